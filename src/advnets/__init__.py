@@ -1,0 +1,30 @@
+"""Generative Adversarial Nets (Goodfellow et al., 2014): train, sample and score a generator."""
+
+from advnets import data as data
+from advnets.data import Batches as Batches
+from advnets.evaluation import EvaluationConfig as EvaluationConfig
+from advnets.evaluation import evaluate as evaluate
+from advnets.game import Game as Game
+from advnets.game import GameConfig as GameConfig
+from advnets.networks import Discriminator as Discriminator
+from advnets.networks import DiscriminatorConfig as DiscriminatorConfig
+from advnets.networks import Generator as Generator
+from advnets.networks import GeneratorConfig as GeneratorConfig
+from advnets.optim import Momentum as Momentum
+from advnets.optim import OptimizerConfig as OptimizerConfig
+from advnets.parzen import LogLikelihood as LogLikelihood
+from advnets.priors import Gaussian as Gaussian
+from advnets.priors import Spherical as Spherical
+from advnets.priors import Uniform as Uniform
+from advnets.protocols import Batch as Batch
+from advnets.run import Run as Run
+from advnets.run import RunConfig as RunConfig
+from advnets.run import load as load
+from advnets.run import read_config as read_config
+from advnets.run import resume as resume
+from advnets.run import train as train
+from advnets.trainer import TrainerConfig as TrainerConfig
+from advnets.trainer import fit as fit
+from advnets.value import minimax as minimax
+from advnets.value import non_saturating as non_saturating
+from advnets.value import value as value

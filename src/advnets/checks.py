@@ -1,0 +1,264 @@
+"""The words of every error a user can cause: name, need, got.
+
+Each function here returns the exception to raise, so that one file holds all the sentences and
+`tests/test_errors.py` can hold a case for each. The command prints a `UserError` as one line and
+exits with 2; anything else is our own mistake and keeps its traceback.
+"""
+
+import contextlib
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Something the user can mend. The message is one line that says how."""
+
+
+class BadValue(UserError, ValueError):
+    """A value, name or array outside what is allowed."""
+
+
+class BadFile(UserError, ValueError):
+    """A file or folder that is missing, damaged or of another kind."""
+
+
+class WrongMoment(UserError, RuntimeError):
+    """A call that is right in itself, made at the wrong moment."""
+
+
+class Diverged(UserError, FloatingPointError):
+    """The game left the finite numbers."""
+
+
+class CannotWrite(UserError, OSError):
+    """The disk did not take what was to be saved."""
+
+
+class MissingExtra(UserError, ImportError):
+    """An optional package is needed and is not installed."""
+
+
+# Values
+
+
+def bad_value(name: str, need: str, got: object) -> BadValue:
+    """A value outside what is allowed: `'k' must be at least 1, got 0.`."""
+    return BadValue(f"'{name}' must be {need}, got {got}.")
+
+
+def require(condition: bool, name: str, need: str, got: object) -> None:
+    """Raise `bad_value(name, need, got)` unless the condition holds."""
+    if not condition:
+        raise bad_value(name, need, got)
+
+
+def at_least(minimum: float, **values: float) -> None:
+    """Raise unless every named value is a finite number that is at least `minimum`."""
+    for name, value in values.items():
+        require(
+            minimum <= value < float("inf"), name, f"a number that is at least {minimum}", value
+        )
+
+
+def positive(**values: float) -> None:
+    """Raise unless every named value is a finite number above 0."""
+    for name, value in values.items():
+        require(0 < value < float("inf"), name, "a number above 0", value)
+
+
+def probability(**values: float) -> None:
+    """Raise unless every named value lies in (0, 1]."""
+    for name, value in values.items():
+        require(0 < value <= 1, name, "above 0 and at most 1", value)
+
+
+def unknown(what: str, name: str, valid: Iterable[str]) -> BadValue:
+    """An unknown recipe, option, key or word; names the nearest valid one and all of them."""
+    names = list(valid)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return BadValue(f"Unknown {what} '{name}'.{hint} Valid: {', '.join(names)}.")
+
+
+def wrong_shape(name: str, need: str, got: Iterable[int]) -> BadValue:
+    """An array or tensor whose shape does not fit."""
+    return bad_value(name, f"of shape {need}", f"shape ({', '.join(map(str, got))})")
+
+
+def not_conditional() -> BadValue:
+    """A context was given to a sampler that takes none."""
+    return bad_value("context", "None: this model is not conditional", "a context")
+
+
+def batch_too_large(size: int, rows: int) -> BadValue:
+    """A batch larger than the training set."""
+    return bad_value("batch_size", f"at most the number of training examples, {rows}", size)
+
+
+# Arrays
+
+
+def array_not_finite(name: str, row: int) -> BadValue:
+    """An array with NaN or infinity."""
+    return bad_value(name, "finite everywhere", f"NaN or infinity, first in row {row}")
+
+
+def array_too_short(name: str, need: int, got: int) -> BadValue:
+    """An array with too few rows to be split into training, validation and test."""
+    return bad_value(name, f"an array of at least {need} rows (examples)", f"{got}")
+
+
+def outside_unit_interval(name: str, low: float, high: float) -> BadValue:
+    """Data outside [0, 1] for a generator whose output is a sigmoid."""
+    return BadValue(
+        f"'{name}' must lie in [0, 1] for a sigmoid output, got values from {low:g} to {high:g}; "
+        "rescale the data or choose --model.G.output linear."
+    )
+
+
+def bad_array_file(path: Path, need: str, got: object) -> BadFile:
+    """A `.npy` or `.npz` file that does not hold what is asked of it."""
+    return BadFile(f"{path}: must be {need}, got {got}.")
+
+
+# Files
+
+
+def missing_file(path: Path, hint: str) -> BadFile:
+    """A file that is not there."""
+    return BadFile(f"{path}: no such file; {hint}.")
+
+
+def idx_wrong_magic(path: Path, got: int) -> BadFile:
+    """A file that does not begin as an IDX file of bytes does."""
+    return BadFile(
+        f"{path}: must be an IDX file of unsigned bytes (magic 0x000008NN), got magic {got:#010x}."
+    )
+
+
+def idx_wrong_size(path: Path, need: int, got: int) -> BadFile:
+    """An IDX file that is shorter or longer than its header says."""
+    what = "truncated" if got < need else "too long"
+    return BadFile(f"{path}: {what}: its header asks for {need} bytes of data, got {got}.")
+
+
+def idx_wrong_shape(path: Path, need: str, got: tuple[int, ...]) -> BadFile:
+    """An IDX file of another number or size of images."""
+    return BadFile(f"{path}: must hold {need}, got shape {got}.")
+
+
+def damaged_gzip(path: Path, why: object) -> BadFile:
+    """A compressed file that does not decompress."""
+    return BadFile(f"{path}: truncated or damaged gzip file ({why}).")
+
+
+def wrong_checksum(url: str, need: str) -> BadFile:
+    """A download whose bytes are not the published ones; nothing of it is kept."""
+    return BadFile(
+        f"{url}: the download's checksum is not {need}; nothing was kept. "
+        "Try again, or give the files with --data.root."
+    )
+
+
+def no_download(url: str, why: object) -> BadFile:
+    """A download that did not happen."""
+    return BadFile(f"{url}: could not be downloaded ({why}); give the files with --data.root.")
+
+
+def bad_toml(path: Path, why: object) -> BadFile:
+    """A configuration that is not TOML."""
+    return BadFile(f"{path}: is not valid TOML: {why}.")
+
+
+def missing_extra(package: str, extra: str) -> MissingExtra:
+    """An optional package that is not installed."""
+    return MissingExtra(f"'{package}' is not installed; run: pip install 'advnets[{extra}]'")
+
+
+# Run folders
+
+
+def folder_exists(path: Path, *, is_run: bool) -> BadFile:
+    """A run would be written over something."""
+    resume = f"go on with: advnets train --resume {path} (or " if is_run else "("
+    return BadFile(f"{path}: exists already; {resume}choose another with --folder).")
+
+
+def not_a_run(path: Path) -> BadFile:
+    """A folder that holds no run."""
+    return BadFile(f"{path}: is not a run folder (it has no config.toml).")
+
+
+def another_model(path: Path, need: str, got: str) -> BadFile:
+    """A run folder, or a checkpoint in it, of another model than the one asked for."""
+    return BadFile(f"{path}: must be a run of {need}, got one of {got}.")
+
+
+def no_checkpoint(path: Path) -> BadFile:
+    """A run that has saved nothing yet."""
+    return BadFile(f"{path}: has no checkpoint yet; go on with: advnets train --resume {path}")
+
+
+def folder_in_use(path: Path) -> WrongMoment:
+    """Two processes would train in one folder."""
+    return WrongMoment(f"{path}: another process is training in this folder.")
+
+
+def damaged_checkpoint(path: Path, why: object) -> BadFile:
+    """A checkpoint that cannot be read whole."""
+    return BadFile(f"{path}: damaged checkpoint ({why}).")
+
+
+def used_the_one_before(damaged: BadFile, used: Path) -> str:
+    """The notice when an older checkpoint stands in for a damaged one."""
+    return f"{damaged} Using the one before: {used.name}."
+
+
+def setting_changed(path: Path, name: str, need: object, got: object) -> BadValue:
+    """A resumed run would no longer be the same run."""
+    return BadValue(
+        f"'{name}' must be {need!r} to resume {path}, got {got!r}: it changes the run. "
+        "Start a new one with --folder."
+    )
+
+
+@contextlib.contextmanager
+def foreign_checkpoints(path: Path) -> Iterator[None]:
+    """Inside, a state that does not fit the model is worded as a checkpoint of another one."""
+    try:
+        yield
+    except BadValue as error:
+        raise BadFile(f"{path}: is a checkpoint of another model ({error})") from None
+
+
+def steps_behind(need: int, got: int) -> BadValue:
+    """A resumed run is asked to end before where it stands."""
+    return bad_value("trainer.steps", f"at least {need}, where the run stands", got)
+
+
+@contextlib.contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Inside, the system's refusals to write (a full disk, no permission) are worded as ours."""
+    try:
+        yield
+    except UserError:
+        raise
+    except OSError as error:
+        raise disk_full(path, error.strerror or error) from None
+
+
+def disk_full(path: Path, why: object) -> CannotWrite:
+    """Saving failed; what was saved before is untouched."""
+    return CannotWrite(f"{path}: could not be saved ({why}); what was saved before is kept.")
+
+
+# The game
+
+
+def diverged(quantity: str, value: float, update: int) -> Diverged:
+    """A value or parameter that is no longer finite: `V is nan at update 812.`, and what to do."""
+    return Diverged(
+        f"{quantity} is {value} at update {update}. The run stops; its last good checkpoint "
+        "is kept. A lower learning rate is the usual cure."
+    )

@@ -1,0 +1,308 @@
+"""The command `advnets`: train, sample, evaluate, recipes.
+
+A user's mistake ends as one line on standard error and exit code 2, with nothing half-written.
+"""
+
+import contextlib
+import dataclasses
+import inspect
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from advnets import checks, plots, recipes, run, sampling
+from advnets.config import fields_of, type_words
+from advnets.evaluation import Evaluation
+from advnets.progress import display
+from advnets.run import RunConfig, Which
+
+HELP = """\
+advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled and scored.
+
+  advnets train RECIPE [--a.b VALUE ...]   train a generator against a discriminator
+  advnets train FILE.toml                  the same from a configuration of your own
+  advnets train --resume RUN               go on where a run stopped
+  advnets sample RUN                       pictures and arrays of samples
+  advnets evaluate RUN                     the paper's Parzen score, beside its reference lines
+  advnets recipes                          the named runs: command, time, score
+
+Begin with:   advnets train demo           real digits, minutes, no network
+Then:         advnets evaluate runs/demo
+Look into:    advnets train demo --help    every option with its default
+              advnets train demo --dry-run the resolved configuration, as TOML
+"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(RunConfig):
+    """Train a generator against a discriminator."""
+
+    recipe: tyro.conf.Suppress[str] = ""
+    folder: Path | None = None
+    """Folder of the new run; runs/RECIPE by default."""
+    resume: Path | None = None
+    """Folder of a run to go on with, bit for bit as if it had not stopped."""
+    dry_run: bool = False
+    """Print the resolved configuration as TOML and stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """Draw samples from a run. Sample number i depends on the seed and on i alone."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    out: Path | None = None
+    """Where to: NAME.png for one picture, NAME.npy for an array, any other name for a folder with
+    one PNG a sample, named by its number. RUN/samples.png by default."""
+    n: int = 64
+    """How many samples."""
+    seed: int = 0
+    """The seed of the samples."""
+    start: int = 0
+    """Number of the first sample."""
+    weights: str | None = None
+    """Which weights: 'raw' (the generator itself, the default) or 'averaged'."""
+    checkpoint: Which = "best"
+    """The checkpoint with the best validation score, or the last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Score a run by the paper's protocol, beside real training examples and the training mean."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    samples: int | None = None
+    """Samples that the Parzen window is put on; as configured by default."""
+    seed: int = 0
+    """The seed of the samples."""
+    checkpoint: Which = "best"
+    """The checkpoint with the best validation score, or the last."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 2 for a user's mistake, 130 for an interrupted run."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not words or words[0] in ("-h", "--help"):
+            print(HELP, end="")
+            return 0
+        if words[0] == "--version":
+            print(f"advnets {metadata.version('advnets')}")
+            return 0
+        if words[0] not in COMMANDS:
+            raise checks.unknown("command", words[0], COMMANDS)
+        return COMMANDS[words[0]](words[1:])
+    except checks.UserError as error:
+        print(f"advnets: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("advnets: stopped at once; the last checkpoint is kept.", file=sys.stderr)
+        return 130
+
+
+def train(words: list[str]) -> int:
+    """The command `advnets train`."""
+    named = bool(words) and not words[0].startswith("-")
+    source, words = (words[0], words[1:]) if named else (None, words)
+    helping = "-h" in words or "--help" in words
+    resumed = _value_of("--resume", words)
+    if source is None and resumed is None and not helping:
+        raise checks.bad_value("recipe", f"one of {', '.join(recipes.RECIPES)}", "nothing")
+    options = parse(TrainOptions, words, _base(source, resumed), prog="advnets train [RECIPE]")
+    config = RunConfig(**{f.name: getattr(options, f.name) for f in dataclasses.fields(RunConfig)})
+    if options.dry_run:
+        print(config.to_toml(), end="")
+        return 0
+    folder = options.resume or options.folder or Path("runs") / (config.recipe or "run")
+    if options.resume is None:
+        finished = run.train(config, folder, display=display())
+    else:
+        finished = run.resume(folder, config, display=display())
+    if not finished:
+        print(f"Stopped, and saved. Go on with: advnets train --resume {folder}")
+        return 130
+    print(f"Finished: {folder}. Next: advnets evaluate {folder}; advnets sample {folder}")
+    return 0
+
+
+def _base(source: str | None, resumed: str | None) -> RunConfig:
+    """The configuration that the options start from."""
+    if source is not None and source.endswith(".toml"):
+        return run.read_config(source)
+    if source is not None:
+        return recipes.get(source)
+    return run.config_of(resumed) if resumed is not None else recipes.mnist()
+
+
+def _value_of(option: str, words: list[str]) -> str | None:
+    for i, word in enumerate(words):
+        if word.startswith(option + "="):
+            return word.partition("=")[2]
+        if word == option and i + 1 < len(words):
+            return words[i + 1]
+    return None
+
+
+def sample(words: list[str]) -> int:
+    """The command `advnets sample`."""
+    options = parse(SampleOptions, words, prog="advnets sample")
+    checks.at_least(1, n=options.n)
+    loaded = run.load(options.run, checkpoint=options.checkpoint)
+    x = loaded.sample(options.n, seed=options.seed, start=options.start, weights=options.weights)
+    out = options.out or options.run / "samples.png"
+    sampling_words = f"{options.n} {options.weights or 'raw'} samples of update {loaded.update}"
+    with checks.saving(out):
+        if out.suffix == ".npy":
+            sampling.save_array(out, x)
+        elif out.suffix == ".png":
+            plots.save_samples(out, x)
+        else:
+            plots.save_singles(out, x, start=options.start)
+    print(f"{sampling_words}: {out}")
+    return 0
+
+
+def evaluate(words: list[str]) -> int:
+    """The command `advnets evaluate`."""
+    options = parse(EvaluateOptions, words, prog="advnets evaluate")
+    loaded = run.load(options.run, checkpoint=options.checkpoint)
+    protocol = loaded.config.evaluation
+    if options.samples is not None:
+        protocol = dataclasses.replace(protocol, samples=options.samples)
+    result = loaded.evaluate(protocol, seed=options.seed)
+    show(result, title=f"{options.run}, {options.checkpoint} checkpoint (update {loaded.update})")
+    picture, table = options.run / "samples.png", options.run / "evaluation.json"
+    shown = plots.picture_size(loaded.sampler().event_shape)
+    with checks.saving(table):
+        plots.save_samples(picture, loaded.sample(shown, seed=options.seed))
+        record = {"update": loaded.update, "seed": options.seed, **result.to_dict()}
+        table.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(f"\nSamples (raw weights, the first {shown} of those scored): {picture}\nScores: {table}")
+    return 0
+
+
+def show(result: Evaluation, *, title: str) -> None:
+    """The table of scores and its caveat, on standard output."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("samples from")
+    for heading in ("n", "sigma", "validation (nats)", "test (nats)", "of"):
+        table.add_column(heading, justify="right")
+    for line in result.lines:
+        scores = [f"{s.mean:.1f} +- {s.standard_error:.1f}" for s in (line.validation, line.test)]
+        n = f"{line.test.centres:,}"
+        table.add_row(line.name, n, f"{line.test.sigma:.4f}", *scores, f"{line.test.n:,}")
+    console = Console()
+    console.print(table)
+    console.print(result.caveat, markup=False, highlight=False)
+
+
+def list_recipes(words: list[str]) -> int:
+    """The command `advnets recipes`."""
+    if words and words[0] not in ("-h", "--help"):
+        raise checks.unknown("option", words[0], ["--help"])
+    for name, recipe in recipes.RECIPES.items():
+        print(f"{name}\n    " + (inspect.getdoc(recipe) or "").replace("\n", "\n    ") + "\n")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "sample": sample,
+    "evaluate": evaluate,
+    "recipes": list_recipes,
+}
+
+
+def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog: str) -> T:
+    """Options as a dataclass, by tyro; what tyro refuses ends as our one line.
+
+    Args:
+        cls: A dataclass with a field for each option.
+        words: The command line.
+        base: A configuration whose values are the defaults.
+        prog: What the help calls the command.
+
+    Raises:
+        BadValue: For an unknown option (with the nearest valid one) or a value of the wrong type.
+    """
+    default: Any = tyro.MISSING_NONPROP
+    if base is not None:
+        fields = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
+        default = cls(**fields)
+    try:
+        return _tyro(cls, words, default, prog)
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise _reason(end, cls, words, default, prog) from None
+
+
+def _tyro(cls: type[T], words: list[str], default: Any, prog: str) -> T:
+    with contextlib.redirect_stderr(io.StringIO()):
+        parsed: T = tyro.cli(
+            cls,
+            args=words,
+            default=default,
+            prog=prog,
+            use_underscores=True,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    return parsed
+
+
+def _reason(
+    end: SystemExit, cls: type[Any], words: list[str], default: Any, prog: str
+) -> checks.UserError:
+    """Why tyro refused these words, in ours: name, need, got."""
+    cause: BaseException | None = end
+    while cause is not None:  # one of our own checks, met while the dataclass was built
+        if isinstance(cause, checks.UserError):
+            return cause
+        cause = cause.__context__
+    hints = _hints(cls, default)
+    options = list(_options(words))
+    for name, _ in options:
+        if name not in hints:
+            return checks.unknown("option", f"--{name}", [f"--{n}" for n in hints])
+    required = [f.name for f in dataclasses.fields(cls) if f.name == "run"]
+    for name, values in options:
+        try:
+            _tyro(cls, ["run"] * len(required) + [f"--{name}", *values], default, prog)
+        except SystemExit:
+            return checks.bad_value(name, type_words(hints[name]), " ".join(values) or "nothing")
+    stray = [w for w in words if not w.startswith("-")]
+    if required and not stray:
+        return checks.bad_value("RUN", "given: the folder of a run", "nothing")
+    return checks.unknown("argument", " ".join(stray), [f"--{n}" for n in hints])
+
+
+def _hints(cls: type[Any], default: Any) -> dict[str, Any]:
+    """Every option of a command with its type."""
+    if dataclasses.is_dataclass(default):
+        leaves = fields_of(default)
+        return {n: hint for n, (_, hint, _) in leaves.items() if not n.endswith("kind")}
+    hints = get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """`--a.b 1 2 --c=3` as `("a.b", ["1", "2"]), ("c", ["3"])`."""
+    starts = [i for i, word in enumerate(words) if word.startswith("--")] + [len(words)]
+    for i, j in pairwise(starts):
+        name, equals, value = words[i][2:].partition("=")
+        yield name.replace("-", "_"), [value, *words[i + 1 : j]] if equals else words[i + 1 : j]

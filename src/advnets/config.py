@@ -1,0 +1,171 @@
+"""Configurations: frozen keyword-only dataclasses, to TOML and back.
+
+A configuration class stands beside what it configures and checks its own limits when it is built.
+This module only carries them: `dumps` and `from_dict` are inverse to each other, an unknown key is
+an error that names the valid ones, and `differences` says what two configurations disagree on.
+
+Where a field can be one of several kinds (which data, which model), its type is a `Variant` and the
+table in the file names the kind: `[data]  kind = "mnist"`.
+"""
+
+import dataclasses
+import tomllib
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import tomli_w
+
+from advnets import checks
+
+C = TypeVar("C")
+Kinds = Mapping[type, Mapping[str, type]]
+
+FREE = {"free": True}
+"""Metadata of a field that may change when a run is resumed, because no result depends on it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Base of the configurations that come in several kinds; `kind` is the word for it in TOML."""
+
+    kind: ClassVar[str]
+
+
+def to_dict(config: object) -> dict[str, Any]:
+    """The nested dictionary of a configuration, as TOML holds it: a None is left out."""
+    table: dict[str, Any] = {}
+    if isinstance(config, Variant):
+        table["kind"] = config.kind
+    for field in dataclasses.fields(cast(Any, config)):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            table[field.name] = to_dict(value)
+        elif value is not None:
+            table[field.name] = list(value) if isinstance(value, tuple) else value
+    return table
+
+
+def dumps(config: object) -> str:
+    """The configuration as TOML text."""
+    return tomli_w.dumps(to_dict(config))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file. Raises `BadFile` when it is missing or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise checks.missing_file(path, "give the path of a TOML configuration") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise checks.bad_toml(path, error) from None
+
+
+def from_dict(cls: type[C], table: Mapping[str, Any], *, kinds: Kinds, at: str = "") -> C:
+    """Build a configuration from a nested dictionary; the inverse of `to_dict`.
+
+    Args:
+        cls: The dataclass to build.
+        table: Values by field name; a missing one takes the field's default.
+        kinds: For each `Variant` base, its classes by their `kind`.
+        at: The dotted prefix under which errors name the keys.
+
+    Raises:
+        BadValue: For an unknown key or kind, a missing value, or one of the wrong type.
+    """
+    values = dict(table)
+    if cls in kinds:
+        cls = _of_kind(cls, values, kinds[cls], at)
+    values.pop("kind", None) if issubclass(cls, Variant) else None
+    hints = get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cast(Any, cls))}
+    for key in values:
+        if key not in fields:
+            raise checks.unknown("key", at + key, [at + name for name in fields])
+    for name, field in fields.items():
+        if name not in values and _has_no_default(field):
+            raise checks.bad_value(at + name, "given", "nothing")
+    built = {key: _convert(value, hints[key], kinds, at + key) for key, value in values.items()}
+    return cls(**built)
+
+
+def _has_no_default(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _of_kind(base: type, table: dict[str, Any], classes: Mapping[str, type], at: str) -> Any:
+    kind = table.pop("kind", None)
+    if kind not in classes:
+        raise checks.unknown(f"kind of {base.__name__}, {at}kind =", str(kind), classes)
+    return classes[kind]
+
+
+def _convert(value: Any, hint: Any, kinds: Kinds, name: str) -> Any:
+    """`value` as the type `hint` asks for, or an error that says which type that is."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):  # only `X | None` occurs
+        return _convert(value, get_args(hint)[0], kinds, name)
+    if origin is Literal:
+        checks.require(value in get_args(hint), name, f"one of {', '.join(get_args(hint))}", value)
+        return value
+    if origin is tuple:
+        checks.require(isinstance(value, (list, tuple)), name, "a list", repr(value))
+        return tuple(_convert(item, get_args(hint)[0], kinds, name) for item in value)
+    if dataclasses.is_dataclass(hint):
+        checks.require(isinstance(value, Mapping), name, "a table", repr(value))
+        return from_dict(cast(type, hint), value, kinds=kinds, at=name + ".")
+    if hint is float and type(value) is int:
+        return float(value)
+    checks.require(type(value) is hint, name, TYPE_WORDS[hint], repr(value))
+    return value
+
+
+TYPE_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+
+
+def type_words(hint: Any) -> str:
+    """What a value of this type is, in words: `an integer`, `one of a, b`."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return type_words(get_args(hint)[0])
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    if get_origin(hint) is tuple:
+        return f"a list, each {type_words(get_args(hint)[0])}"
+    return TYPE_WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}")
+
+
+def fields_of(config: object, at: str = "") -> dict[str, tuple[Any, Any, bool]]:
+    """Every leaf of a configuration: dotted name -> (value, type, free to change on resume)."""
+    leaves: dict[str, tuple[Any, Any, bool]] = {}
+    if isinstance(config, Variant):
+        leaves[at + "kind"] = (config.kind, str, False)
+    hints = get_type_hints(type(config))
+    for field in dataclasses.fields(cast(Any, config)):
+        value, name = getattr(config, field.name), at + field.name
+        if dataclasses.is_dataclass(value):
+            leaves |= fields_of(value, name + ".")
+        else:
+            leaves[name] = (value, hints[field.name], bool(field.metadata.get("free")))
+    return leaves
+
+
+def differences(old: object, new: object) -> dict[str, tuple[Any, Any]]:
+    """The settings that matter and differ: dotted name -> (old value, new value)."""
+    before, after = fields_of(old), fields_of(new)
+    values = {
+        name: tuple(leaves[name][0] if name in leaves else None for leaves in (before, after))
+        for name, (_, _, free) in (before | after).items()
+        if not free
+    }
+    return {name: (a, b) for name, (a, b) in values.items() if a != b}

@@ -1,0 +1,33 @@
+"""Data: one reader a file, each a configuration and a function `load(config, seed=) -> Splits`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from advnets.data import arrays, mnist, mnist_5k, toy
+from advnets.data.arrays import ArrayConfig as ArrayConfig
+from advnets.data.arrays import from_arrays as from_arrays
+from advnets.data.batches import Batches as Batches
+from advnets.data.mnist import MnistConfig as MnistConfig
+from advnets.data.mnist_5k import Mnist5kConfig as Mnist5kConfig
+from advnets.data.splits import DataConfig as DataConfig
+from advnets.data.splits import Split as Split
+from advnets.data.splits import Splits as Splits
+from advnets.data.splits import split as split
+from advnets.data.toy import GridConfig as GridConfig
+from advnets.data.toy import MixtureConfig as MixtureConfig
+from advnets.data.toy import RingConfig as RingConfig
+
+READERS: dict[type[DataConfig], Callable[..., Splits]] = {
+    MnistConfig: mnist.load,
+    Mnist5kConfig: mnist_5k.load,
+    ArrayConfig: arrays.load,
+    RingConfig: toy.load,
+    GridConfig: toy.load,
+    MixtureConfig: toy.load,
+}
+KINDS: dict[str, Any] = {config.kind: config for config in READERS}
+
+
+def load(config: DataConfig, *, seed: int) -> Splits:
+    """Read the data that a configuration describes. The seed draws toy sets and random splits."""
+    return READERS[type(config)](config, seed=seed)

@@ -1,0 +1,83 @@
+"""Training, validation and test sets, and the rule that makes them where a source has none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from advnets import checks, rng
+from advnets.config import Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(Variant):
+    """Base of every reader's configuration."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples `x` of shape `(n, *event_shape)`, float32, and their `context` (labels or None)."""
+
+    x: Tensor
+    context: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: Tensor | slice) -> "Split":
+        """The examples in these rows."""
+        return Split(self.x[rows], None if self.context is None else self.context[rows])
+
+
+@dataclass(frozen=True)
+class Splits:
+    """One data set in its three parts. Nothing is ever chosen on `test`."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one example: `(C, H, W)` for images, `(d,)` for vectors."""
+        return tuple(self.train.x.shape[1:])
+
+
+def split(data: Split, *, validation: float, test: float, seed: int) -> Splits:
+    """Cut a data set in three at random, class by class where it has integer labels.
+
+    Args:
+        data: All examples, in any order.
+        validation: Share that goes to validation, in (0, 1).
+        test: Share that goes to test, in (0, 1).
+        seed: Seed of the shuffle.
+
+    Raises:
+        BadValue: For shares that leave no training set, or fewer than 10 rows.
+    """
+    checks.require(0 < validation < 1, "validation", "above 0 and below 1", validation)
+    checks.require(0 < test < 1, "test", "above 0 and below 1", test)
+    total = validation + test
+    checks.require(total < 1, "validation + test", "below 1", total)
+    if len(data) < 10:
+        raise checks.array_too_short("data", 10, len(data))
+    parts: list[list[Tensor]] = [[], [], []]
+    for label, rows in enumerate(_strata(data)):
+        shuffled = rows[torch.randperm(len(rows), generator=rng.generator(seed, "split", label))]
+        first, second = round(len(rows) * test), round(len(rows) * (test + validation))
+        for part, chosen in zip(parts, shuffled.tensor_split([first, second]), strict=True):
+            part.append(chosen)
+    in_test, in_validation, in_train = (torch.cat(part).sort().values for part in parts)
+    return Splits(data.take(in_train), data.take(in_validation), data.take(in_test))
+
+
+def _strata(data: Split) -> Sequence[Tensor]:
+    """The rows of each class, or all rows at once where the classes are not to be told apart."""
+    labels = data.context
+    if labels is None or labels.is_floating_point() or labels.ndim > 1:
+        return [torch.arange(len(data))]
+    classes = torch.unique(labels)
+    if len(classes) * 10 > len(data):
+        return [torch.arange(len(data))]
+    return [(labels == c).nonzero()[:, 0] for c in classes]

@@ -1,0 +1,107 @@
+r"""Section 5's protocol: how good a sampler is, by a Parzen window on its samples.
+
+Sigma is chosen on validation images and the score taken on the whole test set. Two reference lines
+stand beside every score, computed on the run's own data and sample count: real training examples as
+samples, and the training mean as a single centre.
+
+Reference: Goodfellow et al. (2014), Section 5 and Table 1; goodfeli/adversarial, `parzen_ll.py`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from advnets import checks
+from advnets.data.splits import Splits
+from advnets.parzen import BLUR, LogLikelihood, choose_sigma, score
+from advnets.protocols import Sampler
+from advnets.sampling import TrainingSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """The constants of the protocol. The defaults are the paper's."""
+
+    samples: int = 10_000
+    """Samples that the window is put on."""
+    validation: int = 1_000
+    """Validation examples, the first ones, on which sigma is chosen."""
+    sigma_low: float = 0.1
+    """Smallest sigma of the grid."""
+    sigma_high: float = 1.0
+    """Largest sigma of the grid."""
+    sigma_count: int = 10
+    """Points of the grid, evenly spaced in the logarithm."""
+
+    def __post_init__(self) -> None:
+        checks.at_least(1, samples=self.samples, validation=self.validation)
+        checks.at_least(1, sigma_count=self.sigma_count)
+        checks.positive(sigma_low=self.sigma_low)
+        checks.at_least(self.sigma_low, sigma_high=self.sigma_high)
+
+    def sigmas(self) -> list[float]:
+        """The grid."""
+        low, high = math.log10(self.sigma_low), math.log10(self.sigma_high)
+        return [float(s) for s in np.logspace(low, high, self.sigma_count)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the table: the same centres scored on validation and on test examples."""
+
+    name: str
+    validation: LogLikelihood
+    test: LogLikelihood
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The scores of a model's samplers, the reference lines, and what the metric cannot see."""
+
+    lines: tuple[Line, ...]
+    caveat: str = BLUR
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+
+REFERENCES = ("real training images", "training mean")
+
+
+def validation_score(
+    sampler: Sampler, splits: Splits, config: EvaluationConfig, *, seed: int
+) -> LogLikelihood:
+    """The score on validation examples at the best sigma: what models are selected by."""
+    centres = sampler.sample(config.samples, seed=seed)
+    return choose_sigma(splits.validation.x[: config.validation], centres, config.sigmas())
+
+
+def evaluate(
+    samplers: Mapping[str, Sampler], splits: Splits, config: EvaluationConfig, *, seed: int
+) -> Evaluation:
+    """Score samplers on the test set, beside real training examples and the training mean.
+
+    Args:
+        samplers: What to score, by name.
+        splits: The run's own data.
+        config: The protocol's constants. Where the training set is smaller than `samples`, its line
+            stands on all of it.
+        seed: Samples number 0 to `samples - 1` of this seed are scored.
+    """
+    train = splits.train.x
+    n = min(config.samples, len(train))
+    centres = {name: s.sample(config.samples, seed=seed) for name, s in samplers.items()}
+    real, mean = REFERENCES
+    centres[real] = TrainingSet(train).sample(n, seed=seed)
+    centres[mean] = train.mean(dim=0, keepdim=True)
+    return Evaluation(lines=tuple(_line(name, mu, splits, config) for name, mu in centres.items()))
+
+
+def _line(name: str, centres: Tensor, splits: Splits, config: EvaluationConfig) -> Line:
+    chosen = choose_sigma(splits.validation.x[: config.validation], centres, config.sigmas())
+    return Line(name=name, validation=chosen, test=score(splits.test.x, centres, chosen.sigma))

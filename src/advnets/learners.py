@@ -1,0 +1,15 @@
+"""The only list of all models: a configuration's class and how to build what it describes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from advnets.game import Game, GameConfig
+from advnets.protocols import Learner, ModelConfig, Problem
+
+LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {GameConfig: Game.from_config}
+KINDS: dict[str, Any] = {config.kind: config for config in LEARNERS}
+
+
+def build(config: ModelConfig, problem: Problem, *, seed: int) -> Learner:
+    """The learner that a configuration describes, its first weights drawn from the seed."""
+    return LEARNERS[type(config)](config, problem, seed=seed)

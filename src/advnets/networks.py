@@ -1,0 +1,147 @@
+r"""Generators G(z) and discriminators D(x): what the paper calls "both multilayer perceptrons".
+
+D returns one logit per example, never a probability: D(x) = sigmoid(logit). Every network of this
+library declares `constrain`, which the game calls after each of its updates.
+
+Reference: Goodfellow et al. (2014), Section 5; goodfeli/adversarial, `mnist.yaml`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from advnets import checks, layers
+from advnets.protocols import Problem
+
+Output = Literal["sigmoid", "linear"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """The multilayer perceptron G."""
+
+    hidden: tuple[int, ...] = (1200, 1200)
+    """Rectified linear units of each hidden layer."""
+    output: Output = "sigmoid"
+    """Output units: 'sigmoid' for data in [0, 1], 'linear' for any other."""
+    irange: float = 0.05
+    """Weights start uniform in (-irange, +irange)."""
+    bias_from_marginals: bool = True
+    """Let the output start at the training mean (its logit under a sigmoid) rather than at bias
+    0."""
+    max_col_norm: float | None = None
+    """Limit on the norm of each unit's incoming weights, kept after every update."""
+
+    def __post_init__(self) -> None:
+        checks.positive(irange=self.irange)
+        for units in self.hidden:
+            checks.at_least(1, hidden=units)
+        if self.max_col_norm is not None:
+            checks.positive(max_col_norm=self.max_col_norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """The maxout multilayer perceptron D."""
+
+    units: tuple[int, ...] = (240, 240)
+    """Maxout units of each hidden layer."""
+    pieces: int = 5
+    """Affine pieces of one maxout unit."""
+    irange: float = 0.005
+    """Weights start uniform in (-irange, +irange)."""
+    include_input: float = 0.8
+    """Dropout: probability of keeping an element of x."""
+    include_hidden: float = 0.5
+    """Dropout: probability of keeping a hidden unit."""
+    max_col_norm: float | None = None
+    """Limit on the norm of each unit's incoming weights, kept after every update."""
+
+    def __post_init__(self) -> None:
+        checks.positive(irange=self.irange)
+        checks.at_least(1, pieces=self.pieces)
+        for units in self.units:
+            checks.at_least(1, units=units)
+        checks.probability(include_input=self.include_input, include_hidden=self.include_hidden)
+        if self.max_col_norm is not None:
+            checks.positive(max_col_norm=self.max_col_norm)
+
+
+class _Constrained(nn.Module):
+    """A network that keeps the column norms of its weights below a limit."""
+
+    max_col_norm: float | None
+
+    def constrain(self) -> None:
+        """Put the weights back within their limit, after an update."""
+        if self.max_col_norm is not None:
+            layers.limit_column_norms(self, self.max_col_norm)
+
+
+class Generator(_Constrained):
+    r"""G(z): rectified linear hidden layers and a sigmoid or linear output.
+
+    Args:
+        config: Sizes and initialisation.
+        z_dim: Coordinates of z.
+        problem: Shape and mean of the data.
+        rng: Draws the initial weights.
+
+    Raises:
+        BadValue: For a sigmoid output and data outside [0, 1].
+    """
+
+    def __init__(
+        self, config: GeneratorConfig, *, z_dim: int, problem: Problem, rng: torch.Generator
+    ) -> None:
+        super().__init__()
+        sigmoid = config.output == "sigmoid"
+        if sigmoid and not 0 <= problem.low <= problem.high <= 1:
+            raise checks.outside_unit_interval("data", problem.low, problem.high)
+        sizes = (z_dim, *config.hidden)
+        hidden = [layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())]
+        last = nn.Linear(sizes[-1], problem.mean.numel())
+        self.net = nn.Sequential(*hidden, last)
+        self.squash = nn.Sigmoid() if sigmoid else nn.Identity()
+        self.event_shape = problem.event_shape
+        self.max_col_norm = config.max_col_norm
+        layers.init_uniform(self, config.irange, rng=rng)
+        if config.bias_from_marginals:
+            mean = problem.mean.flatten()
+            last.bias.data.copy_(layers.logit_of_marginals(mean) if sigmoid else mean)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """`(n, z_dim)` to `(n, *event_shape)`."""
+        x: Tensor = self.squash(self.net(z))
+        return x.view(-1, *self.event_shape)
+
+
+class Discriminator(_Constrained):
+    r"""D(x) as a logit: dropout and maxout, layer after layer, then one linear unit.
+
+    Args:
+        config: Sizes, dropout and initialisation.
+        event_shape: Shape of one example.
+        rng: Draws the initial weights.
+    """
+
+    def __init__(
+        self, config: DiscriminatorConfig, *, event_shape: Sequence[int], rng: torch.Generator
+    ) -> None:
+        super().__init__()
+        sizes = (int(torch.Size(event_shape).numel()), *config.units)
+        stack: list[nn.Module] = [nn.Flatten(), layers.Dropout(config.include_input)]
+        for i, o in pairwise(sizes):
+            stack += [layers.Maxout(i, o, config.pieces), layers.Dropout(config.include_hidden)]
+        self.net = nn.Sequential(*stack, nn.Linear(sizes[-1], 1))
+        self.max_col_norm = config.max_col_norm
+        layers.init_uniform(self, config.irange, rng=rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(n, *event_shape)` to logits of shape `(n, 1)`."""
+        logits: Tensor = self.net(x)
+        return logits

@@ -1,0 +1,193 @@
+r"""Learning rules, their schedules, and the average of a moving network.
+
+The paper says "any standard gradient-based learning rule" and uses momentum. `Momentum` is its
+authors' rule to the letter; every other one is torch's own.
+
+Reference: Goodfellow et al. (2014), Algorithm 1; pylearn2, `learning_rule.py` and `sgd.py`.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+import torch
+from torch import Tensor, nn
+
+from advnets import checks
+
+
+class Momentum(torch.optim.Optimizer):
+    r"""Momentum with the learning rate inside the velocity, as pylearn2 has it.
+
+    .. math:: v \leftarrow m v - \eta \nabla, \qquad \theta \leftarrow \theta + v
+
+    torch's SGD keeps :math:`\eta` outside, so an old velocity is rescaled when the rate decays.
+
+    Args:
+        params: Parameters to update.
+        lr: Learning rate.
+        momentum: m, in [0, 1).
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.5) -> None:
+        checks.require(0 <= momentum < 1, "momentum", "at least 0 and below 1", momentum)
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update of all parameters that have a gradient."""
+        if closure is not None:
+            raise checks.bad_value("closure", "None", closure)
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            if not moved:
+                continue
+            for p in moved:
+                if not self.state[p]:
+                    self.state[p]["velocity"] = torch.zeros_like(p)
+            velocities = [self.state[p]["velocity"] for p in moved]
+            torch._foreach_mul_(velocities, group["momentum"])
+            torch._foreach_add_(velocities, [p.grad for p in moved], alpha=-group["lr"])
+            torch._foreach_add_(moved, velocities)
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """A learning rule and its schedule. The defaults are the authors' for MNIST."""
+
+    rule: Literal["momentum", "adam"] = "momentum"
+    """'momentum' (the paper's) or 'adam' (Kingma and Ba, 2015)."""
+    lr: float = 0.1
+    """Learning rate of the first update."""
+    lr_decay: float = 1.000004
+    """The rate is divided by this after every minibatch ..."""
+    min_lr: float = 1e-6
+    """... until it reaches this floor."""
+    anneal: Literal["none", "cosine"] = "none"
+    """'cosine' multiplies the rate by half a cosine that ends at 0 with the run."""
+    momentum: float = 0.5
+    """Momentum in the first epoch."""
+    final_momentum: float = 0.7
+    """Momentum from epoch `saturate_epochs` on, reached linearly."""
+    saturate_epochs: int = 250
+    """The epoch in which momentum reaches `final_momentum`."""
+    beta1: float = 0.5
+    """Adam: decay of the mean gradient."""
+    beta2: float = 0.999
+    """Adam: decay of the mean squared gradient."""
+
+    def __post_init__(self) -> None:
+        checks.positive(lr=self.lr)
+        checks.at_least(1, lr_decay=self.lr_decay, saturate_epochs=self.saturate_epochs)
+        checks.at_least(0, min_lr=self.min_lr)
+        for name in ("momentum", "final_momentum", "beta1", "beta2"):
+            v = getattr(self, name)
+            checks.require(0 <= v < 1, name, "at least 0 and below 1", v)
+
+    def build(self, params: Iterable[Tensor]) -> torch.optim.Optimizer:
+        """The optimiser of these parameters, at the first update."""
+        if self.rule == "momentum":
+            return Momentum(params, self.lr, self.momentum)
+        return torch.optim.Adam(params, self.lr, (self.beta1, self.beta2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    r"""Learning rate and momentum as pure functions of the minibatch number b = 0, 1, ...
+
+    .. math:: \eta_b = \max(\eta_0 / decay^b, \eta_{min}) \cdot anneal(b), \qquad
+              m_e = m_1 + (m_2 - m_1) \min(1, (e - 1) / (E - 1))
+
+    in epoch e = 1, 2, ..., with E = `saturate_epochs`.
+
+    Reference: pylearn2, `ExponentialDecay` and `MomentumAdjustor` (whose counter already stands at
+        1 in epoch 1).
+
+    Args:
+        config: The rule and its constants.
+        batches_per_epoch: Minibatches in one pass over the training set.
+        batches: Minibatches in the whole run, where annealing ends.
+    """
+
+    config: OptimizerConfig
+    batches_per_epoch: int
+    batches: int
+
+    def lr(self, b: int) -> float:
+        """Learning rate for minibatch `b`."""
+        c = self.config
+        lr = max(c.lr * math.exp(-b * math.log(c.lr_decay)), c.min_lr)
+        if c.anneal == "cosine":
+            lr *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, b / self.batches))
+        return lr
+
+    def momentum(self, b: int) -> float:
+        """Momentum for minibatch `b`."""
+        c = self.config
+        share = min(1.0, b // self.batches_per_epoch / max(1, c.saturate_epochs - 1))
+        return c.momentum + (c.final_momentum - c.momentum) * share
+
+    def apply(self, optimizer: torch.optim.Optimizer, b: int) -> None:
+        """Set the optimiser up for minibatch `b`."""
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr(b)
+            if self.config.rule == "momentum":
+                group["momentum"] = self.momentum(b)
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers, as named tensors: `"3.velocity"` belongs to its parameter 3."""
+    return {
+        f"{i}.{name}": torch.as_tensor(v)
+        for i, entry in optimizer.state_dict()["state"].items()
+        for name, v in entry.items()
+        if v is not None
+    }
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """The inverse of `optimizer_state`, in place of all that the optimiser remembered."""
+    entries: dict[int, dict[str, Any]] = {}
+    for key, tensor in state.items():
+        i, name = key.split(".", 1)
+        entries.setdefault(int(i), {})[name] = tensor.clone()
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
+
+
+class Average:
+    r"""An exponential moving average of a network's weights, of G's as a rule.
+
+    :math:`\bar\theta \leftarrow \bar\theta + r_n (\theta - \bar\theta)` at every `every`-th update,
+    with
+    :math:`r_n = \max(rate, 1 / n)` at the n-th such update, so that the start is a plain mean and
+    the initial weights are forgotten. Buffers are copied. What the average scores is always
+    labelled as such: it blurs, and a Parzen window rewards blur.
+
+    Args:
+        network: The network to follow.
+        rate: r, the share of the newest weights.
+        every: Updates between two looks at the network.
+    """
+
+    def __init__(self, network: nn.Module, *, rate: float, every: int) -> None:
+        checks.probability(rate=rate)
+        checks.at_least(1, every=every)
+        self.rate, self.every = rate, every
+        self.network = copy.deepcopy(network).requires_grad_(False)
+
+    @torch.no_grad()
+    def follow(self, network: nn.Module, update: int) -> None:
+        """Take in the network's weights after update number `update` = 1, 2, ..."""
+        if update % self.every:
+            return
+        rate = max(self.rate, self.every / update)
+        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), rate)
+        for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
+            mine.copy_(theirs)

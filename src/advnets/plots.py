@@ -1,0 +1,118 @@
+"""Every picture, as a function of arrays."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from advnets import checks
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def is_image(event_shape: tuple[int, ...]) -> bool:
+    """Whether examples of this shape are pictures: `(1, H, W)` or `(3, H, W)`."""
+    return len(event_shape) == 3 and event_shape[0] in (1, 3)
+
+
+def picture_size(event_shape: tuple[int, ...]) -> int:
+    """Samples in one picture of a run: a grid of 10 x 10 images, or a cloud of 1,000 points."""
+    return 100 if is_image(event_shape) else 1_000
+
+
+def to_pixels(x: Tensor) -> Pixels:
+    """Images `(n, C, H, W)` in [0, 1] (clipped to it) as bytes of shape `(n, H, W, C)`."""
+    scaled = x.detach().cpu().float().clamp(0, 1).mul(255).round()
+    pixels: Pixels = scaled.to(torch.uint8).movedim(1, -1).numpy()
+    return pixels
+
+
+def grid(x: Tensor, *, columns: int | None = None, gap: int = 2) -> Pixels:
+    """Images side by side, row by row, on a dark ground.
+
+    Args:
+        x: Images in [0, 1], of shape `(n, C, H, W)`.
+        columns: Images in a row; a square by default.
+        gap: Pixels between two images.
+
+    Returns:
+        One picture of shape `(height, width, C)`.
+    """
+    if not is_image(tuple(x.shape[1:])):
+        raise checks.wrong_shape("x", "(n, 1, H, W) or (n, 3, H, W)", x.shape)
+    pixels = to_pixels(x)
+    n, height, width, channels = pixels.shape
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    size = (rows * (height + gap) + gap, columns * (width + gap) + gap, channels)
+    canvas: Pixels = np.full(size, 48, dtype=np.uint8)
+    for i in range(n):
+        top, left = (gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap))
+        canvas[top : top + height, left : left + width] = pixels[i]
+    return canvas
+
+
+def save_png(path: Path, pixels: Pixels, *, zoom: int = 1) -> None:
+    """Write bytes of shape `(height, width, C)` as a PNG, each pixel `zoom` times as large."""
+    flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+    image = Image.fromarray(np.ascontiguousarray(flat))
+    image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST).save(path)
+
+
+def save_samples(path: Path, samples: Tensor, *, data: Tensor | None = None) -> None:
+    """A picture of samples: a grid of images, or a plot of points on the data's.
+
+    Args:
+        path: The PNG to write.
+        samples: Of shape `(n, *event_shape)`.
+        data: Real examples to show below points; images are shown alone.
+    """
+    if is_image(tuple(samples.shape[1:])):
+        side = max(samples.shape[2:])
+        save_png(path, grid(samples), zoom=max(1, round(56 / side)))
+    else:
+        save_points(path, samples, data)
+
+
+def save_singles(folder: Path, x: Tensor, *, start: int = 0) -> None:
+    """One PNG a sample in a folder, named by the sample's number: `000042.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not is_image(tuple(x.shape[1:])):
+        raise checks.wrong_shape("samples", "(n, 1, H, W) or (n, 3, H, W) for PNGs", x.shape)
+    for i, pixels in enumerate(to_pixels(x), start=start):
+        save_png(folder / f"{i:06d}.png", pixels)
+
+
+def save_points(path: Path, samples: Tensor, data: Tensor | None = None) -> None:
+    """A histogram of points on the line, a scatter plot of the first two coordinates of others."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    styles = [("data", data, "#9a9a9a", "s"), ("samples", samples, "#0072b2", "o")]
+    for label, x, colour, marker in styles:
+        if x is None:
+            continue
+        points = x.detach().cpu().flatten(1).numpy()
+        if points.shape[1] == 1:
+            low, high = _span(data if data is not None else samples)
+            bins = np.linspace(low, high, 60).tolist()
+            axes.hist(points[:, 0], bins=bins, density=True, alpha=0.6, color=colour, label=label)
+        else:
+            axes.scatter(
+                points[:, 0], points[:, 1], s=6, marker=marker, color=colour, alpha=0.5, label=label
+            )
+            axes.set_aspect("equal")
+            axes.set_ylabel("$x_2$")
+    axes.set_xlabel("$x_1$")
+    axes.legend(loc="upper right")
+    figure.savefig(path, dpi=120)
+
+
+def _span(x: Tensor) -> tuple[float, float]:
+    low, high = x.min().item(), x.max().item()
+    margin = 0.1 * (high - low) + 1e-6
+    return low - margin, high + margin

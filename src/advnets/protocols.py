@@ -1,0 +1,117 @@
+"""What the parts of the house promise one another.
+
+The trainer, the evaluation and the pictures know these protocols and nothing else, so that the
+adversarial pair and every baseline of Table 1 are trained, sampled and scored by the same code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from advnets.config import Variant
+
+
+class Batch(NamedTuple):
+    """One minibatch: `x` of shape `(m, *event_shape)`; `context` of shape `(m, ...)` or None."""
+
+    x: Tensor
+    context: Tensor | None = None
+
+
+Info = Mapping[str, Tensor]
+"""What a person needs to see of one step: detached 0-d tensors, read only when they are logged."""
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws from a model. Sample number i depends on `(seed, i)` alone."""
+
+    event_shape: tuple[int, ...]
+
+    def sample(self, n: int, *, seed: int, start: int = 0, context: Tensor | None = None) -> Tensor:
+        """Samples number `start` to `start + n - 1`, `(n, *event_shape)`, in data space."""
+        ...
+
+
+@runtime_checkable
+class LatentSampler(Sampler, Protocol):
+    """A sampler x = G(z) whose z can be chosen."""
+
+    def latents(self, n: int, *, seed: int, start: int = 0) -> Tensor:
+        """The z of samples number `start` to `start + n - 1`, of shape `(n, z_dim)`."""
+        ...
+
+    def decode(self, z: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """X = G(z), of shape `(n, *event_shape)`."""
+        ...
+
+
+@runtime_checkable
+class Chain(Sampler, Protocol):
+    """A Markov chain, whose law is the prefix law: `sample(n)[:m]` equals `sample(m)`."""
+
+    burn_in: int
+    thin: int
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """Something that is trained one step at a time."""
+
+    batches_per_step: int
+
+    def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
+        """One update from `batches_per_step` minibatches."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step needs, by name: parameters, velocities, averages, counters."""
+        ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a state that `state()` gave. Raises `BadValue` when it is another model's."""
+        ...
+
+    def samplers(self) -> Mapping[str, Sampler]:
+        """Its samplers by name, the first being the model proper; empty where it has none."""
+        ...
+
+
+@runtime_checkable
+class HasLogDensity(Protocol):
+    """A model with a tractable density."""
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """Log p(x) of shape `(n,)`, in nats."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Variant):
+    """Base of every learner's configuration."""
+
+    @property
+    def ends_with_the_run(self) -> bool:
+        """Whether some schedule needs the number of the last update, so that it must not change."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a learner has to know of its data and its run before the first step."""
+
+    event_shape: tuple[int, ...]
+    """Shape of one example."""
+    low: float
+    """Smallest value in the training set."""
+    high: float
+    """Largest value in the training set."""
+    mean: Tensor
+    """Mean of the training set, of shape `event_shape`: the marginals of binary-like data."""
+    batches_per_epoch: int
+    """Minibatches in one pass over the training set."""
+    steps: int
+    """Updates in the whole run, for schedules that end with it."""

@@ -1,0 +1,75 @@
+"""Randomness: one seed, named streams, one state to save.
+
+A stream is a `torch.Generator` on the CPU, whatever the device, so that a game draws the same
+numbers everywhere. Names keep streams apart: a picture drawn in the middle of a run does not move
+the masks of the next update.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from advnets import checks
+
+
+def derive(seed: int, name: str, index: int = 0) -> int:
+    """A 63-bit seed for the stream called `name` (and number `index`) under `seed`."""
+    digest = hashlib.sha256(f"{seed}/{name}/{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def generator(seed: int, name: str, index: int = 0) -> torch.Generator:
+    """A fresh generator: a pure function of `(seed, name, index)`."""
+    return torch.Generator().manual_seed(derive(seed, name, index))
+
+
+def per_sample(seed: int, start: int, n: int) -> Iterator[torch.Generator]:
+    """One generator for each sample number `start` to `start + n - 1`: a function of `(seed, i)`.
+
+    The iterator yields one object over and over, seeded anew, so draw from it before going on.
+    torch's CPU generator keeps 32 bits of a seed; consecutive integers keep all samples of one seed
+    apart.
+    """
+    checks.at_least(0, seed=seed, start=start)
+    checks.at_least(1, n=n)
+    rng = torch.Generator()
+    first = derive(seed, "sample") + start
+    for i in range(n):
+        yield rng.manual_seed((first + i) % 2**32)
+
+
+class Streams:
+    """The random streams of a run, and torch's global stream beside them.
+
+    A user's own `nn.Dropout` can only draw from torch's global stream, so that one is seeded by
+    `seed_global`, saved and restored with the rest.
+    """
+
+    NAMES = ("step",)
+
+    def __init__(self, seed: int) -> None:
+        checks.at_least(0, seed=seed)
+        self.seed = seed
+        self._streams = {name: generator(seed, name) for name in self.NAMES}
+
+    def __getitem__(self, name: str) -> torch.Generator:
+        return self._streams[name]
+
+    def seed_global(self) -> None:
+        """Seed torch's global stream from this run's seed."""
+        torch.manual_seed(derive(self.seed, "global"))
+
+    def state(self) -> dict[str, Tensor]:
+        """The state of every stream, by name."""
+        states = {name: rng.get_state() for name, rng in self._streams.items()}
+        return states | {"global": torch.get_rng_state()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put every stream back to where `state()` found it; `BadValue` where one is missing."""
+        for name in (*self.NAMES, "global"):
+            checks.require(name in state, f"rng.{name}", "in the saved state", "nothing")
+        for name, rng in self._streams.items():
+            rng.set_state(state[name])
+        torch.set_rng_state(state["global"])

@@ -1,0 +1,293 @@
+"""A run from its configuration: train it, go on with it, load it."""
+
+import dataclasses
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from advnets import checks, data, evaluation, learners, plots, rundir
+from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml
+from advnets.data import Batches, DataConfig, Splits
+from advnets.evaluation import Evaluation, EvaluationConfig
+from advnets.parzen import LogLikelihood
+from advnets.progress import Display, Lines, Silent
+from advnets.protocols import Learner, ModelConfig, Problem, Sampler
+from advnets.rng import Streams
+from advnets.rundir import RunDir, below
+from advnets.trainer import Trainer, TrainerConfig
+
+KINDS: Kinds = {DataConfig: data.KINDS, ModelConfig: learners.KINDS}
+
+Which = Literal["best", "last"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """All that a run is made of."""
+
+    recipe: str = dataclasses.field(default="", metadata=FREE)
+    """The recipe it began from."""
+    seed: int = 0
+    """Seed of everything: first weights, order of the data, noise, masks."""
+    batch_size: int = 100
+    """Examples in a minibatch."""
+    data: DataConfig
+    model: ModelConfig
+    trainer: TrainerConfig = TrainerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    def __post_init__(self) -> None:
+        checks.at_least(0, seed=self.seed)
+        checks.at_least(1, batch_size=self.batch_size)
+
+    def to_toml(self) -> str:
+        """As TOML text, which `read_config` takes back."""
+        return dumps(self)
+
+
+def read_config(path: Path | str) -> RunConfig:
+    """A configuration from a TOML file. Raises `BadFile` or `BadValue`, naming what is wrong."""
+    return from_dict(RunConfig, read_toml(Path(path)), kinds=KINDS)
+
+
+def train(config: RunConfig, folder: Path | str, *, display: Display | None = None) -> bool:
+    """Start a run in a new folder and train it to the end.
+
+    Returns:
+        False when Ctrl-C or SIGTERM ended it before; then all is saved and `resume` goes on.
+
+    Raises:
+        BadFile: When something is in the folder already, or the data cannot be read.
+        BadValue: When a setting does not fit the data.
+        Diverged: When a value or a parameter is no longer finite.
+    """
+    path = Path(folder)
+    torch.set_flush_denormal(
+        True
+    )  # before the first thread starts: velocities of dead inputs go subnormal
+    rundir.refuse_existing(path)  # before the data is read
+    splits = data.load(config.data, seed=config.seed)
+    learner, batches = build(config, splits)
+    run_folder = RunDir.create(
+        path, config=config.to_toml(), data=describe(splits), environment=environment()
+    )
+    with run_folder.lock():
+        return trainer(config, splits, learner, batches, run_folder, display).fit()
+
+
+def resume(
+    folder: Path | str, config: RunConfig | None = None, *, display: Display | None = None
+) -> bool:
+    """Go on with a run, bit for bit as if it had never stopped.
+
+    Args:
+        folder: A run's folder.
+        config: Settings to go on with; the run's own by default. Only those that change no result
+            may differ: the number of steps (unless the learning rate anneals towards its end), and
+            how often pictures and checkpoints are made.
+        display: Where a person looks.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        BadFile: When the folder is no run's, is another model's, or no checkpoint in it is whole.
+        BadValue: When a setting that matters was changed, or the data was; names it.
+        WrongMoment: When another process is training there.
+    """
+    torch.set_flush_denormal(True)
+    run_folder = RunDir(folder)
+    own = config_of(run_folder)
+    config = config or own
+    refuse_changes(run_folder, own, config)
+    display = display or Silent()
+    with run_folder.lock():
+        splits = data.load(config.data, seed=config.seed)
+        refuse_other_data(run_folder, describe(splits))
+        going_on = trainer(config, splits, *build(config, splits), run_folder, display)
+        checkpoint = run_folder.latest(display.say)
+        if checkpoint is not None:
+            with checks.foreign_checkpoints(checkpoint.path):
+                going_on.resume(checkpoint)
+            display.say(f"{run_folder.path}: going on from update {checkpoint.update}.")
+        rundir.write_atomically(run_folder.path / "config.toml", config.to_toml().encode())
+        return going_on.fit()
+
+
+def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
+    """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`.
+
+    Args:
+        folder: A run's folder.
+        checkpoint: 'best' by the validation score, or 'last'.
+
+    Raises:
+        BadFile: When the folder is no run's, or has no whole checkpoint.
+    """
+    run_folder = RunDir(folder)
+    config = config_of(run_folder)
+    say = Lines(Console(stderr=True)).say
+    saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
+    if saved is None:
+        raise checks.no_checkpoint(run_folder.path)
+    facts = run_folder.facts("data")
+    shape = tuple(facts["event_shape"])
+    problem = Problem(
+        event_shape=shape,
+        low=facts["low"],
+        high=facts["high"],
+        mean=torch.zeros(shape),
+        batches_per_epoch=1,
+        steps=config.trainer.steps,
+    )
+    learner = learners.build(config.model, problem, seed=config.seed)
+    with checks.foreign_checkpoints(saved.path):
+        learner.load_state(below("learner.", saved.tensors))
+    return Run(run_folder, config, learner, saved.update)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run, at one of its checkpoints."""
+
+    folder: RunDir
+    config: RunConfig
+    learner: Learner
+    update: int
+
+    def sampler(self, weights: str | None = None) -> Sampler:
+        """One of the model's samplers; by default the model proper (a game's `raw` weights)."""
+        samplers = self.learner.samplers()
+        if weights is not None and weights not in samplers:
+            raise checks.unknown("weights", weights, samplers)
+        return samplers[weights or next(iter(samplers))]
+
+    def sample(
+        self, n: int, *, seed: int = 0, start: int = 0, weights: str | None = None
+    ) -> Tensor:
+        """Samples number `start` to `start + n - 1` of this seed, of shape `(n, *event_shape)`."""
+        return self.sampler(weights).sample(n, seed=seed, start=start)
+
+    def evaluate(self, config: EvaluationConfig | None = None, *, seed: int = 0) -> Evaluation:
+        """Section 5's protocol on the run's own data, raw and averaged weights side by side."""
+        splits = data.load(self.config.data, seed=self.config.seed)
+        refuse_other_data(self.folder, describe(splits))
+        samplers = self.learner.samplers()
+        return evaluation.evaluate(samplers, splits, config or self.config.evaluation, seed=seed)
+
+
+def build(config: RunConfig, splits: Splits) -> tuple[Learner, Batches]:
+    """The learner of a run and the order of its data."""
+    x = splits.train.x
+    batches = Batches(splits.train, size=config.batch_size, seed=config.seed)
+    problem = Problem(
+        event_shape=splits.event_shape,
+        low=x.min().item(),
+        high=x.max().item(),
+        mean=x.mean(dim=0),
+        batches_per_epoch=batches.per_epoch,
+        steps=config.trainer.steps,
+    )
+    return learners.build(config.model, problem, seed=config.seed), batches
+
+
+def trainer(
+    config: RunConfig,
+    splits: Splits,
+    learner: Learner,
+    batches: Batches,
+    folder: RunDir,
+    display: Display | None,
+) -> Trainer:
+    """The trainer of a run, with its validation score and its pictures."""
+
+    def score(learner: Learner) -> dict[str, LogLikelihood]:
+        return {
+            name: evaluation.validation_score(sampler, splits, config.evaluation, seed=config.seed)
+            for name, sampler in learner.samplers().items()
+        }
+
+    def picture(learner: Learner, path: Path) -> None:
+        sampler = next(iter(learner.samplers().values()))
+        n = plots.picture_size(sampler.event_shape)
+        plots.save_samples(path, sampler.sample(n, seed=config.seed), data=splits.validation.x[:n])
+
+    return Trainer(
+        learner,
+        batches,
+        config.trainer,
+        streams=Streams(config.seed),
+        folder=folder,
+        score=score,
+        picture=picture,
+        display=display,
+    )
+
+
+def config_of(folder: RunDir | Path | str) -> RunConfig:
+    """The configuration that a run was made from."""
+    folder = folder if isinstance(folder, RunDir) else RunDir(folder)
+    return read_config(folder.path / "config.toml")
+
+
+def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:
+    """Raise where a resumed run would not be the same run."""
+    if config.recipe != own.recipe:
+        raise checks.another_model(folder.path, f"recipe '{config.recipe}'", f"'{own.recipe}'")
+    for name, (need, got) in differences(own, config).items():
+        raise checks.setting_changed(folder.path, name, need, got)
+    steps = own.trainer.steps, config.trainer.steps
+    if steps[0] != steps[1] and own.model.ends_with_the_run:
+        raise checks.setting_changed(folder.path, "trainer.steps", *steps)
+
+
+def describe(splits: Splits) -> dict[str, Any]:
+    """What `data.json` says of the training set: sizes, range, and a fingerprint of its bytes."""
+    x = splits.train.x
+    return {
+        "event_shape": list(splits.event_shape),
+        "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
+        "low": x.min().item(),
+        "high": x.max().item(),
+        "crc32": rundir.checksum({"x": x}),
+    }
+
+
+def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:
+    """Raise where the data is not the data that the run began with."""
+    own = folder.facts("data")
+    for name, value in found.items():
+        if own.get(name) != value:
+            raise checks.setting_changed(folder.path, f"data ({name})", own.get(name), value)
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and command, for whoever reads the numbers later."""
+    versions = {name: metadata.version(name) for name in ("advnets", "torch", "numpy", "scipy")}
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        **versions,
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def processor() -> str:
+    """The processor's name, as well as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,82 @@
+"""Drawing from a model: one seed a sample, pictures and arrays of samples."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from advnets import checks, rng
+from advnets.priors import Prior
+
+_CHUNK = 1000
+
+
+@contextlib.contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode and without gradients; afterwards as it was."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(was_training)
+
+
+class GeneratorSampler:
+    r"""Ancestral sampling from p_g: z ~ p_z, then x = G(z), with G in evaluation mode.
+
+    Sample number i is a function of (seed, i): its z bit for bit, its x to rounding, whatever n and
+    however the samples are cut into calls.
+
+    Args:
+        G: The generator.
+        prior: p_z.
+    """
+
+    def __init__(self, G: nn.Module, prior: Prior) -> None:
+        self.G, self.prior = G, prior
+        self.event_shape = tuple(self.decode(torch.zeros(1, prior.dim)).shape[1:])
+
+    def latents(self, n: int, *, seed: int, start: int = 0) -> Tensor:
+        """The z of samples number `start` to `start + n - 1`, of shape `(n, z_dim)`."""
+        return torch.cat([self.prior.sample(1, rng=r) for r in rng.per_sample(seed, start, n)])
+
+    def decode(self, z: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """X = G(z), of shape `(n, *event_shape)`."""
+        if context is not None:
+            raise checks.not_conditional()
+        parameter = next(self.G.parameters(), z)
+        with evaluating(self.G):
+            return torch.cat([self.G(part.to(parameter.device)) for part in torch.split(z, _CHUNK)])
+
+    def sample(self, n: int, *, seed: int, start: int = 0, context: Tensor | None = None) -> Tensor:
+        """Samples number `start` to `start + n - 1`, of shape `(n, *event_shape)`."""
+        return self.decode(self.latents(n, seed=seed, start=start), context=context)
+
+
+class TrainingSet:
+    """Real examples as a sampler: the line in every table that no honest score should be far above.
+
+    Sample number i is entry i of a permutation of the examples drawn from the seed (it begins again
+    after the last one).
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        self.event_shape = tuple(x.shape[1:])
+
+    def sample(self, n: int, *, seed: int, start: int = 0, context: Tensor | None = None) -> Tensor:
+        """Examples number `start` to `start + n - 1` of the permutation."""
+        if context is not None:
+            raise checks.not_conditional()
+        order = torch.randperm(len(self.x), generator=rng.generator(seed, "training set"))
+        return self.x[order[torch.arange(start, start + n) % len(self.x)]]
+
+
+def save_array(path: Path, x: Tensor) -> None:
+    """Write samples as a `.npy` array of shape `(n, *event_shape)`."""
+    np.save(path, x.cpu().numpy())

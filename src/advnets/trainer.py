@@ -1,0 +1,228 @@
+"""The one loop. It knows only `step`, `log` and `save`; all else is passed in.
+
+After every step, in this order, where it is due: log, score, picture, checkpoint. A checkpoint
+comes last, so that everything up to its update is on the disk when it is; on resume, what lies
+after it is dropped and made again.
+"""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from advnets import checks
+from advnets.config import FREE
+from advnets.data.batches import Batches
+from advnets.parzen import LogLikelihood
+from advnets.progress import Display, Silent, Status
+from advnets.protocols import Info, Learner
+from advnets.rng import Streams
+from advnets.rundir import Checkpoint, RunDir, below
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """How long a run is and what is kept of it, all in updates. A number of 0 means never."""
+
+    steps: int = field(default=20_000, metadata=FREE)
+    """Updates in the whole run. A finished run can be resumed with more, unless its learning rate
+    anneals."""
+    log_every: int = 100
+    """Updates between two lines of metrics."""
+    score_every: int = 5_000
+    """Updates between two validation scores; the best one's checkpoint is kept as best."""
+    picture_every: int = field(default=1_000, metadata=FREE)
+    """Updates between two pictures of the same z."""
+    checkpoint_every: int = field(default=1_000, metadata=FREE)
+    """Updates between two checkpoints: what a killed run loses at most."""
+
+    def __post_init__(self) -> None:
+        checks.at_least(1, steps=self.steps, log_every=self.log_every)
+        for name in ("score_every", "picture_every", "checkpoint_every"):
+            checks.at_least(0, **{name: getattr(self, name)})
+
+
+Scores = Mapping[str, LogLikelihood]
+
+
+class Trainer:
+    """Trains any learner.
+
+    Args:
+        learner: What is trained.
+        batches: Where its minibatches come from.
+        config: How long, and what is kept.
+        streams: The random streams of the run.
+        folder: Where the run is kept; None keeps nothing.
+        score: Validation scores of the learner's samplers; the rule of model selection is the
+            highest mean of the first.
+        picture: Draws the learner's samples of a fixed z into a file.
+        display: Where a person looks.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        batches: Batches,
+        config: TrainerConfig,
+        *,
+        streams: Streams,
+        folder: RunDir | None = None,
+        score: Callable[[Learner], Scores] | None = None,
+        picture: Callable[[Learner, Path], None] | None = None,
+        display: Display | None = None,
+    ) -> None:
+        self.learner, self.batches, self.config = learner, batches, config
+        self.streams, self.folder = streams, folder
+        self.score, self.picture, self.display = score, picture, display or Silent()
+        self.update = 0
+        self.best: dict[str, float] = {}
+        self._saved = -1
+        self._words = ""
+        self._stepping, self._logged, self._before = 0.0, (0, 0.0), 0.0
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint as if the run had never stopped."""
+        if checkpoint.update > self.config.steps:
+            raise checks.steps_behind(checkpoint.update, self.config.steps)
+        self.learner.load_state(below("learner.", checkpoint.tensors))
+        self.streams.load_state(below("rng.", checkpoint.tensors))
+        self.update = self._saved = checkpoint.update
+        self.best, self._words = dict(checkpoint.facts["best"]), checkpoint.facts["score"]
+
+    def fit(self) -> bool:
+        """Train to the last step. Returns False when a signal ended it before; all is saved then.
+
+        Raises:
+            Diverged: At the first logged value, or saved tensor, that is not finite.
+        """
+        self._begin()
+        try:
+            with interrupted() as stop:
+                while self.update < self.config.steps and not stop():
+                    info = self._step()
+                    if self._due(self.config.log_every):
+                        self._log(info)
+                    improved = self._due(self.config.score_every) and self._score()
+                    if self._due(self.config.picture_every):
+                        self._draw()
+                    if improved or self._due(self.config.checkpoint_every):
+                        self._save(best=improved)
+                if self._saved != self.update:
+                    self._save(best=False)
+        finally:
+            self.display.close()
+        return self.update == self.config.steps
+
+    def _begin(self) -> None:
+        if self.update == 0:
+            self.streams.seed_global()
+        if self.folder is not None:
+            self.folder.forget_after(self.update)
+            seconds = [r["seconds"] for r in self.folder.records("clock")]
+            self._before = max(seconds, default=0.0)
+        self._logged = (self.update, 0.0)
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and (self.update % every == 0 or self.update == self.config.steps)
+
+    def _step(self) -> Info:
+        began = time.perf_counter()
+        batches = self.batches.of_step(self.update, self.learner.batches_per_step)
+        info = self.learner.step(batches, rng=self.streams["step"])
+        self.update += 1
+        self._stepping += time.perf_counter() - began
+        return info
+
+    def _log(self, info: Info) -> None:
+        """Read the step's values (here a device is waited for), write them down and show them."""
+        values = {name: value.item() for name, value in info.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise checks.diverged(name, value, self.update)
+        update, stepping = self._logged
+        speed = (self.update - update) / max(self._stepping - stepping, 1e-9)
+        self._logged = (self.update, self._stepping)
+        left = (self.config.steps - self.update) / speed
+        if self.folder is not None:
+            self.folder.log({"update": self.update, **values})
+            clock = {"seconds": self._before + self._stepping, "updates_per_second": speed}
+            self.folder.log({"update": self.update, **clock, "seconds_left": left}, to="clock")
+        self.display.show(
+            Status(
+                update=self.update,
+                steps=self.config.steps,
+                updates_per_second=speed,
+                seconds_left=left,
+                values=values,
+                score=self._words,
+            )
+        )
+
+    def _score(self) -> bool:
+        """Score on validation data; True when the first sampler did better than ever before."""
+        if self.score is None:
+            return False
+        scores = self.score(self.learner)
+        self._words = ", ".join(f"{name} {s.mean:.1f}" for name, s in scores.items())
+        self.display.say(f"update {self.update}  validation score (nats): {self._words}")
+        if self.folder is not None:
+            record = {name: asdict(s) for name, s in scores.items()}
+            self.folder.log({"update": self.update, "validation": record})
+        first = next(iter(scores.values())).mean
+        improved = first > self.best.get("score", -math.inf)
+        if improved:
+            self.best = {"update": self.update, "score": first}
+        return improved
+
+    def _draw(self) -> None:
+        if self.picture is not None and self.folder is not None:
+            self.picture(self.learner, self.folder.picture_path(self.update))
+
+    def _save(self, *, best: bool) -> None:
+        self._saved = self.update
+        if self.folder is None:
+            return
+        tensors = {f"learner.{name}": t for name, t in self.learner.state().items()}
+        tensors |= {f"rng.{name}": t for name, t in self.streams.state().items()}
+        facts = {"best": self.best, "score": self._words}
+        self.folder.save(self.update, tensors, facts, best=best)
+
+
+def fit(learner: Learner, batches: Batches, config: TrainerConfig, *, seed: int = 0) -> None:
+    """Train a learner in memory: no folder, no scores, no display.
+
+    Args:
+        learner: What is trained, in place.
+        batches: Where its minibatches come from.
+        config: How long.
+        seed: Seeds the noise and the masks (and torch's global stream, for dropout layers not
+            ours).
+    """
+    Trainer(learner, batches, config, streams=Streams(seed)).fit()
+
+
+@contextlib.contextmanager
+def interrupted() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM end the loop between two steps; a second one ends it at once."""
+    received: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
