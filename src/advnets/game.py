@@ -274,7 +274,7 @@ class Game:
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load a network's weights. Raises `BadValue` where a name or a shape differs."""
     own = network.state_dict()
-    for name in own.keys() | state.keys():
+    for name in {**own, **state}:
         need, got = (tuple(s[name].shape) if name in s else "absent" for s in (own, state))
         checks.require(need == got, name, f"of shape {need}", got)
     network.load_state_dict(dict(state))

@@ -73,6 +73,7 @@ class TrainingSet:
         """Examples number `start` to `start + n - 1` of the permutation."""
         if context is not None:
             raise checks.not_conditional()
+        checks.at_least(1, n=n)
         order = torch.randperm(len(self.x), generator=rng.generator(seed, "training set"))
         return self.x[order[torch.arange(start, start + n) % len(self.x)]]
 

@@ -1,0 +1,81 @@
+"""Kill a run with SIGKILL at random moments, resume it each time, and compare it with one that was left alone.
+
+    python benchmarks/kill.py [--kills 20] [--quick]
+
+Compared bit for bit: every tensor of the last and the best checkpoint (parameters, velocities, averages, every
+random stream), the facts beside them, and metrics.jsonl as a file. The run is the demo's game, dropout and all, on a
+smaller pair. `--quick` (CI) kills three times.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from advnets.rundir import RunDir
+
+WORDS = (
+    "demo --model.G.hidden 200 200 --model.D.units 40 40 --trainer.steps 3000 --trainer.score_every 1000 "
+    "--trainer.checkpoint_every 100 --evaluation.samples 500 --evaluation.validation 100"
+)
+
+
+def main() -> None:
+    """Kill, resume, compare."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
+    parser.add_argument("--quick", action="store_true", help="three kills")
+    options = parser.parse_args()
+    kills = 3 if options.quick else options.kills
+    dice = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        whole, torn = Path(scratch, "whole"), Path(scratch, "torn")
+        began = time.perf_counter()
+        advnets(*WORDS.split(), "--folder", str(whole)).wait()
+        seconds = time.perf_counter() - began
+        print(f"left alone: {seconds:.1f} s")
+        for kill in range(kills):
+            resumed = (torn / "config.toml").exists()
+            run = advnets(
+                *(["--resume", str(torn)] if resumed else [*WORDS.split(), "--folder", str(torn)])
+            )
+            while run.poll() is None and not (torn / "metrics.jsonl").exists():
+                time.sleep(0.01)
+            time.sleep(dice.uniform(0, 2.5 * seconds / kills) + (2.0 if resumed else 0.0))
+            run.kill()
+            run.wait()
+            newest = max((p.stem for p in (torn / "checkpoints").glob("0*")), default="none")
+            print(f"kill {kill + 1}: newest checkpoint {newest}")
+        advnets("--resume", str(torn)).wait()
+        compare(RunDir(whole), RunDir(torn))
+        print(f"bit-identical after {kills} kills")
+
+
+def advnets(*words: str) -> "subprocess.Popen[bytes]":
+    """Start `advnets train`, silently."""
+    command = [sys.executable, "-m", "advnets", "train", *words]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def compare(whole: RunDir, torn: RunDir) -> None:
+    """Raise unless both folders hold the same run."""
+    for which in (RunDir.latest, RunDir.best):
+        a, b = which(whole, print), which(torn, print)
+        assert a is not None
+        assert b is not None
+        assert (a.update, a.facts) == (b.update, b.facts), (a.update, a.facts, b.update, b.facts)
+        assert a.tensors.keys() == b.tensors.keys()
+        for name, tensor in a.tensors.items():
+            assert torch.equal(tensor, b.tensors[name]), name
+    metrics = [(run.path / "metrics.jsonl").read_bytes() for run in (whole, torn)]
+    assert metrics[0] == metrics[1], "metrics differ"
+
+
+if __name__ == "__main__":
+    main()

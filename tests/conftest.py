@@ -1,0 +1,79 @@
+"""What every test may use: small games on small data, and the real MNIST where it is at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import advnets
+from advnets.data import MnistConfig, RingConfig, Splits, load
+from advnets.networks import DiscriminatorConfig, GeneratorConfig
+from advnets.optim import OptimizerConfig
+from advnets.protocols import Problem
+
+ROOT = Path(__file__).parents[1]
+MNIST = ROOT.parent / "shared" / "data" / "mnist"
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def no_data_from_the_environment(monkeypatch):
+    monkeypatch.delenv("ADVNETS_DATA", raising=False)
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Splits:
+    """The real MNIST; CI has it, and runs these tests."""
+    if not (MNIST / "train-images-idx3-ubyte.gz").exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have MNIST in {MNIST}")
+        pytest.skip(f"no MNIST in {MNIST}")
+    return load(MnistConfig(root=str(MNIST)), seed=0)
+
+
+SMALL = {
+    "z_dim": 3,
+    "G": GeneratorConfig(hidden=(7,), output="linear", irange=0.5),
+    "D": DiscriminatorConfig(units=(6,), pieces=3, irange=0.5),
+}
+
+
+def small_config(**settings) -> advnets.GameConfig:
+    """A pair small enough to follow by hand, dropout and all."""
+    return advnets.GameConfig(**(SMALL | settings))
+
+
+def small_game(*, seed=0, steps=50, event_shape=(2,), **settings) -> advnets.Game:
+    problem = Problem(
+        event_shape=event_shape,
+        low=0.0,
+        high=1.0,
+        mean=torch.full(event_shape, 0.5),
+        batches_per_epoch=5,
+        steps=steps,
+    )
+    return advnets.Game.from_config(small_config(**settings), problem, seed=seed)
+
+
+def small_run(**settings) -> advnets.RunConfig:
+    """A run of the small pair on a small ring, through every part of the house."""
+    trainer = {"steps": 40, "log_every": 5, "score_every": 10, "checkpoint_every": 4}
+    rule = OptimizerConfig(lr=0.05)
+    return advnets.RunConfig(
+        **{
+            "recipe": "small",
+            "batch_size": 16,
+            "data": RingConfig(examples=160),
+            "model": small_config(G_optimizer=rule, D_optimizer=rule),
+            "trainer": advnets.TrainerConfig(picture_every=20, **trainer),
+            "evaluation": advnets.EvaluationConfig(samples=50, validation=16),
+            **settings,
+        }
+    )

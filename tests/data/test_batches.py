@@ -1,0 +1,99 @@
+"""Minibatches: batch i is a pure function of (seed, i), every epoch a permutation."""
+
+import pytest
+import torch
+
+from advnets.checks import BadValue
+from advnets.data import Batches, Split
+
+N = 23
+
+
+def make(size=5, seed=0, n=N):
+    return Batches(torch.arange(float(n))[:, None], size=size, seed=seed)
+
+
+def numbers(batch):
+    return batch.x[:, 0].long().tolist()
+
+
+@pytest.mark.parametrize("size", [1, 5, 22, 23])
+def test_every_epoch_is_a_permutation_and_a_fresh_one(size):
+    batches = make(size)
+    epochs = []
+    for epoch in range(3):
+        first = epoch * batches.per_epoch
+        epochs.append([i for j in range(batches.per_epoch) for i in numbers(batches[first + j])])
+        assert sorted(epochs[-1]) == list(range(N))
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    assert list(range(N)) not in epochs
+
+
+def test_the_last_batch_of_an_epoch_is_short():
+    batches = make(5)
+    assert batches.per_epoch == 5
+    assert [len(batches[i].x) for i in range(10)] == [5, 5, 5, 5, 3] * 2
+    assert [len(make(23)[i].x) for i in range(2)] == [23, 23]
+
+
+def test_any_order_of_access_gives_the_same_batches():
+    straight = [numbers(batch) for _, batch in zip(range(40), make(), strict=False)]
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0)).tolist()
+    batches = make()
+    assert all(numbers(batches[i]) == straight[i] for i in [*order, *reversed(order)])
+    assert all(numbers(make()[i]) == straight[i] for i in order)
+
+
+def test_the_order_is_a_function_of_the_seed_and_of_nothing_else():
+    torch.manual_seed(1)
+    first = numbers(make(seed=4)[7])
+    before = torch.get_rng_state()
+    torch.manual_seed(2)
+    assert numbers(make(seed=4)[7]) == first
+    torch.set_rng_state(before)
+    make(seed=4)[7]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert numbers(make(seed=5)[7]) != first
+
+
+def test_a_number_below_0_is_refused():
+    with pytest.raises((BadValue, IndexError)):
+        make()[-1]
+
+
+def test_labels_stay_with_their_examples():
+    data = Split(torch.arange(float(N))[:, None], torch.arange(N) * 10)
+    batches = Batches(data, size=4, seed=0)
+    for i in range(12):
+        x, context = batches[i]
+        assert context.tolist() == [10 * int(v) for v in x[:, 0]]
+    assert make()[0].context is None
+
+
+def test_a_batch_keeps_the_shape_of_an_example():
+    assert Batches(torch.zeros(6, 3, 4, 5), size=4, seed=0)[0].x.shape == (4, 3, 4, 5)
+
+
+def test_writing_into_a_batch_leaves_the_data_alone():
+    data = torch.zeros(6, 2)
+    Batches(data, size=6, seed=0)[0].x.fill_(1)
+    assert not data.any()
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_step_t_takes_the_next_k_batches(k):
+    batches = make()
+    for t in range(6):
+        taken = batches.of_step(t, k)
+        assert [numbers(b) for b in taken] == [numbers(batches[t * k + j]) for j in range(k)]
+
+
+def test_a_size_below_1_is_refused():
+    with pytest.raises(BadValue, match=r"'batch_size' must be a number that is at least 1, got 0"):
+        make(size=0)
+
+
+def test_a_batch_larger_than_the_set_is_refused():
+    message = r"'batch_size' must be at most the number of training examples, 23, got 24\."
+    with pytest.raises(BadValue, match=message):
+        make(size=24)

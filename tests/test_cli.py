@@ -1,0 +1,197 @@
+"""The command, as its user meets it."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import advnets
+from advnets import cli, recipes, run
+from conftest import small_run
+
+IMAGES = (
+    "--trainer.steps 6 --batch_size 10 --evaluation.samples 20 --model.G.hidden 5 --model.D.units 5"
+)
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch, capsys):
+    """A run on pictures of 6 x 5 pixels, made by the command."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.random.default_rng(0).integers(0, 256, (200, 6, 5), dtype=np.uint8))
+    assert (
+        cli.main(["train", "array", "--data.path", "x.npy", "--folder", "runs/a", *IMAGES.split()])
+        == 0
+    )
+    capsys.readouterr()
+    return tmp_path
+
+
+def test_help_teaches(capsys):
+    for words in ([], ["--help"], ["-h"]):
+        assert cli.main(words) == 0
+        out = capsys.readouterr().out
+        assert "advnets train demo" in out
+        assert "advnets evaluate" in out
+
+
+@pytest.mark.parametrize("command", ["train demo --help", "sample --help", "evaluate --help"])
+def test_every_command_shows_its_options_with_their_defaults(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(command.split())
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert "--checkpoint" in out or "--model.G_optimizer.lr" in out
+    assert "default:" in out
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert re.fullmatch(r"advnets \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def test_recipes_are_listed_with_command_time_and_score(capsys):
+    assert cli.main(["recipes"]) == 0
+    out = capsys.readouterr().out
+    for name in recipes.RECIPES:
+        assert re.search(rf"^{name}\n", out, re.MULTILINE)
+        assert f"advnets train {name}" in out
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_a_dry_run_prints_toml_that_trains_the_same(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", name, "--seed", "3", "--model.k", "2", "--dry_run"]) == 0
+    printed = capsys.readouterr().out
+    assert tomllib.loads(printed)["model"]["k"] == 2
+    (tmp_path / "my.toml").write_text(printed)
+    config = run.read_config("my.toml")
+    assert config.seed == 3
+    assert type(config.data) is type(recipes.get(name).data)
+    assert cli.main(["train", "my.toml", "--dry_run"]) == 0
+    assert capsys.readouterr().out == printed
+    assert not (tmp_path / "runs").exists()
+
+
+def test_options_of_every_type(capsys):
+    words = "train mnist --dry-run --model.G.hidden 30 20 --model.order alternating --model.D.max_col_norm 1.5"
+    assert cli.main(words.split()) == 0
+    table = tomllib.loads(capsys.readouterr().out)
+    assert table["model"]["G"]["hidden"] == [30, 20]
+    assert table["model"]["order"] == "alternating"
+    assert table["model"]["D"]["max_col_norm"] == 1.5
+
+
+def test_a_run_folder_explains_itself(trained):
+    folder = trained / "runs" / "a"
+    files = {p.name for p in folder.iterdir()}
+    assert {
+        "config.toml",
+        "data.json",
+        "environment.json",
+        "metrics.jsonl",
+        "clock.jsonl",
+        "checkpoints",
+        "samples",
+    } <= files
+    about = json.loads((folder / "environment.json").read_text())
+    assert about["torch"] == torch.__version__
+    with Image.open(folder / "samples" / "00000006.png") as picture:
+        assert picture.width > 100
+
+
+def test_samples_come_as_a_picture_an_array_or_single_files(trained, capsys):
+    assert cli.main(["sample", "runs/a", "--n", "12"]) == 0
+    assert "12 raw samples of update 6: runs/a/samples.png" in capsys.readouterr().out
+    assert cli.main(["sample", "runs/a", "--n", "5", "--start", "7", "--out", "x12.npy"]) == 0
+    whole = advnets.load("runs/a").sample(12, seed=0)
+    torch.testing.assert_close(torch.from_numpy(np.load("x12.npy")), whole[7:], atol=1e-5, rtol=0)
+    assert cli.main(["sample", "runs/a", "--n", "2", "--start", "41", "--out", "singles"]) == 0
+    assert sorted(p.name for p in (trained / "singles").iterdir()) == ["000041.png", "000042.png"]
+    with Image.open("singles/000042.png") as picture:
+        assert picture.size == (5, 6)
+
+
+def test_averaged_weights_are_asked_for_by_name_and_said_to_be(trained, capsys):
+    assert (
+        cli.main(["sample", "runs/a", "--n", "2", "--weights", "averaged", "--out", "a.npy"]) == 0
+    )
+    assert "2 averaged samples" in capsys.readouterr().out
+    assert cli.main(["sample", "runs/a", "--n", "2", "--out", "r.npy"]) == 0
+    assert not np.array_equal(np.load("a.npy"), np.load("r.npy"))
+
+
+def test_evaluate_prints_scores_reference_lines_caveat_and_where_things_are(trained, capsys):
+    assert cli.main(["evaluate", "runs/a"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "raw",
+        "averaged",
+        "real training images",
+        "training mean",
+        "blur raises it",
+        "runs/a/samples.png",
+    ):
+        assert words in out
+    record = json.loads((trained / "runs/a/evaluation.json").read_text())
+    assert [line["name"] for line in record["lines"]] == [
+        "raw",
+        "averaged",
+        "real training images",
+        "training mean",
+    ]
+    for line in record["lines"]:
+        assert line["test"].keys() == {"mean", "standard_error", "n", "sigma", "centres"}
+    assert (trained / "runs/a/samples.png").exists()
+
+
+def test_best_and_last_are_both_kept(trained):
+    assert (
+        advnets.load("runs/a", checkpoint="best").update
+        <= advnets.load("runs/a", checkpoint="last").update
+        == 6
+    )
+
+
+def test_python_and_command_give_the_same_run(trained):
+    config = run.config_of("runs/a")
+    assert advnets.train(config, "runs/b")
+    files = [trained / "runs" / name / "metrics.jsonl" for name in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_lines_are_plain_when_piped(tmp_path):
+    (tmp_path / "small.toml").write_text(small_run().to_toml())
+    done = subprocess.run(
+        [sys.executable, "-m", "advnets", "train", "small.toml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "\x1b" not in done.stderr
+    assert re.search(
+        r"update 40/40  [\d.]+ updates/s  0:00 left  V -\d\.\d{3}  J .* D_x .* D_Gz .* validation raw -?\d",
+        done.stderr,
+    )
+    assert "Finished: runs/small. Next: advnets evaluate runs/small" in done.stdout
+
+
+def test_tensorboard_gets_the_same_numbers(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(trained / "runs/a/tensorboard"))
+    events.Reload()
+    logged = [
+        json.loads(line) for line in (trained / "runs/a/metrics.jsonl").read_text().splitlines()
+    ]
+    values = {e.step: e.value for e in events.Scalars("metrics/V")}
+    for record in logged:
+        if "V" in record:
+            assert values[record["update"]] == pytest.approx(record["V"])

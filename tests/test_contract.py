@@ -1,0 +1,158 @@
+"""What every public learner and sampler keeps, whichever model it is."""
+
+import dataclasses
+import inspect
+
+import pytest
+import torch
+
+import advnets
+from advnets import learners
+from advnets.protocols import Batch, LatentSampler, Learner, ModelConfig, Problem, Sampler
+from advnets.sampling import TrainingSet
+from conftest import small_config
+
+EVENT = (2, 3)
+CASES = {  # every public learner, by the name that TOML calls it
+    "game": [
+        small_config(order="alternating", k=2),
+        small_config(order="simultaneous", objective="minimax"),
+    ],
+}
+ALL = [
+    pytest.param(c, id=f"{name}-{i}") for name, cases in CASES.items() for i, c in enumerate(cases)
+]
+
+
+def build(config, seed=0):
+    problem = Problem(
+        event_shape=EVENT,
+        low=0.0,
+        high=1.0,
+        mean=torch.full(EVENT, 0.5),
+        batches_per_epoch=3,
+        steps=20,
+    )
+    return learners.build(config, problem, seed=seed)
+
+
+def play(learner, steps, *, rng):
+    infos = []
+    for _ in range(steps):
+        x = [Batch(torch.rand(6, *EVENT, generator=rng)) for _ in range(learner.batches_per_step)]
+        infos.append({k: v.item() for k, v in learner.step(tuple(x), rng=rng).items()})
+    return infos
+
+
+def test_no_learner_escapes_this_contract():
+    assert set(CASES) == set(learners.KINDS)
+    public = [c for c in vars(advnets).values() if inspect.isclass(c) and c is not Learner]
+    classes = {type(build(cases[0])) for cases in CASES.values()}
+    assert {c for c in public if hasattr(c, "step") and hasattr(c, "batches_per_step")} <= classes
+    configs = {
+        c for c in vars(advnets).values() if inspect.isclass(c) and issubclass(c, ModelConfig)
+    }
+    assert configs <= set(learners.LEARNERS)
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_it_is_a_learner(config):
+    assert isinstance(build(config), Learner)
+    assert dataclasses.is_dataclass(config)
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_a_step_gives_detached_finite_numbers(config, rng):
+    learner = build(config)
+    x = Batch(torch.rand(6, *EVENT, generator=rng))
+    info = learner.step((x,) * learner.batches_per_step, rng=rng)
+    assert info
+    for name, number in info.items():
+        assert number.shape == () and not number.requires_grad and number.isfinite(), name
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_a_step_leaves_its_batches_alone(config, rng):
+    learner = build(config)
+    x = torch.rand(6, *EVENT, generator=rng)
+    before = x.clone()
+    learner.step((Batch(x),) * learner.batches_per_step, rng=rng)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_the_seed_decides_the_first_weights(config):
+    a, b, c = (build(config, seed=s).state() for s in (0, 0, 1))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert any(not torch.equal(a[name], c[name]) for name in a)
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_a_state_is_all_that_the_next_steps_need(config):
+    whole = build(config)
+    rng = torch.Generator().manual_seed(5)
+    play(whole, 4, rng=rng)
+    saved = {name: t.clone() for name, t in whole.state().items()}
+    noise = rng.get_state()
+    expected = play(whole, 4, rng=rng)
+
+    again = build(config, seed=9)
+    again.load_state(saved)
+    rng = torch.Generator()
+    rng.set_state(noise)
+    assert play(again, 4, rng=rng) == expected
+    for name, tensor in whole.state().items():
+        assert torch.equal(tensor, again.state()[name]), name
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_a_state_is_named_tensors(config, rng):
+    learner = build(config)
+    play(learner, 1, rng=rng)
+    assert all(
+        isinstance(n, str) and isinstance(t, torch.Tensor) for n, t in learner.state().items()
+    )
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_a_foreign_state_is_refused(config):
+    with pytest.raises(ValueError, match="must be"):
+        build(config).load_state({"foreign": torch.zeros(1)})
+
+
+def samplers():
+    for name, cases in CASES.items():
+        for i in range(len(cases)):
+            for weights in build(cases[i]).samplers():
+                yield pytest.param(
+                    lambda c=cases[i], w=weights: build(c).samplers()[w], id=f"{name}-{i}-{weights}"
+                )
+    yield pytest.param(lambda: TrainingSet(torch.rand(40, *EVENT)), id="training set")
+
+
+@pytest.mark.parametrize("make", list(samplers()))
+def test_sample_i_depends_on_the_seed_and_i_alone(make):
+    sampler = make()
+    assert isinstance(sampler, Sampler)
+    whole = sampler.sample(23, seed=4)
+    assert whole.shape == (23, *EVENT) and sampler.event_shape == EVENT
+    for start, n in [(0, 1), (0, 22), (7, 9), (22, 1)]:
+        part = sampler.sample(n, seed=4, start=start)
+        torch.testing.assert_close(part, whole[start : start + n], atol=1e-5, rtol=0)
+        if isinstance(sampler, LatentSampler):
+            z = sampler.latents(23, seed=4)[start : start + n]
+            assert torch.equal(sampler.latents(n, seed=4, start=start), z)
+            torch.testing.assert_close(sampler.decode(z), part, atol=1e-5, rtol=0)
+    assert not torch.equal(sampler.sample(23, seed=5), whole)
+
+
+@pytest.mark.parametrize("make", list(samplers()))
+def test_an_unconditional_sampler_takes_no_context(make):
+    with pytest.raises(ValueError, match="'context' must be None: this model is not conditional"):
+        make().sample(2, seed=0, context=torch.zeros(2))
+
+
+@pytest.mark.parametrize("make", list(samplers()))
+def test_sampling_needs_at_least_one_sample(make):
+    with pytest.raises(ValueError, match="'n' must be a number that is at least 1, got 0"):
+        make().sample(0, seed=0)

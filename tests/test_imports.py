@@ -1,0 +1,74 @@
+"""Imports point down: a module knows only the floors below its own, and what DESIGN.md draws within it."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT
+
+FLOORS = [
+    {"checks", "config", "protocols", "rng"},
+    {"value", "priors", "layers", "parzen"},
+    {"networks", "optim", "data", "rundir", "sampling", "plots", "progress"},
+    {"game", "trainer", "evaluation"},
+    {"learners"},
+    {"run"},
+    {"recipes"},
+    {"cli"},
+    {"__init__", "__main__"},
+]
+WITHIN_A_FLOOR = {("config", "checks"), ("rng", "checks"), ("protocols", "config")}
+SOURCES = sorted((ROOT / "src" / "advnets").rglob("*.py"))
+MODULES = {m for floor in FLOORS for m in floor}
+
+
+def module_of(path):
+    return path.relative_to(ROOT / "src" / "advnets").with_suffix("").parts[0]
+
+
+def floor_of(module):
+    return next(i for i, floor in enumerate(FLOORS) if module in floor)
+
+
+def imported(path):
+    """The modules of this package that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "advnets":
+            names = [f"advnets.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module]
+        else:
+            continue
+        for name in names:
+            if name == "advnets":
+                yield "__init__"
+            if name.startswith("advnets."):
+                yield name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path):
+    own = module_of(path)
+    assert own in MODULES, f"{own} has no floor"
+    for other in imported(path):
+        allowed = floor_of(other) < floor_of(own) or (own, other) in WITHIN_A_FLOOR or own == other
+        assert allowed, f"{own} imports {other}, which is not below it"
+
+
+def test_no_module_is_named_for_nothing():
+    names = {path.stem for path in SOURCES}
+    assert not names & {"utils", "util", "helpers", "helper", "misc", "common"}
+
+
+def test_importing_the_library_draws_no_picture_and_reads_no_data():
+    heavy = "matplotlib", "mlxtend", "tensorboard", "pandas", "tyro"
+    code = f"import sys, advnets; print([m for m in {heavy!r} if m in sys.modules])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "[]"

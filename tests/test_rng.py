@@ -1,0 +1,113 @@
+"""One seed, named streams: pure functions of their names, kept apart, saved and restored."""
+
+import pytest
+import torch
+
+from advnets.checks import BadValue
+from advnets.rng import Streams, derive, generator, per_sample
+
+
+def draw(rng, n=8):
+    return torch.rand(n, generator=rng)
+
+
+def first_draws(seed, start, n):
+    return [draw(rng).tolist() for rng in per_sample(seed, start, n)]
+
+
+def test_a_seed_is_derived_from_the_seed_the_name_and_the_index():
+    seeds = [derive(s, name, i) for s in range(3) for name in ("a", "b", "1/a") for i in range(3)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= s < 2**63 for s in seeds)
+    assert derive(0, "step") == 1373431530665165896  # a run of today is the same run tomorrow
+
+
+def test_a_generator_is_a_pure_function_of_its_name():
+    assert torch.equal(draw(generator(1, "a", 2)), draw(generator(1, "a", 2)))
+    others = [generator(1, "a", 3), generator(1, "b", 2), generator(2, "a", 2)]
+    assert not any(torch.equal(draw(generator(1, "a", 2)), draw(rng)) for rng in others)
+
+
+def test_generators_leave_the_global_stream_alone():
+    before = torch.get_rng_state()
+    draw(generator(0, "a"))
+    first_draws(0, 0, 3)
+    Streams(0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_sample_i_depends_on_seed_and_i_alone():
+    whole = first_draws(5, 0, 20)
+    assert first_draws(5, 7, 6) == whole[7:13]
+    assert [first_draws(5, i, 1)[0] for i in range(20)] == whole
+    assert not {tuple(z) for z in whole} & {tuple(z) for z in first_draws(6, 0, 20)}
+
+
+def test_drawing_more_for_one_sample_does_not_move_the_next():
+    greedy = [draw(rng, 8 + 5 * i)[:8].tolist() for i, rng in enumerate(per_sample(5, 0, 6))]
+    assert greedy == first_draws(5, 0, 6)
+
+
+def test_neighbouring_samples_are_independent_uniforms():
+    z = torch.tensor(first_draws(0, 0, 4000), dtype=torch.float64)
+    assert z.mean().item() == pytest.approx(0.5, abs=5 / (12 * z.numel()) ** 0.5)
+    centred = (z - 0.5) * 12**0.5
+    for lag in (1, 2):
+        correlation = (centred[lag:] * centred[:-lag]).mean(dim=0)
+        assert correlation.abs().max() < 5 / len(z) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, 0, 1), r"'seed' must be a number that is at least 0, got -1\."),
+        ((0, -1, 1), r"'start' must be a number that is at least 0, got -1\."),
+        ((0, 0, 0), r"'n' must be a number that is at least 1, got 0\."),
+    ],
+)
+def test_per_sample_refuses_what_has_no_number(arguments, message):
+    with pytest.raises(BadValue, match=message):
+        next(per_sample(*arguments))
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(BadValue, match=r"'seed' must be a number that is at least 0, got -3\."):
+        Streams(-3)
+
+
+def test_streams_go_on_from_a_saved_state_as_if_never_stopped():
+    streams = Streams(3)
+    streams.seed_global()
+    draw(streams["step"]), torch.rand(5)
+    state = {name: t.clone() for name, t in streams.state().items()}
+    expected = draw(streams["step"]), torch.rand(8)
+    again = Streams(99)
+    again.load_state(state)
+    assert torch.equal(draw(again["step"]), expected[0])
+    assert torch.equal(torch.rand(8), expected[1])
+
+
+def test_a_saved_state_does_not_move_with_the_stream():
+    streams = Streams(0)
+    state = streams.state()
+    before = {name: t.clone() for name, t in state.items()}
+    draw(streams["step"]), torch.rand(5)
+    assert all(torch.equal(state[name], t) for name, t in before.items())
+
+
+def test_the_global_stream_is_seeded_from_the_run_and_apart_from_its_own():
+    streams = Streams(4)
+    streams.seed_global()
+    first = torch.rand(8)
+    streams.seed_global()
+    assert torch.equal(torch.rand(8), first)
+    assert not torch.equal(draw(streams["step"]), first)
+
+
+@pytest.mark.parametrize("missing", ["step", "global"])
+def test_a_state_without_one_of_the_streams_is_refused_and_nothing_moves(missing):
+    streams = Streams(0)
+    state = {name: t for name, t in Streams(1).state().items() if name != missing}
+    with pytest.raises(BadValue, match=rf"'rng\.{missing}' must be in the saved state"):
+        streams.load_state(state)
+    assert torch.equal(draw(streams["step"]), draw(Streams(0)["step"]))
