@@ -1,10 +1,11 @@
-"""Kill a run with SIGKILL at random moments, resume it each time, and compare it with one that was left alone.
+"""Kill a run at random moments, resume it each time, compare it with one that was left alone.
 
     python benchmarks/kill.py [--kills 20] [--quick]
 
-Compared bit for bit: every tensor of the last and the best checkpoint (parameters, velocities, averages, every
-random stream), the facts beside them, and metrics.jsonl as a file. The run is the demo's game, dropout and all, on a
-smaller pair. `--quick` (CI) kills three times.
+SIGKILL, that is: nothing is caught, nothing is tidied up. Compared bit for bit: every tensor of the
+last and the best checkpoint (parameters, velocities, averages, every random stream), the facts
+beside them, and metrics.jsonl as a file. The run is the demo's game, dropout and all, on a smaller
+pair. `--quick` (CI) kills three times.
 """
 
 import argparse
@@ -20,8 +21,9 @@ import torch
 from advnets.rundir import RunDir
 
 WORDS = (
-    "demo --model.G.hidden 200 200 --model.D.units 40 40 --trainer.steps 3000 --trainer.score_every 1000 "
-    "--trainer.checkpoint_every 100 --evaluation.samples 500 --evaluation.validation 100"
+    "demo --model.G.hidden 200 200 --model.D.units 40 40 --trainer.steps 6000 "
+    "--trainer.score_every 1000 --trainer.checkpoint_every 100 "
+    "--evaluation.samples 500 --evaluation.validation 100"
 )
 
 
@@ -36,25 +38,42 @@ def main() -> None:
     dice = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as scratch:
         whole, torn = Path(scratch, "whole"), Path(scratch, "torn")
-        began = time.perf_counter()
-        advnets(*WORDS.split(), "--folder", str(whole)).wait()
-        seconds = time.perf_counter() - began
-        print(f"left alone: {seconds:.1f} s")
-        for kill in range(kills):
-            resumed = (torn / "config.toml").exists()
-            run = advnets(
-                *(["--resume", str(torn)] if resumed else [*WORDS.split(), "--folder", str(torn)])
-            )
-            while run.poll() is None and not (torn / "metrics.jsonl").exists():
-                time.sleep(0.01)
-            time.sleep(dice.uniform(0, 2.5 * seconds / kills) + (2.0 if resumed else 0.0))
-            run.kill()
-            run.wait()
+        starting, training = left_alone(whole)
+        print(f"left alone: {starting:.1f} s to the first metrics, {training:.1f} s from there")
+        for kill in range(1, kills + 1):
+            after = 0.7 * starting + dice.uniform(0, starting + 1.5 * training / kills)
+            killed_after(after, torn)
             newest = max((p.stem for p in (torn / "checkpoints").glob("0*")), default="none")
-            print(f"kill {kill + 1}: newest checkpoint {newest}")
-        advnets("--resume", str(torn)).wait()
+            print(f"kill {kill} after {after:.2f} s: newest checkpoint {newest}", flush=True)
+        advnets(*begin_or_resume(torn)).wait()
         compare(RunDir(whole), RunDir(torn))
         print(f"bit-identical after {kills} kills")
+
+
+def left_alone(folder: Path) -> tuple[float, float]:
+    """Train to the end; seconds to the first line of metrics, and from there to the end."""
+    began = time.perf_counter()
+    run = advnets(*begin_or_resume(folder))
+    while run.poll() is None and not (folder / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    first = time.perf_counter()
+    run.wait()
+    return first - began, time.perf_counter() - first
+
+
+def killed_after(seconds: float, folder: Path) -> None:
+    """Start the run, or go on with it, and kill it after so many seconds."""
+    run = advnets(*begin_or_resume(folder))
+    time.sleep(seconds)
+    run.kill()
+    run.wait()
+
+
+def begin_or_resume(folder: Path) -> list[str]:
+    """What to tell `advnets train`."""
+    if folder.exists():
+        return ["--resume", str(folder)]
+    return [*WORDS.split(), "--folder", str(folder)]
 
 
 def advnets(*words: str) -> "subprocess.Popen[bytes]":

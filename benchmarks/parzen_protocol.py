@@ -1,10 +1,10 @@
-"""The paper's Parzen protocol on MNIST: its time against one matrix product, its memory, its exactness.
+"""The paper's Parzen protocol on MNIST: time against one matrix product, memory, exactness.
 
     python benchmarks/parzen_protocol.py [--root FOLDER] [--rounds N] [--quick]
 
-The protocol is: 10,000 samples, sigma of a 10-point grid on 1,000 validation images, the mean on 10,000 test
-images. The yardstick is one float32 product of 10,000 x 784 x 10,000, timed in turn with it in the same process.
-`--quick` (CI) takes random images and a tenth of every number.
+The protocol is: 10,000 samples, sigma of a 10-point grid on 1,000 validation images, the mean on
+10,000 test images. The yardstick is one float32 product of 10,000 x 784 x 10,000, timed in turn
+with it in the same process. `--quick` (CI) takes random images and a tenth of every number.
 """
 
 import argparse
@@ -54,8 +54,8 @@ def main() -> None:
     print(f"one float32 product {len(test)} x {flat_test.shape[1]} x {len(centres)}: {bare:.3f} s")
     print(f"the whole protocol: {ours:.3f} s")
     print(
-        f"ratio: median {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f} "
-        f"in {len(ratios)} rounds"
+        f"ratio: median {statistics.median(ratios):.2f}, "
+        f"from {min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} rounds"
     )
     print(f"peak memory above the data's: {max(extra, 0):.0f} MB")
     chosen = choose_sigma(validation, centres)

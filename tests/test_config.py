@@ -115,6 +115,7 @@ def test_an_integer_serves_where_a_number_is_asked_for():
         ({"hull": {"lenth": 1}}, r"'hull\.lenth'\. Did you mean 'hull\.length'\? Valid: hull\.len"),
         ({"engine": {"kind": "steam", "areas": []}}, r"'engine\.areas'.* Valid: engine\.pressure"),
         ({"engine": {"kind": "stem"}}, r"'stem'\. Did you mean 'steam'\? Valid: steam, sail\."),
+        ({"engine": {"kind": ["steam"]}}, r"Valid: steam, sail\."),
         ({"engine": {"pressure": 1.0}}, r"engine\.kind = 'None'\. Valid: steam, sail\."),
         ({"kind": "ship"}, r"Unknown key 'kind'"),
         ({"crew": 1.0}, r"'crew' must be an integer, got 1\.0\."),
@@ -145,13 +146,18 @@ def test_a_value_without_a_default_must_be_given():
 
 def test_a_concrete_class_refuses_the_kind_of_another():
     assert from_dict(Steam, {"kind": "steam", "pressure": 3.0}, kinds={}) == Steam(pressure=3.0)
-    with pytest.raises(BadValue, match="'sail'"):
+    with pytest.raises(BadValue, match="'kind' must be 'steam', got sail"):
         from_dict(Steam, {"kind": "sail"}, kinds={})
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BadFile, match=r"none\.toml: no such file; give the path of a TOML"):
         read_toml(tmp_path / "none.toml")
+
+
+def test_a_folder_is_no_toml(tmp_path):
+    with pytest.raises(BadFile, match=r"is not valid TOML|no such file"):
+        read_toml(tmp_path)
 
 
 @pytest.mark.parametrize("raw", [b"a = ", b"\xff\xfe", b"a = 1\na = 2"])

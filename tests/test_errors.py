@@ -70,7 +70,7 @@ def foreign_checkpoint(folder):
     other = small_run(model=small_config(G=GeneratorConfig(hidden=(9,), output="linear")))
     (folder / "other.toml").write_text(other.to_toml())
     assert cli.main(["train", str(folder / "other.toml"), "--folder", str(folder / "other")]) == 0
-    newest = sorted((folder / "run" / "checkpoints").glob("0*"))[-1]
+    newest = max((folder / "run" / "checkpoints").glob("0*"))
     newest.write_bytes((folder / "other" / "checkpoints" / newest.name).read_bytes())
 
 
@@ -156,7 +156,7 @@ CASES = [
     ("fewer steps than were made", a_run, "train --resume run --trainer.steps 3", r"'trainer\.steps' must be at least 40, where the run stands, got 3\."),
     ("changed data", other_data, "train --resume run", r"'data \(\w+\)' must be .* to resume run, got "),
     ("no whole checkpoint", all_damaged, "train --resume run", r"00000040\.safetensors: damaged checkpoint \("),
-    ("a damaged best checkpoint", all_damaged, "sample run", r"best\.safetensors: damaged checkpoint \("),
+    ("no whole checkpoint to sample", all_damaged, "sample run", r"00000040\.safetensors: damaged checkpoint \("),
     ("no checkpoint yet", no_checkpoints, "sample run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
     ("weights that there are not", a_run, "sample run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
@@ -208,7 +208,7 @@ def test_the_one_before_a_damaged_checkpoint_is_used_and_it_says_so(tmp_path, mo
     assert cli.main(["train", "--resume", "run"]) == 0
     err = capsys.readouterr().err
     assert re.search(
-        r"00000040\.safetensors: damaged checkpoint \(.*\)\. Using the one before: 00000036\.safetensors\.",
+        r"00000040\.safetensors: damaged checkpoint \(.*\)\. Using the newest that is whole: 00000036\.safetensors\.",
         err,
     )
     assert "going on from update 36" in err

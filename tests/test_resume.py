@@ -129,7 +129,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (folder / "metrics.jsonl").exists():
+    while not (folder / "clock.jsonl").exists() or not (folder / "clock.jsonl").read_text():
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.send_signal(number)

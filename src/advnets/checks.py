@@ -73,6 +73,13 @@ def probability(**values: float) -> None:
         require(0 < value <= 1, name, "above 0 and at most 1", value)
 
 
+def one_of(valid: Iterable[str], **values: str) -> None:
+    """Raise unless every named word is a valid one."""
+    for name, value in values.items():
+        if value not in valid:
+            raise unknown(name, value, valid)
+
+
 def unknown(what: str, name: str, valid: Iterable[str]) -> BadValue:
     """An unknown recipe, option, key or word; names the nearest valid one and all of them."""
     names = list(valid)
@@ -210,9 +217,14 @@ def damaged_checkpoint(path: Path, why: object) -> BadFile:
     return BadFile(f"{path}: damaged checkpoint ({why}).")
 
 
-def used_the_one_before(damaged: BadFile, used: Path) -> str:
-    """The notice when an older checkpoint stands in for a damaged one."""
-    return f"{damaged} Using the one before: {used.name}."
+def used_another(damaged: BadFile, used: Path) -> str:
+    """The notice when another checkpoint stands in for a damaged one."""
+    return f"{damaged} Using the newest that is whole: {used.name}."
+
+
+def damaged_facts(path: Path, why: object) -> BadFile:
+    """A JSON file of a run folder that cannot be read."""
+    return BadFile(f"{path}: missing or damaged ({why}).")
 
 
 def setting_changed(path: Path, name: str, need: object, got: object) -> BadValue:

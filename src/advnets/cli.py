@@ -198,16 +198,22 @@ def evaluate(words: list[str]) -> int:
 
 def show(result: Evaluation, *, title: str) -> None:
     """The table of scores and its caveat, on standard output."""
+    grid = result.sigmas
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("samples from")
     for heading in ("n", "sigma", "validation (nats)", "test (nats)", "of"):
         table.add_column(heading, justify="right")
+    edges = False
     for line in result.lines:
         scores = [f"{s.mean:.1f} +- {s.standard_error:.1f}" for s in (line.validation, line.test)]
         n = f"{line.test.centres:,}"
-        table.add_row(line.name, n, f"{line.test.sigma:.4f}", *scores, f"{line.test.n:,}")
+        edge = "*" if line.test.sigma in (grid[0], grid[-1]) else ""
+        table.add_row(line.name, n, f"{line.test.sigma:.4f}{edge}", *scores, f"{line.test.n:,}")
+        edges = edges or bool(edge)
     console = Console()
     console.print(table)
+    if edges:
+        console.print("* at the edge of the grid of sigmas: a wider grid would score higher.\n")
     console.print(result.caveat, markup=False, highlight=False)
 
 

@@ -68,7 +68,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise checks.missing_file(path, "give the path of a TOML configuration") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise checks.bad_toml(path, error) from None
 
 
@@ -87,7 +87,9 @@ def from_dict(cls: type[C], table: Mapping[str, Any], *, kinds: Kinds, at: str =
     values = dict(table)
     if cls in kinds:
         cls = _of_kind(cls, values, kinds[cls], at)
-    values.pop("kind", None) if issubclass(cls, Variant) else None
+    elif issubclass(cls, Variant):
+        kind = values.pop("kind", cls.kind)
+        checks.require(kind == cls.kind, f"{at}kind", f"'{cls.kind}'", kind)
     hints = get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cast(Any, cls))}
     for key in values:
@@ -106,7 +108,7 @@ def _has_no_default(field: "dataclasses.Field[Any]") -> bool:
 
 def _of_kind(base: type, table: dict[str, Any], classes: Mapping[str, type], at: str) -> Any:
     kind = table.pop("kind", None)
-    if kind not in classes:
+    if not isinstance(kind, str) or kind not in classes:
         raise checks.unknown(f"kind of {base.__name__}, {at}kind =", str(kind), classes)
     return classes[kind]
 

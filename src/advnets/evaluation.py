@@ -63,7 +63,11 @@ class Evaluation:
     """The scores of a model's samplers, the reference lines, and what the metric cannot see."""
 
     lines: tuple[Line, ...]
+    """A model's samplers, then the reference lines."""
+    sigmas: tuple[float, ...]
+    """The grid that sigma was chosen from."""
     caveat: str = BLUR
+    """What a Parzen score cannot see."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -99,7 +103,8 @@ def evaluate(
     real, mean = REFERENCES
     centres[real] = TrainingSet(train).sample(n, seed=seed)
     centres[mean] = train.mean(dim=0, keepdim=True)
-    return Evaluation(lines=tuple(_line(name, mu, splits, config) for name, mu in centres.items()))
+    lines = tuple(_line(name, mu, splits, config) for name, mu in centres.items())
+    return Evaluation(lines=lines, sigmas=tuple(config.sigmas()))
 
 
 def _line(name: str, centres: Tensor, splits: Splits, config: EvaluationConfig) -> Line:

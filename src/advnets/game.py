@@ -59,6 +59,9 @@ class GameConfig(ModelConfig):
     """... and the updates between two looks at them."""
 
     def __post_init__(self) -> None:
+        checks.one_of(get_args(Order), order=self.order)
+        checks.one_of(OBJECTIVES, objective=self.objective)
+        checks.one_of(PRIORS, prior=self.prior)
         checks.at_least(1, k=self.k, z_dim=self.z_dim, average_every=self.average_every)
         checks.positive(D_scale=self.D_scale)
         checks.probability(average_rate=self.average_rate)
@@ -155,10 +158,8 @@ class Game:
         schedules: tuple[Schedule | None, Schedule | None] = (None, None),
     ) -> None:
         checks.at_least(1, k=k)
-        if objective not in OBJECTIVES:
-            raise checks.unknown("objective", objective, OBJECTIVES)
-        if order not in get_args(Order):
-            raise checks.unknown("order", order, get_args(Order))
+        checks.one_of(OBJECTIVES, objective=objective)
+        checks.one_of(get_args(Order), order=order)
         self.G, self.D, self.prior = G.train(), D.train(), prior
         self.objective, self.order = OBJECTIVES[objective], order
         self.batches_per_step, self.D_scale = k, D_scale

@@ -69,8 +69,8 @@ class Dropout(nn.Module):
         words = torch.empty(-(-x.numel() // _DRAWS_PER_WORD), dtype=torch.int64)
         words.random_(-(2**63), None, generator=self.rng)
         draws = words.view(torch.int16)[: x.numel()].view(x.shape)
-        threshold = round(self.include * 2**_BITS) - 2 ** (_BITS - 1)
-        keep: Tensor = draws < threshold
+        last = round(self.include * 2**_BITS) - 2 ** (_BITS - 1) - 1
+        keep: Tensor = draws <= last
         return keep.to(x.device, x.dtype).div_(self.include)
 
     def extra_repr(self) -> str:

@@ -9,7 +9,7 @@ Reference: Goodfellow et al. (2014), Section 5; goodfeli/adversarial, `mnist.yam
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ class GeneratorConfig:
     """Limit on the norm of each unit's incoming weights, kept after every update."""
 
     def __post_init__(self) -> None:
+        checks.one_of(get_args(Output), output=self.output)
         checks.positive(irange=self.irange)
         for units in self.hidden:
             checks.at_least(1, hidden=units)

@@ -10,12 +10,15 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, overload
 
 import torch
 from torch import Tensor, nn
 
 from advnets import checks
+
+Rule = Literal["momentum", "adam"]
+Anneal = Literal["none", "cosine"]
 
 
 class Momentum(torch.optim.Optimizer):
@@ -32,6 +35,7 @@ class Momentum(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.5) -> None:
+        checks.at_least(0, lr=lr)
         checks.require(0 <= momentum < 1, "momentum", "at least 0 and below 1", momentum)
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
@@ -62,7 +66,7 @@ class Momentum(torch.optim.Optimizer):
 class OptimizerConfig:
     """A learning rule and its schedule. The defaults are the authors' for MNIST."""
 
-    rule: Literal["momentum", "adam"] = "momentum"
+    rule: Rule = "momentum"
     """'momentum' (the paper's) or 'adam' (Kingma and Ba, 2015)."""
     lr: float = 0.1
     """Learning rate of the first update."""
@@ -70,7 +74,7 @@ class OptimizerConfig:
     """The rate is divided by this after every minibatch ..."""
     min_lr: float = 1e-6
     """... until it reaches this floor."""
-    anneal: Literal["none", "cosine"] = "none"
+    anneal: Anneal = "none"
     """'cosine' multiplies the rate by half a cosine that ends at 0 with the run."""
     momentum: float = 0.5
     """Momentum in the first epoch."""
@@ -85,6 +89,8 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         checks.positive(lr=self.lr)
+        checks.one_of(get_args(Rule), rule=self.rule)
+        checks.one_of(get_args(Anneal), anneal=self.anneal)
         checks.at_least(1, lr_decay=self.lr_decay, saturate_epochs=self.saturate_epochs)
         checks.at_least(0, min_lr=self.min_lr)
         for name in ("momentum", "final_momentum", "beta1", "beta2"):
@@ -123,7 +129,7 @@ class Schedule:
     def lr(self, b: int) -> float:
         """Learning rate for minibatch `b`."""
         c = self.config
-        lr = max(c.lr * math.exp(-b * math.log(c.lr_decay)), c.min_lr)
+        lr = max(c.lr * math.exp(-b * math.log(c.lr_decay)), min(c.min_lr, c.lr))
         if c.anneal == "cosine":
             lr *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, b / self.batches))
         return lr
@@ -131,7 +137,8 @@ class Schedule:
     def momentum(self, b: int) -> float:
         """Momentum for minibatch `b`."""
         c = self.config
-        share = min(1.0, b // self.batches_per_epoch / max(1, c.saturate_epochs - 1))
+        past, ramp = b // self.batches_per_epoch, c.saturate_epochs - 1
+        share = min(1.0, past / ramp) if ramp else 1.0
         return c.momentum + (c.final_momentum - c.momentum) * share
 
     def apply(self, optimizer: torch.optim.Optimizer, b: int) -> None:

@@ -71,7 +71,9 @@ def log_densities(x: Tensor, centres: Tensor, sigmas: Sequence[float]) -> Tensor
         BadValue: For an empty or non-finite array, shapes that differ, or a width that is not above
             0.
     """
-    x, centres = _rows("x", x), _rows("centres", centres)
+    x, centres = _rows("x", x.detach()), _rows("centres", centres.detach())
+    dtype = torch.promote_types(x.dtype, centres.dtype)
+    x, centres = x.to(dtype), centres.to(dtype)
     if x.shape[1] != centres.shape[1]:
         raise checks.wrong_shape("x", f"(N, {centres.shape[1]}) as the centres", x.shape)
     for sigma in sigmas:

@@ -79,9 +79,9 @@ def save_samples(path: Path, samples: Tensor, *, data: Tensor | None = None) -> 
 
 def save_singles(folder: Path, x: Tensor, *, start: int = 0) -> None:
     """One PNG a sample in a folder, named by the sample's number: `000042.png`."""
-    folder.mkdir(parents=True, exist_ok=True)
     if not is_image(tuple(x.shape[1:])):
         raise checks.wrong_shape("samples", "(n, 1, H, W) or (n, 3, H, W) for PNGs", x.shape)
+    folder.mkdir(parents=True, exist_ok=True)
     for i, pixels in enumerate(to_pixels(x), start=start):
         save_png(folder / f"{i:06d}.png", pixels)
 
@@ -98,7 +98,7 @@ def save_points(path: Path, samples: Tensor, data: Tensor | None = None) -> None
             continue
         points = x.detach().cpu().flatten(1).numpy()
         if points.shape[1] == 1:
-            low, high = _span(data if data is not None else samples)
+            low, high = _span(samples if data is None else torch.cat([samples, data]))
             bins = np.linspace(low, high, 60).tolist()
             axes.hist(points[:, 0], bins=bins, density=True, alpha=0.6, color=colour, label=label)
         else:

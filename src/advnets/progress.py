@@ -1,11 +1,12 @@
 """What a person sees while a run goes on: a live bar on a terminal, plain lines anywhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID
+from rich.text import Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,20 +61,27 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)
 
     def close(self) -> None:
         """Nothing to clear away."""
+
+
+class _BarAboveNumbers(Progress):
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The bars, and below them what the tasks say."""
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            yield Text(task.description)
 
 
 class Bar:
     """A live bar on a terminal, with the numbers below it."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        self._progress = _BarAboveNumbers(
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("\n{task.description}", markup=False),
             console=console,
             expand=True,
         )
@@ -88,7 +96,9 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(
+            text, markup=False, highlight=False, soft_wrap=True, emoji=False
+        )
 
     def close(self) -> None:
         """Leave the bar where it stands."""

@@ -257,7 +257,7 @@ def describe(splits: Splits) -> dict[str, Any]:
         "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
         "low": x.min().item(),
         "high": x.max().item(),
-        "crc32": rundir.checksum({"x": x}),
+        "crc32": rundir.checksum({"x": x}, {}),
     }
 
 

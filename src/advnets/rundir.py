@@ -18,7 +18,6 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,6 +61,7 @@ class RunDir:
         if not (self.path / "config.toml").is_file():
             raise checks.not_a_run(self.path)
         self._board: Any = None
+        self._begun_after = 0
 
     @classmethod
     def create(cls, path: Path | str, *, config: str, **facts: object) -> "RunDir":
@@ -79,9 +79,9 @@ class RunDir:
         refuse_existing(path)
         with checks.saving(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            aside = path.with_name(f".{path.name}.{os.getpid()}")
+            aside.mkdir()
             try:
-                aside.chmod(0o755)
                 (aside / "config.toml").write_text(config, encoding="utf-8")
                 for name, value in facts.items():
                     text = json.dumps(value, indent=2)
@@ -95,7 +95,11 @@ class RunDir:
 
     def facts(self, name: str) -> dict[str, Any]:
         """One of the JSON files that `create` wrote."""
-        facts: dict[str, Any] = json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
+        path = self.path / f"{name}.json"
+        try:
+            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise checks.damaged_facts(path, error) from None
         return facts
 
     @contextlib.contextmanager
@@ -136,19 +140,22 @@ class RunDir:
 
     def forget_after(self, update: int) -> None:
         """Drop what was logged, drawn and saved after this update: the run goes on from there."""
+        self._begun_after = update
         for name in ("metrics", "clock"):
             kept = [json.dumps(r) + "\n" for r in self.records(name) if r["update"] <= update]
             write_atomically(self.path / f"{name}.jsonl", "".join(kept).encode())
-        for path in [*(self.path / "checkpoints").glob("[0-9]*"), *self._pictures()]:
+        for path in [*self._numbered(), *self._pictures()]:
             if int(path.stem) > update:
                 path.unlink()
+        for left_by_a_kill in self.path.rglob(".*.part"):
+            left_by_a_kill.unlink()
 
     def picture_path(self, update: int) -> Path:
         """Where the picture of this update goes."""
         return self.path / "samples" / f"{update:08d}.png"
 
     def _pictures(self) -> list[Path]:
-        return sorted((self.path / "samples").glob("[0-9]*.png"))
+        return _numbered_files(self.path / "samples", ".png")
 
     def _tensorboard(self) -> Any:
         if self._board is None:
@@ -157,7 +164,8 @@ class RunDir:
             except ImportError:
                 self._board = False
             else:
-                self._board = SummaryWriter(str(self.path / "tensorboard"))
+                purge = self._begun_after + 1 if self._begun_after else None
+                self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=purge)
         return self._board or None
 
     # Checkpoints
@@ -177,13 +185,17 @@ class RunDir:
                 raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
         for file in (self.path / "metrics.jsonl", self.path / "clock.jsonl"):
             if file.exists():
-                flush(file)
-        header = {"format": FORMAT, "update": update, "crc32": checksum(still), **facts}
+                with checks.saving(file):
+                    flush(file)
+        if self._board:
+            self._board.flush()
+        header = {"format": FORMAT, "update": update, **facts}
+        header["crc32"] = checksum(still, header)
         data = safetensors.torch.save(still, metadata={"advnets": json.dumps(header)})
         path = self.path / "checkpoints" / f"{update:08d}.safetensors"
-        write_atomically(path, data)
         if best:
             write_atomically(path.with_name("best.safetensors"), data)
+        write_atomically(path, data)
         for old in self._numbered()[:-KEEP]:
             old.unlink()
 
@@ -204,19 +216,33 @@ class RunDir:
                 damage = damage or error
                 continue
             if damage is not None:
-                say(checks.used_the_one_before(damage, path))
+                say(checks.used_another(damage, path))
             return checkpoint
         if damage is not None:
             raise damage
         return None
 
     def best(self, say: Callable[[str], object]) -> Checkpoint | None:
-        """The checkpoint with the best validation score; the newest where none was scored."""
+        """The checkpoint with the best validation score; the newest where there is none whole."""
         path = self.path / "checkpoints" / "best.safetensors"
-        return read_checkpoint(path) if path.exists() else self.latest(say)
+        if not path.exists():
+            return self.latest(say)
+        try:
+            return read_checkpoint(path)
+        except checks.BadFile as damage:
+            checkpoint = self.latest(say)
+            if checkpoint is None:
+                raise
+            say(checks.used_another(damage, checkpoint.path))
+            return checkpoint
 
     def _numbered(self) -> list[Path]:
-        return sorted((self.path / "checkpoints").glob("[0-9]*.safetensors"))
+        return _numbered_files(self.path / "checkpoints", ".safetensors")
+
+
+def _numbered_files(folder: Path, suffix: str) -> list[Path]:
+    files = [p for p in folder.glob(f"*{suffix}") if p.stem.isdecimal()]
+    return sorted(files, key=lambda p: int(p.stem))
 
 
 def refuse_existing(path: Path) -> None:
@@ -232,14 +258,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
         tensors = safetensors.torch.load(raw)
         length = int.from_bytes(raw[:8], "little")
         facts = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["advnets"])
-        version, crc32, update = facts.pop("format"), facts.pop("crc32"), facts.pop("update")
+        crc32 = facts.pop("crc32")
+        expected = checksum(tensors, facts)
+        version, update = facts.pop("format"), facts.pop("update")
     except safetensors.SafetensorError as error:
         raise checks.damaged_checkpoint(path, error) from None
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         raise checks.damaged_checkpoint(path, "it is not a checkpoint of advnets") from None
     if version != FORMAT:
         raise checks.damaged_checkpoint(path, f"format {version}; this version reads {FORMAT}")
-    if checksum(tensors) != crc32:
+    if expected != crc32:
         raise checks.damaged_checkpoint(path, "its checksum is wrong")
     return Checkpoint(path, update, tensors, facts)
 
@@ -249,11 +277,12 @@ def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
-def checksum(tensors: Mapping[str, Tensor]) -> int:
-    """CRC-32 over the bytes of all tensors, in the order of their names."""
-    crc = 0
-    for name in sorted(tensors):
-        raw = tensors[name].contiguous().view(-1).view(torch.uint8).numpy()
+def checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
+    """CRC-32 over facts and over all tensors: names, types, shapes and bytes."""
+    crc = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), crc)
+        raw = tensor.contiguous().view(-1).view(torch.uint8).numpy()
         crc = zlib.crc32(raw.data, crc)
     return crc
 

@@ -17,13 +17,14 @@ _CHUNK = 1000
 @contextlib.contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """The network in evaluation mode and without gradients; afterwards as it was."""
-    was_training = network.training
+    training = {m: m.training for m in network.modules()}
     network.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        network.train(was_training)
+        for module, was in training.items():
+            module.training = was
 
 
 class GeneratorSampler:
@@ -51,7 +52,7 @@ class GeneratorSampler:
             raise checks.not_conditional()
         parameter = next(self.G.parameters(), z)
         with evaluating(self.G):
-            return torch.cat([self.G(part.to(parameter.device)) for part in torch.split(z, _CHUNK)])
+            return torch.cat([self.G(part.to(parameter)) for part in torch.split(z, _CHUNK)])
 
     def sample(self, n: int, *, seed: int, start: int = 0, context: Tensor | None = None) -> Tensor:
         """Samples number `start` to `start + n - 1`, of shape `(n, *event_shape)`."""

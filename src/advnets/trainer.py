@@ -101,9 +101,9 @@ class Trainer:
         Raises:
             Diverged: At the first logged value, or saved tensor, that is not finite.
         """
-        self._begin()
         try:
             with interrupted() as stop:
+                self._begin()
                 while self.update < self.config.steps and not stop():
                     info = self._step()
                     if self._due(self.config.log_every):

@@ -22,9 +22,7 @@ TOYS = [
 
 def test_a_ring_has_its_modes_evenly_on_the_circle():
     means = RingConfig(modes=6, radius=2.0).means()
-    expected = [
-        [2 * math.cos(math.pi * i / 3), 2 * math.sin(math.pi * i / 3)] for i in range(6)
-    ]
+    expected = [[2 * math.cos(math.pi * i / 3), 2 * math.sin(math.pi * i / 3)] for i in range(6)]
     assert torch.allclose(means, torch.tensor(expected), atol=1e-6)
 
 

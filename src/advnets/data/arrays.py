@@ -6,6 +6,7 @@ as they are.
 """
 
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -55,11 +56,17 @@ def load(config: ArrayConfig, *, seed: int) -> Splits:
 def read(path: Path) -> tuple[Array, Array | None]:
     """The examples and, where there are any, the labels in a `.npy` or `.npz` file."""
     try:
-        loaded = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            return _arrays(path, np.load(file, allow_pickle=False))
+    except checks.UserError:
+        raise
     except FileNotFoundError:
         raise checks.missing_file(path, "give a .npy or .npz file with --data.path") from None
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise checks.bad_array_file(path, "a .npy or .npz file of numbers", error) from None
+
+
+def _arrays(path: Path, loaded: Any) -> tuple[Array, Array | None]:
     if isinstance(loaded, np.ndarray):
         return loaded, None
     with loaded:
@@ -77,25 +84,30 @@ def from_arrays(x: Array, labels: Array | None = None) -> Split:
         BadValue: For NaN or infinity, no numbers, a wrong number of axes, or labels of another
             length.
     """
-    numeric = np.issubdtype(x.dtype, np.number) or x.dtype == np.bool_
-    checks.require(numeric and not np.iscomplexobj(x), "data", "an array of real numbers", x.dtype)
+    checks.require(x.dtype.kind in "biuf", "data", "an array of real numbers", x.dtype)
     if not 2 <= x.ndim <= 4 or 0 in x.shape[1:]:
         raise checks.wrong_shape("data", "(n, d), (n, H, W), (n, C, H, W) or (n, H, W, C)", x.shape)
     if len(x) < 10:
         raise checks.array_too_short("data", 10, len(x))
     flat = x.reshape(len(x), -1)
-    bad = ~np.isfinite(flat).all(axis=1)
+    bad = ~np.isfinite(flat).all(axis=1) | (np.abs(flat) > np.finfo(np.float32).max).any(axis=1)
     if bad.any():
         raise checks.array_not_finite("data", int(bad.argmax()))
-    if labels is not None and len(labels) != len(x):
-        raise checks.bad_value("labels", f"as many as the examples, {len(x)}", len(labels))
-    context = None if labels is None else torch.from_numpy(np.ascontiguousarray(labels))
+    context = None if labels is None else _labels(labels, len(x))
     return Split(_channels_first(x), context)
 
 
+def _labels(labels: Array, n: int) -> Tensor:
+    checks.require(labels.dtype.kind in "biuf", "labels", "numbers", labels.dtype)
+    if labels.ndim == 0 or len(labels) != n:
+        raise checks.bad_value("labels", f"as many as the examples, {n}", labels.size)
+    return torch.from_numpy(labels.astype(labels.dtype.newbyteorder("=")))
+
+
 def _channels_first(x: Array) -> Tensor:
-    scale = 1 / 255 if x.dtype == np.uint8 else 1.0
-    tensor = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).mul(scale)
+    tensor = torch.from_numpy(np.array(x, dtype=np.float32, order="C"))
+    if x.dtype == np.uint8:
+        tensor.div_(255)
     if tensor.ndim == 3:
         return tensor.unsqueeze(1)
     if tensor.ndim == 4 and tensor.shape[1] not in (1, 3) and tensor.shape[3] in (1, 3):

@@ -40,6 +40,7 @@ class Batches:
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def __getitem__(self, i: int) -> Batch:
+        checks.at_least(0, batch=i)
         epoch, place = divmod(i, self.per_epoch)
         if epoch != self._epoch:
             draw = rng.generator(self.seed, "epoch", epoch)

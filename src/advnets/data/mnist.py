@@ -9,6 +9,7 @@ Reference: LeCun et al. (1998); goodfeli/adversarial, `mnist.yaml`: the first 50
 """
 
 import gzip
+import math
 import os
 import zlib
 from dataclasses import dataclass, field
@@ -150,7 +151,7 @@ def read_idx(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
         raise checks.idx_wrong_magic(path, magic)
     header = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, header, 4))
-    need, got = int(np.prod(shape)), len(raw) - header
+    need, got = math.prod(shape), len(raw) - header
     if got != need:
         raise checks.idx_wrong_size(path, need, got)
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape).copy()

@@ -69,6 +69,8 @@ def split(data: Split, *, validation: float, test: float, seed: int) -> Splits:
         for part, chosen in zip(parts, shuffled.tensor_split([first, second]), strict=True):
             part.append(chosen)
     in_test, in_validation, in_train = (torch.cat(part).sort().values for part in parts)
+    for name, rows in (("training", in_train), ("validation", in_validation), ("test", in_test)):
+        checks.require(len(rows) > 0, f"{name} set", "of at least one example", 0)
     return Splits(data.take(in_train), data.take(in_validation), data.take(in_test))
 
 

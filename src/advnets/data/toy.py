@@ -85,6 +85,7 @@ class MixtureConfig(ToyConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.require(len(self.centres) > 0, "centres", "at least one number", self.centres)
+        checks.require(all(map(math.isfinite, self.centres)), "centres", "finite", self.centres)
 
     def means(self) -> Tensor:
         """The modes, of shape `(modes, 1)`."""

@@ -1,0 +1,483 @@
+"""The folder of a run: made at once, written atomically, refused by name where it is damaged."""
+
+import errno
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from advnets import rundir
+from advnets.checks import BadFile, CannotWrite, Diverged, WrongMoment
+from advnets.rundir import RunDir, below, checksum, flat, read_checkpoint, write_atomically
+
+TENSORS = {
+    "weight": torch.arange(6.0).view(2, 3),
+    "deep.name": torch.tensor([1e-300, -0.0], dtype=torch.float64),
+    "half": torch.tensor([1.5], dtype=torch.bfloat16),
+    "rng": torch.arange(7, dtype=torch.uint8),
+    "count": torch.tensor(3),
+    "flag": torch.tensor([True, False]),
+    "none": torch.empty(0, 4),
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunDir.create(tmp_path / "run", config="a = 1\n")
+    run._board = False  # the metrics file is enough
+    return run
+
+
+def names(folder):
+    return sorted(p.name for p in folder.rglob("*"))
+
+
+def save(run, *updates, best=False):
+    for update in updates:
+        run.save(update, {"w": torch.full((3,), float(update))}, {"n": update}, best=best)
+
+
+def silent(text):
+    raise AssertionError(f"said: {text}")
+
+
+def no_space(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+# The folder
+
+
+def test_create_makes_the_whole_folder_and_nothing_beside_it(tmp_path):
+    run = RunDir.create(tmp_path / "a" / "b", config='x = "é"\n', data={"n": 1}, environment={})
+    assert names(run.path) == [
+        "checkpoints",
+        "config.toml",
+        "data.json",
+        "environment.json",
+        "samples",
+    ]
+    assert (run.path / "config.toml").read_text(encoding="utf-8") == 'x = "é"\n'
+    assert run.facts("data") == {"n": 1}
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
+    assert run.path.stat().st_mode & 0o777 == 0o755
+
+
+def test_create_takes_an_empty_folder_and_a_string(tmp_path):
+    assert RunDir.create(str(tmp_path), config="").path == tmp_path
+
+
+def test_create_refuses_what_is_there(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("mine")
+    RunDir.create(tmp_path / "run", config="")
+    before = names(tmp_path)
+    for name in ("file", "full"):
+        with pytest.raises(BadFile, match=rf"{name}: exists already; \(choose another with --f"):
+            RunDir.create(tmp_path / name, config="")
+    with pytest.raises(BadFile, match=r"run: exists already; go on with: advnets train --resume"):
+        RunDir.create(tmp_path / "run", config="")
+    assert names(tmp_path) == before
+
+
+def test_create_leaves_nothing_where_it_fails(tmp_path, monkeypatch):
+    with pytest.raises(TypeError):
+        RunDir.create(tmp_path / "run", config="", data=object())
+    monkeypatch.setattr(Path, "rename", no_space)
+    with pytest.raises(CannotWrite, match=r"run: could not be saved \(No space left on device\)"):
+        RunDir.create(tmp_path / "run", config="", data={})
+    assert names(tmp_path) == []
+
+
+def test_create_below_a_file_is_refused_by_name(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match=r"file/run: could not be saved \("):
+        RunDir.create(tmp_path / "file" / "run", config="")
+
+
+def test_a_folder_without_a_configuration_is_no_run(tmp_path):
+    with pytest.raises(BadFile, match=r"is not a run folder \(it has no config\.toml\)\."):
+        RunDir(tmp_path)
+
+
+# The lock
+
+
+def test_a_second_handle_cannot_train_in_the_same_folder(run):
+    second = RunDir(run.path).lock()
+    message = r"run: another process is training in this folder\."
+    with run.lock(), pytest.raises(WrongMoment, match=message), second:
+        pass
+    with run.lock():
+        pass
+
+
+def test_the_lock_is_given_back_after_an_error(run):
+    with pytest.raises(ZeroDivisionError), run.lock():
+        raise ZeroDivisionError
+    with run.lock():
+        pass
+
+
+def test_another_process_holds_the_lock_until_it_ends(run):
+    code = """
+import fcntl, sys
+handle = open(sys.argv[1], "w")
+fcntl.flock(handle, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(run.path / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdout.readline() == "locked\n"
+        with pytest.raises(WrongMoment), run.lock():
+            pass
+        child.stdin.close()
+    with run.lock():
+        pass
+
+
+# Metrics
+
+
+def test_records_are_the_lines_that_were_logged(run):
+    lines = [{"update": 1, "V": -1.25}, {"update": 2, "V": 1 / 3, "validation": {"raw": 2}}]
+    assert run.records() == []
+    for line in lines:
+        run.log(line)
+        run.log({"update": line["update"], "seconds": 0.5}, to="clock")
+    assert run.records() == lines
+    assert [r["seconds"] for r in run.records("clock")] == [0.5, 0.5]
+    text = (run.path / "metrics.jsonl").read_text()
+    assert [json.loads(line) for line in text.splitlines()] == lines
+
+
+@pytest.mark.parametrize("kept", range(1, 20))
+def test_a_last_line_that_is_cut_off_is_passed_over(run, kept):
+    run.log({"update": 1, "V": 0.5})
+    with (run.path / "metrics.jsonl").open("a") as lines:
+        lines.write('{"update": 2, "V": 0.25}\n'[:kept])
+    assert run.records() == [{"update": 1, "V": 0.5}]
+
+
+def test_a_line_that_the_disk_does_not_take_is_said_so(run):
+    (run.path / "metrics.jsonl").mkdir()
+    with pytest.raises(CannotWrite, match=r"metrics\.jsonl: could not be saved \("):
+        run.log({"update": 1})
+
+
+def test_the_numbers_of_a_record_go_by_dotted_names():
+    record = {"update": 3, "V": -1.0, "validation": {"raw": {"mean": 2, "words": "x"}, "n": None}}
+    assert flat(record) == {"V": -1.0, "validation.raw.mean": 2}
+
+
+def test_tensorboard_gets_the_same_numbers(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = RunDir.create(tmp_path / "run", config="")
+    run.log({"update": 5, "V": -1.5, "validation": {"raw": 2.0}})
+    run.log({"update": 5, "seconds": 3.0}, to="clock")
+    run._tensorboard().close()
+    board = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    values = {
+        tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in board.Tags()["scalars"]
+    }
+    assert values == {
+        "metrics/V": [(5, -1.5)],
+        "metrics/validation.raw": [(5, 2.0)],
+        "clock/seconds": [(5, 3.0)],
+    }
+
+
+def test_tensorboard_forgets_with_the_rest(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = RunDir.create(tmp_path / "run", config="")
+    for update, value in ((2, 0.0), (4, 0.0), (6, 0.0)):
+        run.log({"update": update, "V": value})
+    run._tensorboard().close()
+    again = RunDir(run.path)
+    again.forget_after(4)
+    again.log({"update": 6, "V": 1.0})
+    again._tensorboard().close()
+    board = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    assert [(e.step, e.value) for e in board.Scalars("metrics/V")] == [(2, 0), (4, 0), (6, 1)]
+
+
+def test_forget_after_drops_all_that_came_later_and_nothing_else(run):
+    for update in (2, 4, 6):
+        run.log({"update": update})
+        run.log({"update": update, "seconds": 1.0}, to="clock")
+        run.picture_path(update).write_bytes(b"picture")
+    save(run, 4, 6)
+    run.forget_after(4)
+    assert [r["update"] for r in run.records()] == [2, 4]
+    assert [r["update"] for r in run.records("clock")] == [2, 4]
+    assert names(run.path / "samples") == ["00000002.png", "00000004.png"]
+    assert names(run.path / "checkpoints") == ["00000004.safetensors"]
+    run.forget_after(0)
+    assert run.records() == []
+    assert run.latest(silent) is None
+
+
+def test_after_forgetting_the_log_goes_on_with_whole_lines(run):
+    run.log({"update": 1})
+    with (run.path / "metrics.jsonl").open("a") as lines:
+        lines.write('{"upd')
+    run.forget_after(1)
+    run.log({"update": 2})
+    assert [r["update"] for r in run.records()] == [1, 2]
+
+
+def test_forget_after_forgets_a_best_checkpoint_of_the_future_or_keeps_it_readable(run):
+    save(run, 2, 4, best=True)
+    run.forget_after(2)
+    assert run.best(silent).update in (2, 4)
+
+
+OWN = ["2024-notes.txt", "00000001-keep.safetensors", "00000001.safetensors.bak"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_file_of_the_users_among_the_checkpoints_is_left_alone(run, name):
+    own = run.path / "checkpoints" / name
+    own.write_bytes(b"mine")
+    save(run, 1, 2, 3, 4)
+    run.forget_after(3)
+    assert own.read_bytes() == b"mine"
+    assert run.latest(silent).update == 3
+
+
+# Checkpoints
+
+
+def test_a_checkpoint_holds_every_tensor_bit_for_bit(run):
+    facts = {"best": {"score": 225.0}, "words": "é", "list": [1, None]}
+    before = {name: t.clone() for name, t in TENSORS.items()}
+    run.save(7, TENSORS, facts, best=False)
+    read = run.latest(silent)
+    assert (read.update, read.facts) == (7, facts)
+    assert read.path == run.path / "checkpoints" / "00000007.safetensors"
+    assert read.tensors.keys() == TENSORS.keys()
+    for name, t in read.tensors.items():
+        assert (t.dtype, t.shape) == (TENSORS[name].dtype, TENSORS[name].shape)
+        assert t.flatten().view(torch.uint8).equal(before[name].flatten().view(torch.uint8)), name
+
+
+def test_views_and_parameters_are_saved_as_what_they_show(run):
+    whole = torch.arange(12.0).view(3, 4)
+    tied = torch.nn.Parameter(torch.ones(2))
+    run.save(1, {"t": whole.T, "row": whole[1], "a": tied, "b": tied}, {}, best=False)
+    read = run.latest(silent).tensors
+    assert torch.equal(read["t"], whole.T)
+    assert torch.equal(read["row"], whole[1])
+    assert torch.equal(read["a"], read["b"])
+
+
+def test_two_numbered_checkpoints_are_kept(run):
+    save(run, 1, 5, 20, 100)
+    assert names(run.path / "checkpoints") == ["00000020.safetensors", "00000100.safetensors"]
+    assert run.latest(silent).update == 100
+
+
+def test_the_newest_has_the_largest_number_however_many_digits_that_has(run):
+    save(run, 99_999_998, 99_999_999, 100_000_000)
+    assert run.latest(silent).update == 100_000_000
+
+
+def test_the_best_is_kept_while_newer_ones_pass(run):
+    save(run, 1)
+    assert run.best(silent).update == 1  # none was scored: the newest
+    save(run, 2, best=True)
+    save(run, 3, 4, 5)
+    assert run.best(silent).update == 2
+    assert torch.equal(run.best(silent).tensors["w"], torch.full((3,), 2.0))
+    save(run, 6, best=True)
+    assert run.best(silent).update == 6
+
+
+def test_a_run_without_checkpoints_has_none(run):
+    assert run.latest(silent) is None
+    assert run.best(silent) is None
+
+
+@pytest.mark.parametrize("killed_before", [0, 1])
+def test_a_run_killed_while_it_saves_its_best_does_not_lose_it(run, killed_before, monkeypatch):
+    def save_best(update):
+        run.save(update, {"w": torch.ones(1)}, {"best": update}, best=True)
+
+    written = []
+
+    def write_or_die(path, data):
+        if len(written) == killed_before:
+            raise KeyboardInterrupt
+        written.append(path)
+        write_atomically(path, data)
+
+    save_best(2)
+    monkeypatch.setattr(rundir, "write_atomically", write_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        save_best(4)
+    newest = run.latest(silent)
+    assert run.best(silent).update >= newest.facts["best"]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_tensor_that_is_not_finite_is_refused_and_nothing_is_written(run, value):
+    save(run, 1)
+    before = names(run.path)
+    bad = {"fine": torch.ones(2), "G.bias": torch.tensor([0.0, value])}
+    message = rf"G\.bias is {value} at update 2\. The run stops; its last good checkpoint is kept"
+    with pytest.raises(Diverged, match=message):
+        run.save(2, bad, {}, best=True)
+    assert names(run.path) == before
+    assert run.latest(silent).update == 1
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_a_full_disk_leaves_what_was_saved_and_no_half_file(run, logged, monkeypatch):
+    save(run, 1, 2, best=True)
+    if logged:
+        run.log({"update": 2})
+    before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
+    monkeypatch.setattr("os.fsync", no_space)
+    message = r"could not be saved \(No space left on device\); what was saved before is kept\."
+    with pytest.raises(CannotWrite, match=message):
+        save(run, 3, best=True)
+    assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
+    assert run.latest(silent).update == run.best(silent).update == 2
+
+
+def test_writing_replaces_a_file_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old and long")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(CannotWrite, match=r"file: could not be saved \(No space left on device\)"):
+        write_atomically(path, b"newest")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["file"]
+
+
+# Damage
+
+
+def damage(path, change):
+    path.write_bytes(change(path.read_bytes()))
+
+
+def checkpoint_bytes(folder):
+    run = RunDir.create(folder / "run", config="")
+    run.save(12, {"a": torch.arange(3.0), "b": torch.tensor(5)}, {"score": 22}, best=False)
+    return run.latest(silent).path
+
+
+def test_a_checkpoint_cut_off_anywhere_is_refused(tmp_path):
+    path = checkpoint_bytes(tmp_path)
+    raw = path.read_bytes()
+    for length in range(len(raw)):
+        path.write_bytes(raw[:length])
+        with pytest.raises(BadFile, match=r"00000012\.safetensors: damaged checkpoint \("):
+            read_checkpoint(path)
+
+
+def test_a_flipped_bit_anywhere_is_refused(tmp_path):
+    path = checkpoint_bytes(tmp_path)
+    raw = path.read_bytes()
+    for place in range(len(raw)):
+        for bit in (1, 2, 16):
+            path.write_bytes(raw[:place] + bytes([raw[place] ^ bit]) + raw[place + 1 :])
+            with pytest.raises(BadFile, match=r"00000012\.safetensors: damaged checkpoint \("):
+                read_checkpoint(path)
+
+
+def foreign(**metadata):
+    return safetensors.torch.save({"a": torch.ones(2)}, metadata=metadata or None)
+
+
+def ours(**header):
+    header = {"format": 1, "update": 1, "crc32": checksum({"a": torch.ones(2)}, {})} | header
+    return foreign(advnets=json.dumps({k: v for k, v in header.items() if v is not None}))
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"", "."),
+        (b"no checkpoint at all", "."),
+        (foreign(), "it is not a checkpoint of advnets"),
+        (foreign(format="pt"), "it is not a checkpoint of advnets"),
+        (foreign(advnets="not JSON"), "it is not a checkpoint of advnets"),
+        (foreign(advnets="[1, 2]"), "it is not a checkpoint of advnets"),
+        (ours(update=None), "it is not a checkpoint of advnets"),
+        (ours(crc32=None), "it is not a checkpoint of advnets"),
+        (ours(format=99), "format 99; this version reads 1"),
+        (ours(crc32=1), "its checksum is wrong"),
+    ],
+)
+def test_a_foreign_file_is_refused_by_name(raw, why, tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(raw)
+    with pytest.raises(BadFile, match=rf"x\.safetensors: damaged checkpoint \({why}"):
+        read_checkpoint(path)
+
+
+def test_the_one_before_stands_in_for_a_damaged_one_and_it_is_said(run):
+    save(run, 3, 6)
+    newest = run.path / "checkpoints" / "00000006.safetensors"
+    damage(newest, lambda raw: raw[:-1])
+    said = []
+    assert run.latest(said.append).update == 3
+    (notice,) = said
+    assert notice.startswith(f"{newest}: damaged checkpoint (")
+    assert notice.endswith("Using the newest that is whole: 00000003.safetensors.")
+
+
+def test_a_damaged_older_one_goes_unnoticed(run):
+    save(run, 3, 6)
+    damage(run.path / "checkpoints" / "00000003.safetensors", lambda raw: b"")
+    assert run.latest(silent).update == 6
+
+
+def test_where_none_is_whole_the_newest_is_named(run):
+    save(run, 3, 6)
+    for path in (run.path / "checkpoints").iterdir():
+        damage(path, lambda raw: raw[:50])
+    with pytest.raises(BadFile, match=r"00000006\.safetensors: damaged checkpoint"):
+        run.latest(silent)
+
+
+def test_the_newest_stands_in_for_a_damaged_best_and_it_is_said(run):
+    save(run, 3, best=True)
+    save(run, 6)
+    damage(run.path / "checkpoints" / "best.safetensors", lambda raw: raw[:-1])
+    said = []
+    assert run.best(said.append).update == 6
+    (notice,) = said
+    assert "best.safetensors: damaged checkpoint (" in notice
+    assert notice.endswith("Using the newest that is whole: 00000006.safetensors.")
+
+
+def test_the_checksum_sees_values_and_not_the_order_of_a_dictionary():
+    backwards = dict(reversed(TENSORS.items()))
+    assert checksum(backwards, {}) == checksum(TENSORS, {})
+    assert checksum(TENSORS | {"count": torch.tensor(4)}, {}) != checksum(TENSORS, {})
+
+
+def test_below_takes_a_prefix_off():
+    tensors = {"G.w": torch.ones(1), "G.G.w": torch.ones(1), "D.w": torch.ones(1)}
+    assert list(below("G.", tensors)) == ["w", "G.w"]

@@ -1,0 +1,170 @@
+"""Sample i depends on (seed, i) alone, and drawing leaves no trace on the generator."""
+
+import copy
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from advnets import layers, sampling
+from advnets.checks import BadValue
+from advnets.priors import PRIORS, Gaussian, Uniform
+from advnets.protocols import LatentSampler, Sampler
+from advnets.sampling import GeneratorSampler, TrainingSet, evaluating, save_array
+
+NOT_CONDITIONAL = r"'context' must be None: this model is not conditional, got a context\."
+
+
+def make_G(dim=20):
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(dim, 50), nn.BatchNorm1d(50), layers.Dropout(0.5), nn.ReLU())
+    body[1].running_mean.normal_()
+    return nn.Sequential(body, nn.Linear(50, 12), nn.Sigmoid(), nn.Unflatten(1, (3, 2, 2)))
+
+
+def make(prior="uniform", dim=20):
+    return GeneratorSampler(make_G(dim), PRIORS[prior](dim))
+
+
+def in_pieces(draw, cuts):
+    """`draw(n, start=)` for the pieces between consecutive cuts, put together."""
+    return torch.cat([draw(b - a, start=a) for a, b in pairwise(cuts)])
+
+
+CUTS = [[0, 1, 2, 40], [0, 17, 40], [0, 39, 40], list(range(41))]
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("dim", [2, 20])
+@pytest.mark.parametrize("cuts", CUTS, ids=len)
+def test_sample_i_does_not_depend_on_how_many_or_where_one_begins(prior, dim, cuts):
+    sampler = make(prior, dim)
+    z = in_pieces(lambda n, start: sampler.latents(n, seed=3, start=start), cuts)
+    x = in_pieces(lambda n, start: sampler.sample(n, seed=3, start=start), cuts)
+    assert torch.equal(z, sampler.latents(40, seed=3))
+    assert (x - sampler.sample(40, seed=3)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 40])
+def test_sample_i_does_not_depend_on_the_chunk(chunk, monkeypatch):
+    whole = make().sample(40, seed=3)
+    monkeypatch.setattr(sampling, "_CHUNK", chunk)
+    assert (make().sample(40, seed=3) - whole).abs().max() < 1e-5
+
+
+def test_every_seed_and_every_number_gives_another_sample():
+    sampler = make()
+    z = torch.cat([sampler.latents(50, seed=seed) for seed in range(4)])
+    assert len(torch.unique(z, dim=0)) == 200
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_the_latents_have_the_law_of_the_prior(prior):
+    z = make(prior, dim=4).latents(4000, seed=0).double()
+    variance = 1 / 4 if prior == "spherical" else 1
+    assert z.mean(dim=0).abs().max() < 5 * (variance / 4000) ** 0.5
+    assert (z.T @ z / 4000 - variance * torch.eye(4)).abs().max() < 0.12
+
+
+def test_a_sample_is_G_of_its_latents_in_evaluation_mode():
+    sampler = make()
+    z = sampler.latents(9, seed=1)
+    expected = copy.deepcopy(sampler.G).eval()(z).detach()
+    assert torch.equal(sampler.decode(z), expected)
+    assert torch.equal(sampler.sample(9, seed=1), expected)
+    assert not sampler.sample(9, seed=1).requires_grad
+
+
+def test_the_samplers_keep_their_promise():
+    assert isinstance(make(), LatentSampler)
+    assert isinstance(TrainingSet(torch.zeros(3, 2)), Sampler)
+    assert make().event_shape == (3, 2, 2)
+    assert TrainingSet(torch.zeros(3, 1, 4, 4)).event_shape == (1, 4, 4)
+
+
+def test_drawing_leaves_no_trace():
+    G = make_G().train()
+    state = {name: t.clone() for name, t in G.state_dict().items()}
+    before = torch.get_rng_state()
+    sampler = GeneratorSampler(G, Uniform(20))
+    sampler.sample(5, seed=0)
+    assert all(torch.equal(t, state[name]) for name, t in G.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in G.parameters())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("frozen", [None, "0.1", "0", ""])
+def test_every_part_of_a_network_is_left_in_its_own_mode(frozen):
+    G = make_G().train()
+    if frozen is not None:
+        G.get_submodule(frozen).eval()
+    modes = {name: m.training for name, m in G.named_modules()}
+    with evaluating(G):
+        assert not any(m.training for m in G.modules())
+        assert not torch.is_grad_enabled()
+    assert {name: m.training for name, m in G.named_modules()} == modes
+    with pytest.raises(ZeroDivisionError), evaluating(G):
+        raise ZeroDivisionError
+    assert {name: m.training for name, m in G.named_modules()} == modes
+    assert torch.is_grad_enabled()
+
+
+def test_a_generator_without_parameters_can_be_sampled():
+    sampler = GeneratorSampler(nn.Unflatten(1, (2, 2)), Gaussian(4))
+    assert torch.equal(sampler.sample(3, seed=0).flatten(1), sampler.latents(3, seed=0))
+
+
+def test_a_generator_in_double_precision_can_be_sampled():
+    single = make().sample(5, seed=0)
+    double = GeneratorSampler(make_G().double(), Uniform(20)).sample(5, seed=0)
+    assert (single - double).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda context: make().sample(2, seed=0, context=context),
+        lambda context: make().decode(torch.zeros(2, 20), context=context),
+        lambda context: TrainingSet(torch.zeros(3, 2)).sample(2, seed=0, context=context),
+    ],
+    ids=["sample", "decode", "training set"],
+)
+def test_a_context_is_refused_where_there_is_no_condition(draw):
+    with pytest.raises(BadValue, match=NOT_CONDITIONAL):
+        draw(torch.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [({"n": 0, "seed": 0}, "n"), ({"n": 1, "seed": -1}, "seed")],
+)
+def test_what_has_no_number_is_refused(arguments, name):
+    with pytest.raises(BadValue, match=rf"'{name}' must be a number that is at least"):
+        make().sample(**arguments)
+    with pytest.raises(BadValue, match=r"'start' must be a number that is at least 0, got -2\."):
+        make().latents(1, seed=0, start=-2)
+
+
+def test_the_training_set_is_a_permutation_that_begins_again():
+    data = TrainingSet(torch.arange(10.0)[:, None])
+    x = data.sample(25, seed=0)[:, 0].tolist()
+    assert sorted(x[:10]) == list(range(10))
+    assert x[10:20] == x[:10]
+    assert x[20:] == x[:5]
+    assert x[:10] != data.sample(10, seed=1)[:, 0].tolist()
+
+
+@pytest.mark.parametrize("cuts", CUTS, ids=len)
+def test_an_example_depends_on_its_number_alone(cuts):
+    data = TrainingSet(torch.rand(30, 2, generator=torch.Generator().manual_seed(0)))
+    pieces = in_pieces(lambda n, start: data.sample(n, seed=5, start=start), cuts)
+    assert torch.equal(pieces, data.sample(40, seed=5))
+
+
+def test_a_saved_array_is_the_samples(tmp_path):
+    x = make().sample(4, seed=0)
+    save_array(tmp_path / "x.npy", x)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), x.numpy())
