@@ -133,7 +133,7 @@ def test_evaluate_prints_scores_reference_lines_caveat_and_where_things_are(trai
     for words in (
         "raw",
         "averaged",
-        "real training images",
+        "real training examples",
         "training mean",
         "blur raises it",
         "runs/a/samples.png",
@@ -143,7 +143,7 @@ def test_evaluate_prints_scores_reference_lines_caveat_and_where_things_are(trai
     assert [line["name"] for line in record["lines"]] == [
         "raw",
         "averaged",
-        "real training images",
+        "real training examples",
         "training mean",
     ]
     for line in record["lines"]:

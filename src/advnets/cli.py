@@ -200,12 +200,12 @@ def show(result: Evaluation, *, title: str) -> None:
     """The table of scores and its caveat, on standard output."""
     grid = result.sigmas
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("samples from")
+    table.add_column("samples from", no_wrap=True)
     for heading in ("n", "sigma", "validation (nats)", "test (nats)", "of"):
         table.add_column(heading, justify="right")
     edges = False
     for line in result.lines:
-        scores = [f"{s.mean:.1f} +- {s.standard_error:.1f}" for s in (line.validation, line.test)]
+        scores = [str(s).removesuffix(" nats") for s in (line.validation, line.test)]
         n = f"{line.test.centres:,}"
         edge = "*" if line.test.sigma in (grid[0], grid[-1]) else ""
         table.add_row(line.name, n, f"{line.test.sigma:.4f}{edge}", *scores, f"{line.test.n:,}")

@@ -74,7 +74,7 @@ class Evaluation:
         return asdict(self)
 
 
-REFERENCES = ("real training images", "training mean")
+REFERENCES = ("real training examples", "training mean")
 
 
 def validation_score(

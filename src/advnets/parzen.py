@@ -53,7 +53,8 @@ class LogLikelihood:
     centres: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.1f} +- {self.standard_error:.1f} nats"
+        digits = 1 if self.standard_error >= 0.1 else 2 if self.standard_error >= 0.01 else 3
+        return f"{self.mean:.{digits}f} +- {self.standard_error:.{digits}f} nats"
 
 
 def log_densities(x: Tensor, centres: Tensor, sigmas: Sequence[float]) -> Tensor:
