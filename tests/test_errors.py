@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from advnets import cli, rundir
+from advnets import checkpoints, cli, rundir
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.trainer import TrainerConfig
@@ -222,7 +222,7 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
         trainer=TrainerConfig(steps=40, log_every=5, score_every=10, checkpoint_every=10)
     )
     (tmp_path / "small.toml").write_text(config.to_toml())
-    real, calls = rundir._sync, []
+    real, calls = checkpoints._sync, []
 
     def full_from_the_third_on(handle):
         calls.append(handle.name)
@@ -230,14 +230,14 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
             raise OSError(number, os.strerror(number))
         real(handle)
 
-    monkeypatch.setattr(rundir, "_sync", full_from_the_third_on)
+    monkeypatch.setattr(checkpoints, "_sync", full_from_the_third_on)
     assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert re.search(
         rf"could not be saved \({os.strerror(number)}\); what was saved before is kept", err
     )
     assert not list(tmp_path.rglob("*.part"))
-    monkeypatch.setattr(rundir, "_sync", real)
+    monkeypatch.setattr(checkpoints, "_sync", real)
     assert rundir.RunDir("run").latest(print).update >= 10
     assert cli.main(["train", "--resume", "run"]) == 0
 

@@ -11,15 +11,20 @@ from conftest import ROOT
 FLOORS = [
     {"checks", "config", "protocols", "rng"},
     {"value", "priors", "layers", "parzen"},
-    {"networks", "optim", "data", "rundir", "sampling", "plots", "progress"},
+    {"networks", "optim", "data", "checkpoints", "rundir", "sampling", "plots", "progress"},
     {"game", "trainer", "evaluation"},
     {"learners"},
     {"run"},
-    {"recipes"},
+    {"recipes", "options"},
     {"cli"},
     {"__init__", "__main__"},
 ]
-WITHIN_A_FLOOR = {("config", "checks"), ("rng", "checks"), ("protocols", "config")}
+WITHIN_A_FLOOR = {
+    ("config", "checks"),
+    ("rng", "checks"),
+    ("protocols", "config"),
+    ("rundir", "checkpoints"),
+}
 SOURCES = sorted((ROOT / "src" / "advnets").rglob("*.py"))
 MODULES = {m for floor in FLOORS for m in floor}
 

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from advnets import run, rundir
+from advnets import checkpoints, run, rundir
 from advnets.game import Game
 from advnets.optim import OptimizerConfig
 from conftest import small_config, small_run
@@ -61,8 +61,9 @@ def die_after(monkeypatch, calls):
     monkeypatch.setattr(Game, "step", dying(Game.step))
     for name in ("log", "save", "forget_after"):
         monkeypatch.setattr(rundir.RunDir, name, dying(getattr(rundir.RunDir, name)))
-    monkeypatch.setattr(rundir, "_sync", dying(rundir._sync))
+    monkeypatch.setattr(checkpoints, "_sync", dying(checkpoints._sync))
     monkeypatch.setattr(rundir, "flush", dying(rundir.flush))
+    monkeypatch.setattr(checkpoints, "flush", dying(checkpoints.flush))
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -169,10 +170,14 @@ def test_global_randomness_of_a_users_own_dropout_is_part_of_the_state(tmp_path)
     """torch's global stream is seeded by the run, saved with it, and restored."""
     run.train(small_run(), tmp_path / "run")
     streams = run.Streams(0)
-    streams.load_state(rundir.below("rng.", run.RunDir(tmp_path / "run").latest(print).tensors))
+    streams.load_state(
+        checkpoints.below("rng.", run.RunDir(tmp_path / "run").latest(print).tensors)
+    )
     expected = torch.rand(3)
     torch.rand(10)
-    streams.load_state(rundir.below("rng.", run.RunDir(tmp_path / "run").latest(print).tensors))
+    streams.load_state(
+        checkpoints.below("rng.", run.RunDir(tmp_path / "run").latest(print).tensors)
+    )
     assert torch.equal(torch.rand(3), expected)
 
 

@@ -11,9 +11,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from advnets import rundir
+from advnets import checkpoints
+from advnets.checkpoints import below, checksum, read_checkpoint, write_atomically
 from advnets.checks import BadFile, CannotWrite, Diverged, WrongMoment
-from advnets.rundir import RunDir, below, checksum, flat, read_checkpoint, write_atomically
+from advnets.rundir import RunDir, flat
 
 TENSORS = {
     "weight": torch.arange(6.0).view(2, 3),
@@ -328,7 +329,7 @@ def test_a_run_killed_while_it_saves_its_best_does_not_lose_it(run, killed_befor
         write_atomically(path, data)
 
     save_best(2)
-    monkeypatch.setattr(rundir, "write_atomically", write_or_die)
+    monkeypatch.setattr(checkpoints, "write_atomically", write_or_die)
     with pytest.raises(KeyboardInterrupt):
         save_best(4)
     newest = run.latest(silent)

@@ -3,29 +3,23 @@
 A user's mistake ends as one line on standard error and exit code 2, with nothing half-written.
 """
 
-import contextlib
 import dataclasses
 import inspect
-import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from importlib import metadata
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
 
-import tyro
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from advnets import checks, plots, recipes, run, sampling
-from advnets.config import fields_of, type_words
 from advnets.evaluation import Evaluation
+from advnets.options import EvaluateOptions, SampleOptions, TrainOptions, parse
 from advnets.progress import display
-from advnets.run import RunConfig, Which
+from advnets.run import RunConfig
 
 HELP = """\
 advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled and scored.
@@ -42,56 +36,6 @@ Then:         advnets evaluate runs/demo
 Look into:    advnets train demo --help    every option with its default
               advnets train demo --dry-run the resolved configuration, as TOML
 """
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions(RunConfig):
-    """Train a generator against a discriminator."""
-
-    recipe: tyro.conf.Suppress[str] = ""
-    folder: Path | None = None
-    """Folder of the new run; runs/RECIPE by default."""
-    resume: Path | None = None
-    """Folder of a run to go on with, bit for bit as if it had not stopped."""
-    dry_run: bool = False
-    """Print the resolved configuration as TOML and stop."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleOptions:
-    """Draw samples from a run. Sample number i depends on the seed and on i alone."""
-
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
-    out: Path | None = None
-    """Where to: NAME.png for one picture, NAME.npy for an array, any other name for a folder with
-    one PNG a sample, named by its number. RUN/samples.png by default."""
-    n: int = 64
-    """How many samples."""
-    seed: int = 0
-    """The seed of the samples."""
-    start: int = 0
-    """Number of the first sample."""
-    weights: str | None = None
-    """Which weights: 'raw' (the generator itself, the default) or 'averaged'."""
-    checkpoint: Which = "best"
-    """The checkpoint with the best validation score, or the last."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateOptions:
-    """Score a run by the paper's protocol, beside real training examples and the training mean."""
-
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
-    samples: int | None = None
-    """Samples that the Parzen window is put on; as configured by default."""
-    seed: int = 0
-    """The seed of the samples."""
-    checkpoint: Which = "best"
-    """The checkpoint with the best validation score, or the last."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -232,83 +176,3 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "recipes": list_recipes,
 }
-
-
-def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog: str) -> T:
-    """Options as a dataclass, by tyro; what tyro refuses ends as our one line.
-
-    Args:
-        cls: A dataclass with a field for each option.
-        words: The command line.
-        base: A configuration whose values are the defaults.
-        prog: What the help calls the command.
-
-    Raises:
-        BadValue: For an unknown option (with the nearest valid one) or a value of the wrong type.
-    """
-    default: Any = tyro.MISSING_NONPROP
-    if base is not None:
-        fields = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
-        default = cls(**fields)
-    try:
-        return _tyro(cls, words, default, prog)
-    except SystemExit as end:
-        if end.code in (0, None):
-            raise
-        raise _reason(end, cls, words, default, prog) from None
-
-
-def _tyro(cls: type[T], words: list[str], default: Any, prog: str) -> T:
-    with contextlib.redirect_stderr(io.StringIO()):
-        parsed: T = tyro.cli(
-            cls,
-            args=words,
-            default=default,
-            prog=prog,
-            use_underscores=True,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
-    return parsed
-
-
-def _reason(
-    end: SystemExit, cls: type[Any], words: list[str], default: Any, prog: str
-) -> checks.UserError:
-    """Why tyro refused these words, in ours: name, need, got."""
-    cause: BaseException | None = end
-    while cause is not None:  # one of our own checks, met while the dataclass was built
-        if isinstance(cause, checks.UserError):
-            return cause
-        cause = cause.__context__
-    hints = _hints(cls, default)
-    options = list(_options(words))
-    for name, _ in options:
-        if name not in hints:
-            return checks.unknown("option", f"--{name}", [f"--{n}" for n in hints])
-    required = [f.name for f in dataclasses.fields(cls) if f.name == "run"]
-    for name, values in options:
-        try:
-            _tyro(cls, ["run"] * len(required) + [f"--{name}", *values], default, prog)
-        except SystemExit:
-            return checks.bad_value(name, type_words(hints[name]), " ".join(values) or "nothing")
-    stray = [w for w in words if not w.startswith("-")]
-    if required and not stray:
-        return checks.bad_value("RUN", "given: the folder of a run", "nothing")
-    return checks.unknown("argument", " ".join(stray), [f"--{n}" for n in hints])
-
-
-def _hints(cls: type[Any], default: Any) -> dict[str, Any]:
-    """Every option of a command with its type."""
-    if dataclasses.is_dataclass(default):
-        leaves = fields_of(default)
-        return {n: hint for n, (_, hint, _) in leaves.items() if not n.endswith("kind")}
-    hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
-
-
-def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """`--a.b 1 2 --c=3` as `("a.b", ["1", "2"]), ("c", ["3"])`."""
-    starts = [i for i, word in enumerate(words) if word.startswith("--")] + [len(words)]
-    for i, j in pairwise(starts):
-        name, equals, value = words[i][2:].partition("=")
-        yield name.replace("-", "_"), [value, *words[i + 1 : j]] if equals else words[i + 1 : j]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from advnets import checks, layers
+from advnets.checkpoints import below
 from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from advnets.optim import (
     Average,
@@ -23,7 +24,6 @@ from advnets.optim import (
 from advnets.priors import PRIORS, Prior, PriorName
 from advnets.protocols import Batch, Info, ModelConfig, Problem
 from advnets.rng import generator
-from advnets.rundir import below
 from advnets.sampling import GeneratorSampler
 from advnets.value import OBJECTIVES, Objective, value
 
@@ -212,6 +212,8 @@ class Game:
 
         # For k steps:
         for i, (x, _) in enumerate(batches, start=1):
+            minibatch = self.minibatches
+
             # Sample m noise vectors from p_g(z), m examples from p_data(x).
             joint = together and i == len(batches)
             z = self._noise(x, rng)
@@ -228,7 +230,7 @@ class Game:
         # Sample m noise vectors; update G by descending its stochastic gradient.
         J = self.objective(D_Gz if together else self._logits(self.G(self._noise(x, rng))))
         self.G_player.gradient(J)
-        self.G_player.update(self.minibatches - (not together))
+        self.G_player.update(minibatch)
         if together:
             self._update_D()
         self.average.follow(self.G, self.minibatches // self.batches_per_step)

@@ -13,7 +13,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from advnets import checks, data, evaluation, learners, plots, rundir
+from advnets import checkpoints, checks, data, evaluation, learners, plots, rundir
+from advnets.checkpoints import below
 from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml
 from advnets.data import Batches, DataConfig, Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
@@ -21,7 +22,7 @@ from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Lines, Silent
 from advnets.protocols import Learner, ModelConfig, Problem, Sampler
 from advnets.rng import Streams
-from advnets.rundir import RunDir, below
+from advnets.rundir import RunDir
 from advnets.trainer import Trainer, TrainerConfig
 
 KINDS: Kinds = {DataConfig: data.KINDS, ModelConfig: learners.KINDS}
@@ -118,7 +119,7 @@ def resume(
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
             display.say(f"{run_folder.path}: going on from update {checkpoint.update}.")
-        rundir.write_atomically(run_folder.path / "config.toml", config.to_toml().encode())
+        checkpoints.write_atomically(run_folder.path / "config.toml", config.to_toml().encode())
         return going_on.fit()
 
 
@@ -257,7 +258,7 @@ def describe(splits: Splits) -> dict[str, Any]:
         "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
         "low": x.min().item(),
         "high": x.max().item(),
-        "crc32": rundir.checksum({"x": x}, {}),
+        "crc32": checkpoints.checksum({"x": x}, {}),
     }
 
 

@@ -9,41 +9,31 @@
     samples/              a picture of the same fixed z every so often
     tensorboard/          the same metrics, where that extra is installed
 
-A checkpoint is one safetensors file with its JSON in the header and a checksum over its tensors. It
-is written aside, flushed to the disk and renamed, so that a run killed at any moment finds its last
-one whole. No code is ever unpickled.
+A checkpoint is written when all that belongs to its update is on the disk, the best one before the
+numbered one that speaks of it; what was logged, drawn or saved after it is dropped on resume.
 """
 
 import contextlib
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import safetensors
-import safetensors.torch
-import torch
 from torch import Tensor
 
 from advnets import checks
+from advnets.checkpoints import (
+    Checkpoint,
+    flush,
+    read_checkpoint,
+    write_atomically,
+    write_checkpoint,
+)
 
-FORMAT = 1
 KEEP = 2
 """Numbered checkpoints kept: the newest, and the one before in case that is damaged."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What was saved after one update: tensors by name, and facts that JSON can hold."""
-
-    path: Path
-    update: int
-    tensors: dict[str, Tensor]
-    facts: dict[str, Any]
 
 
 class RunDir:
@@ -179,23 +169,15 @@ class RunDir:
             Diverged: When a tensor is not finite; nothing is written then.
             CannotWrite: When the disk does not take it; what was saved before stays.
         """
-        still = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-        for name, t in still.items():
-            if t.is_floating_point() and not t.isfinite().all():
-                raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
         for file in (self.path / "metrics.jsonl", self.path / "clock.jsonl"):
             if file.exists():
                 with checks.saving(file):
                     flush(file)
         if self._board:
             self._board.flush()
-        header = {"format": FORMAT, "update": update, **facts}
-        header["crc32"] = checksum(still, header)
-        data = safetensors.torch.save(still, metadata={"advnets": json.dumps(header)})
         path = self.path / "checkpoints" / f"{update:08d}.safetensors"
-        if best:
-            write_atomically(path.with_name("best.safetensors"), data)
-        write_atomically(path, data)
+        paths = [path.with_name("best.safetensors"), path] if best else [path]
+        write_checkpoint(paths, update, tensors, facts)
         for old in self._numbered()[:-KEEP]:
             old.unlink()
 
@@ -249,71 +231,6 @@ def refuse_existing(path: Path) -> None:
     """Raise `BadFile` where a new run would be written over something."""
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise checks.folder_exists(path, is_run=(path / "config.toml").is_file())
-
-
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read one checkpoint. Raises `BadFile` when it is damaged or is not ours."""
-    raw = path.read_bytes()
-    try:
-        tensors = safetensors.torch.load(raw)
-        length = int.from_bytes(raw[:8], "little")
-        facts = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["advnets"])
-        crc32 = facts.pop("crc32")
-        expected = checksum(tensors, facts)
-        version, update = facts.pop("format"), facts.pop("update")
-    except safetensors.SafetensorError as error:
-        raise checks.damaged_checkpoint(path, error) from None
-    except (KeyError, ValueError, TypeError, AttributeError):
-        raise checks.damaged_checkpoint(path, "it is not a checkpoint of advnets") from None
-    if version != FORMAT:
-        raise checks.damaged_checkpoint(path, f"format {version}; this version reads {FORMAT}")
-    if expected != crc32:
-        raise checks.damaged_checkpoint(path, "its checksum is wrong")
-    return Checkpoint(path, update, tensors, facts)
-
-
-def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name begins with `prefix`, without it."""
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
-    """CRC-32 over facts and over all tensors: names, types, shapes and bytes."""
-    crc = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), crc)
-        raw = tensor.contiguous().view(-1).view(torch.uint8).numpy()
-        crc = zlib.crc32(raw.data, crc)
-    return crc
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write aside, flush to the disk, rename: never half a file."""
-    aside = path.with_name(f".{path.name}.part")
-    with checks.saving(path):
-        try:
-            with aside.open("wb") as handle:
-                handle.write(data)
-                _sync(handle)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-        flush(path.parent)
-
-
-def flush(path: Path) -> None:
-    """Have the disk hold what was written to a file or folder."""
-    with contextlib.suppress(PermissionError):  # Windows opens no folders
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _sync(handle: IO[bytes]) -> None:
-    handle.flush()
-    os.fsync(handle.fileno())
 
 
 def flat(record: Mapping[str, Any], at: str = "") -> dict[str, float]:

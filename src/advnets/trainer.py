@@ -16,13 +16,14 @@ from pathlib import Path
 from types import FrameType
 
 from advnets import checks
+from advnets.checkpoints import Checkpoint, below
 from advnets.config import FREE
 from advnets.data.batches import Batches
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent, Status
 from advnets.protocols import Info, Learner
 from advnets.rng import Streams
-from advnets.rundir import Checkpoint, RunDir, below
+from advnets.rundir import RunDir
 
 
 @dataclass(frozen=True, kw_only=True)

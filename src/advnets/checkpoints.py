@@ -1,0 +1,119 @@
+"""Checkpoints: one safetensors file each, with its JSON in the header and a checksum over both.
+
+A file is written aside, flushed to the disk and renamed, so that a run killed at any moment finds
+its last one whole. No code is ever unpickled; a damaged or foreign file is refused by name.
+"""
+
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from advnets import checks
+
+FORMAT = 1
+"""Version of what a checkpoint holds."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was saved after one update: tensors by name, and facts that JSON can hold."""
+
+    path: Path
+    update: int
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def write_checkpoint(
+    paths: Sequence[Path], update: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> None:
+    """Write one checkpoint to several places, in this order.
+
+    Raises:
+        Diverged: When a tensor is not finite; nothing is written then.
+        CannotWrite: When the disk does not take it.
+    """
+    still = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    for name, t in still.items():
+        if t.is_floating_point() and not t.isfinite().all():
+            raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
+    header = {"format": FORMAT, "update": update, **facts}
+    header["crc32"] = checksum(still, header)
+    data = safetensors.torch.save(still, metadata={"advnets": json.dumps(header)})
+    for path in paths:
+        write_atomically(path, data)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read one checkpoint. Raises `BadFile` when it is damaged or is not ours."""
+    raw = path.read_bytes()
+    try:
+        tensors = safetensors.torch.load(raw)
+        length = int.from_bytes(raw[:8], "little")
+        facts = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["advnets"])
+        crc32 = facts.pop("crc32")
+        expected = checksum(tensors, facts)
+        version, update = facts.pop("format"), facts.pop("update")
+    except safetensors.SafetensorError as error:
+        raise checks.damaged_checkpoint(path, error) from None
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise checks.damaged_checkpoint(path, "it is not a checkpoint of advnets") from None
+    if version != FORMAT:
+        raise checks.damaged_checkpoint(path, f"format {version}; this version reads {FORMAT}")
+    if expected != crc32:
+        raise checks.damaged_checkpoint(path, "its checksum is wrong")
+    return Checkpoint(path, update, tensors, facts)
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose name begins with `prefix`, without it."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
+    """CRC-32 over facts and over all tensors: names, types, shapes and bytes."""
+    crc = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), crc)
+        raw = tensor.contiguous().view(-1).view(torch.uint8).numpy()
+        crc = zlib.crc32(raw.data, crc)
+    return crc
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write aside, flush to the disk, rename: never half a file."""
+    aside = path.with_name(f".{path.name}.part")
+    with checks.saving(path):
+        try:
+            with aside.open("wb") as handle:
+                handle.write(data)
+                _sync(handle)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+        flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Have the disk hold what was written to a file or folder."""
+    with contextlib.suppress(PermissionError):  # Windows opens no folders
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sync(handle: IO[bytes]) -> None:
+    handle.flush()
+    os.fsync(handle.fileno())
