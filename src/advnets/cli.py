@@ -6,6 +6,7 @@ A user's mistake ends as one line on standard error and exit code 2, with nothin
 import dataclasses
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except checks.UserError as error:
         print(f"advnets: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("advnets: stopped at once; the last checkpoint is kept.", file=sys.stderr)
         return 130
@@ -142,18 +146,19 @@ def evaluate(words: list[str]) -> int:
 
 def show(result: Evaluation, *, title: str) -> None:
     """The table of scores and its caveat, on standard output."""
+    first = result.lines[0]
     grid = result.sigmas
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    edges = {line.name for line in result.lines if line.test.sigma in (grid[0], grid[-1])}
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("samples from", no_wrap=True)
-    for heading in ("n", "sigma", "validation (nats)", "test (nats)", "of"):
-        table.add_column(heading, justify="right")
-    edges = False
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("sigma", justify="right", no_wrap=True)
+    for heading, n in (("validation", first.validation.n), ("test", first.test.n)):
+        table.add_column(f"{heading}, {n:,}\n(nats)", justify="right", no_wrap=True)
     for line in result.lines:
         scores = [str(s).removesuffix(" nats") for s in (line.validation, line.test)]
-        n = f"{line.test.centres:,}"
-        edge = "*" if line.test.sigma in (grid[0], grid[-1]) else ""
-        table.add_row(line.name, n, f"{line.test.sigma:.4f}{edge}", *scores, f"{line.test.n:,}")
-        edges = edges or bool(edge)
+        sigma = f"{line.test.sigma:.4f}{'*' if line.name in edges else ''}"
+        table.add_row(line.name, f"{line.test.centres:,}", sigma, *scores)
     console = Console()
     console.print(table)
     if edges:

@@ -4,6 +4,7 @@ A recipe is a function that returns a configuration; `advnets recipes` prints th
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from advnets import checks
 from advnets.data import ArrayConfig, Mnist5kConfig, MnistConfig, RingConfig
@@ -20,17 +21,18 @@ def demo() -> RunConfig:
 
     Command: advnets train demo
     """
-    rule = OptimizerConfig(lr=0.15, momentum=0.6, final_momentum=0.6, anneal="cosine")
+    D_rule = OptimizerConfig(lr=0.1, momentum=0.6, final_momentum=0.6)
+    G_rule = replace(D_rule, lr=0.3, anneal="cosine")
     return RunConfig(
         recipe="demo",
         data=Mnist5kConfig(),
         model=GameConfig(
             G=GeneratorConfig(hidden=(800, 800)),
             D=DiscriminatorConfig(units=(160, 160)),
-            G_optimizer=rule,
-            D_optimizer=rule,
+            G_optimizer=G_rule,
+            D_optimizer=D_rule,
         ),
-        trainer=TrainerConfig(steps=16_000, score_every=4_000),
+        trainer=TrainerConfig(steps=18_000, score_every=6_000),
         evaluation=EvaluationConfig(samples=4_000, validation=500),
     )
 
