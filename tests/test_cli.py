@@ -136,7 +136,7 @@ def test_evaluate_prints_scores_reference_lines_caveat_and_where_things_are(trai
         "real training examples",
         "training mean",
         "blur raises it",
-        "runs/a/samples.png",
+        "runs/a/evaluation.png",
     ):
         assert words in out
     record = json.loads((trained / "runs/a/evaluation.json").read_text())
@@ -148,7 +148,7 @@ def test_evaluate_prints_scores_reference_lines_caveat_and_where_things_are(trai
     ]
     for line in record["lines"]:
         assert line["test"].keys() == {"mean", "standard_error", "n", "sigma", "centres"}
-    assert (trained / "runs/a/samples.png").exists()
+    assert (trained / "runs/a/evaluation.png").exists()
 
 
 def test_best_and_last_are_both_kept(trained):

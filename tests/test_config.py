@@ -18,6 +18,7 @@ from advnets.config import (
     fields_of,
     from_dict,
     read_toml,
+    settings,
     to_dict,
     type_words,
 )
@@ -121,7 +122,7 @@ def test_an_integer_serves_where_a_number_is_asked_for():
         ({"crew": 1.0}, r"'crew' must be an integer, got 1\.0\."),
         ({"crew": True}, r"'crew' must be an integer, got True\."),
         ({"crew": "3"}, r"'crew' must be an integer, got '3'\."),
-        ({"fast": 1}, r"'fast' must be true or false, got 1\."),
+        ({"fast": 1}, r"'fast' must be True or False, got 1\."),
         ({"name": 7}, r"'name' must be a string, got 7\."),
         ({"draught": "deep"}, r"'draught' must be a number, got 'deep'\."),
         ({"draught": False}, r"'draught' must be a number, got False\."),
@@ -156,7 +157,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_folder_is_no_toml(tmp_path):
-    with pytest.raises(BadFile, match=r"is not valid TOML|no such file"):
+    with pytest.raises(BadFile, match=r"cannot be read \(Is a directory\)"):
         read_toml(tmp_path)
 
 
@@ -192,13 +193,13 @@ def test_fields_are_the_leaves_with_their_kind_and_freedom():
 
 def test_differences_name_what_matters_and_nothing_else():
     same = Ship(name="plain", harbour="Ryde")
-    assert differences(SHIPS[0], same) == {}
+    assert differences(settings(SHIPS[0]), settings(same)) == {}
     other = Ship(name="plain", crew=4, engine=Sail())
-    assert differences(SHIPS[0], other) == {
+    assert differences(settings(SHIPS[0]), settings(other)) == {
         "crew": (3, 4),
         "engine.kind": ("steam", "sail"),
         "engine.pressure": (2.0, None),
-        "engine.areas": (None, (1.0, 2.5)),
+        "engine.areas": (None, [1.0, 2.5]),
     }
 
 

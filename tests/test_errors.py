@@ -74,6 +74,19 @@ def foreign_checkpoint(folder):
     newest.write_bytes((folder / "other" / "checkpoints" / newest.name).read_bytes())
 
 
+def edited_config(folder):
+    a_run(folder)
+    path = folder / "run" / "config.toml"
+    path.write_text(path.read_text().replace("D_scale = 0.5", "D_scale = 3.0"))
+
+
+def folder_for_a_checkpoint(folder):
+    a_run(folder)
+    for path in (folder / "run" / "checkpoints").iterdir():
+        path.unlink()
+    (folder / "run" / "checkpoints" / "00000040.safetensors").mkdir()
+
+
 def all_damaged(folder):
     a_run(folder)
     for path in (folder / "run" / "checkpoints").iterdir():
@@ -108,14 +121,14 @@ CASES = [
     # the command line
     ("an unknown command", nothing, "trian demo", r"Unknown command 'trian'\. Did you mean 'train'\?"),
     ("an unknown recipe", nothing, "train mnits", rf"Unknown recipe 'mnits'\. Did you mean 'mnist'\? Valid: {RECIPES}\."),
-    ("no recipe", nothing, "train", rf"'recipe' must be one of {RECIPES}, got nothing\."),
+    ("no recipe", nothing, "train", rf"'recipe' must be the first word: one of {RECIPES}, or a \.toml file, got nothing\."),
     ("an unknown option", nothing, "train ring --trainer.step 5", r"Unknown option '--trainer\.step'\. Did you mean '--trainer\.steps'\? Valid: .*--model\.k"),
     ("an unknown option of sample", nothing, "sample run --count 5", r"Unknown option '--count'\..* Valid: --out, --n, --seed"),
     ("a word for a number", nothing, "train ring --trainer.steps many", r"'trainer\.steps' must be an integer, got many\."),
     ("a fraction for an integer", nothing, "train ring --model.k 1.5", r"'model\.k' must be an integer, got 1\.5\."),
     ("an unknown word", nothing, "train ring --model.order parallel", r"'model\.order' must be one of alternating, simultaneous, got parallel\."),
-    ("a number out of range", nothing, "train ring --model.k 0", r"'k' must be a number that is at least 1, got 0\."),
-    ("a rate that is no rate", nothing, "train ring --model.G_optimizer.lr -1", r"'lr' must be a number above 0, got -1\.0\."),
+    ("a number out of range", nothing, "train ring --model.k 0", r"'model\.k' must be a number that is at least 1, got 0\."),
+    ("a rate that is no rate", nothing, "train ring --model.G_optimizer.lr -1", r"'model\.G_optimizer\.lr' must be a number above 0, got -1\.0\."),
     ("no value", nothing, "train ring --seed", r"'seed' must be an integer, got nothing\."),
     ("no run to sample", nothing, "sample", r"'RUN' must be given: the folder of a run, got nothing\."),
     ("a stray word", nothing, "train ring 12", r"Unknown argument '12'\."),
@@ -127,7 +140,7 @@ CASES = [
     ("an unknown kind of data", toml("[data]\nkind = 'minst'\n[model]\nkind = 'game'"), "train my.toml", r"Unknown kind of DataConfig, data\.kind = 'minst'\. Did you mean 'mnist'\?"),
     ("a text for a number", toml("seed = 'one'\n[data]\nkind='ring'\n[model]\nkind='game'"), "train my.toml", r"'seed' must be an integer, got 'one'\."),
     # IDX files
-    ("no folder of MNIST", nothing, "train mnist --data.root mnist", r"mnist/train-images-idx3-ubyte\.gz: no such file; --data\.root must be the folder"),
+    ("no folder of MNIST", nothing, "train mnist --data.root mnist", r"mnist/train-images-idx3-ubyte\.gz: no such file; --data\.root or \$ADVNETS_DATA must be the folder"),
     ("a missing IDX file", image_file(shape=(60_000, 28, 28)), "train mnist --data.root mnist", r"train-labels-idx1-ubyte\.gz: no such file"),
     ("a truncated IDX file", image_file(drop=5), "train mnist --data.root mnist", r"train-images-idx3-ubyte\.gz: truncated: its header asks for 4704 bytes of data, got 4699\."),
     ("an IDX file that is too long", image_file(drop=-3), "train mnist --data.root mnist", r"too long: its header asks for 4704 bytes of data, got 4707\."),
@@ -145,18 +158,24 @@ CASES = [
     ("an array of one axis", array(uniform(50)), ON_ARRAY, r"'data' must be of shape \(n, d\), .*, got shape \(50\)\."),
     ("a batch larger than the data", array(uniform(50, 4)), ON_ARRAY.replace("batch_size 10", "batch_size 64"), r"'batch_size' must be at most the number of training examples, 40, got 64\."),
     # run folders
-    ("a run folder that exists", a_run, "train small.toml --folder run", r"run: exists already; go on with: advnets train --resume run \(or choose another with --folder\)\."),
-    ("a folder of other things", lambda f: (f / "run" / "thesis").mkdir(parents=True), "train ring --folder run", r"run: exists already; \(?choose another with --folder"),
+    ("a run folder that exists", a_run, "train small.toml --folder run", r"run: exists already\. Go on with: advnets train --resume run\. Or choose another folder with --folder\."),
+    ("a folder of other things", lambda f: (f / "run" / "thesis").mkdir(parents=True), "train ring --folder run", r"run: exists already\. Choose another folder with --folder\."),
     ("a folder that is no run", lambda f: (f / "run").mkdir(), "evaluate run", r"run: is not a run folder \(it has no config\.toml\)\."),
     ("no folder", nothing, "train --resume run", r"run: is not a run folder"),
     ("another recipe's run", a_run, "train ring --resume run", r"run: must be a run of recipe 'ring', got one of 'small'\."),
-    ("another model's checkpoint", foreign_checkpoint, "train --resume run", r"00000040\.safetensors: is a checkpoint of another model \('net\.0\.weight' must be of shape"),
+    ("another model's checkpoint", foreign_checkpoint, "train --resume run", r"00000040\.safetensors: is of another run: its 'model\.G\.hidden' is \[9\], this run's is \[7\]\."),
+    ("a setting changed by hand", edited_config, "train --resume run", r"is of another run: its 'model\.D_scale' is 0\.5, this run's is 3\.0\."),
+    ("two folders", a_run, "train --resume run --folder other", r"'folder' must be left out with --resume"),
+    ("an unreadable checkpoint", folder_for_a_checkpoint, "train --resume run", r"00000040\.safetensors: cannot be read \(Is a directory\)"),
+    ("samples to a kind of file that there is not", a_run, "sample run --out a.jpg", r"'out' must be NAME\.png, NAME\.npy or the name of a folder, got a\.jpg\."),
+    ("a flag that is neither", nothing, "train ring --model.G.bias_from_marginals maybe", r"'model\.G\.bias_from_marginals' must be True or False, got maybe\."),
+    ("sizes beyond all memory", nothing, "train ring --model.G.hidden 100000000000 --folder run", r"The sizes asked for do not fit in memory"),
     ("a changed setting", a_run, "train --resume run --model.k 2", r"'model\.k' must be 1 to resume run, got 2: it changes the run\. Start a new one with --folder\."),
     ("a changed seed", a_run, "train --resume run --seed 5", r"'seed' must be 0 to resume run, got 5"),
     ("fewer steps than were made", a_run, "train --resume run --trainer.steps 3", r"'trainer\.steps' must be at least 40, where the run stands, got 3\."),
     ("changed data", other_data, "train --resume run", r"'data \(\w+\)' must be .* to resume run, got "),
     ("no whole checkpoint", all_damaged, "train --resume run", r"00000040\.safetensors: damaged checkpoint \("),
-    ("no whole checkpoint to sample", all_damaged, "sample run", r"00000040\.safetensors: damaged checkpoint \("),
+    ("no whole checkpoint to sample", all_damaged, "sample run", r"best\.safetensors: damaged checkpoint \("),
     ("no checkpoint yet", no_checkpoints, "sample run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
     ("weights that there are not", a_run, "sample run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
@@ -279,7 +298,7 @@ def test_a_parameter_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, ca
     assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert re.search(
-        r"learner\.G\.network\.net\.0\.weight is nan at update 24\. The run stops", err
+        r"learner\.G\.network\.net\.0\.weight is nan at update 2[4-8]\. The run stops", err
     )
     last = rundir.RunDir("run").latest(print)
     assert last.update == 20

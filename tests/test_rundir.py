@@ -80,9 +80,11 @@ def test_create_refuses_what_is_there(tmp_path):
     RunDir.create(tmp_path / "run", config="")
     before = names(tmp_path)
     for name in ("file", "full"):
-        with pytest.raises(BadFile, match=rf"{name}: exists already; \(choose another with --f"):
+        with pytest.raises(
+            BadFile, match=rf"{name}: exists already\. Choose another folder with --f"
+        ):
             RunDir.create(tmp_path / name, config="")
-    with pytest.raises(BadFile, match=r"run: exists already; go on with: advnets train --resume"):
+    with pytest.raises(BadFile, match=r"run: exists already\. Go on with: advnets train --resume"):
         RunDir.create(tmp_path / "run", config="")
     assert names(tmp_path) == before
 

@@ -67,7 +67,8 @@ def test_everything_is_done_when_due_and_at_the_end(tmp_path):
     pictured, scored = [], []
 
     def picture(learner, path):
-        pictured.append((int(learner.count), path.name))
+        pictured.append((int(learner.count), path.name.removeprefix(".part.")))
+        path.write_bytes(b"")
 
     def score(learner):
         scored.append(int(learner.count))
@@ -82,6 +83,7 @@ def test_everything_is_done_when_due_and_at_the_end(tmp_path):
         learner, batches, config, streams=Streams(0), folder=where, score=score, picture=picture
     )
     assert loop.fit()
+    assert sorted(p.name for p in (where.path / "samples").iterdir()) == [n for _, n in pictured]
     assert scored == [6, 12, 18, 20]
     assert pictured == [(7, "00000007.png"), (14, "00000014.png"), (20, "00000020.png")]
     lines = [json.loads(line) for line in (where.path / "metrics.jsonl").read_text().splitlines()]

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +22,8 @@ from advnets import checks
 
 FORMAT = 1
 """Version of what a checkpoint holds."""
+ASIDE = ".part."
+"""What the name of a file begins with while it is being written."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,8 @@ def write_checkpoint(
         Diverged: When a tensor is not finite; nothing is written then.
         CannotWrite: When the disk does not take it.
     """
+    refuse_non_finite(update, tensors)
     still = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    for name, t in still.items():
-        if t.is_floating_point() and not t.isfinite().all():
-            raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
     header = {"format": FORMAT, "update": update, **facts}
     header["crc32"] = checksum(still, header)
     data = safetensors.torch.save(still, metadata={"advnets": json.dumps(header)})
@@ -54,9 +54,19 @@ def write_checkpoint(
         write_atomically(path, data)
 
 
+def refuse_non_finite(update: int, tensors: Mapping[str, Tensor]) -> None:
+    """Raise `Diverged`, with the tensor's name, where one is not finite."""
+    for name, t in tensors.items():
+        if t.is_floating_point() and not t.isfinite().all():
+            raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read one checkpoint. Raises `BadFile` when it is damaged or is not ours."""
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise checks.unreadable(path, error) from None
     try:
         tensors = safetensors.torch.load(raw)
         length = int.from_bytes(raw[:8], "little")
@@ -92,16 +102,24 @@ def checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write aside, flush to the disk, rename: never half a file."""
-    aside = path.with_name(f".{path.name}.part")
+    with written_aside(path) as aside, aside.open("wb") as handle:
+        handle.write(data)
+        _sync(handle)
+    with checks.saving(path):
+        flush(path.parent)
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Inside, write the file that this gives; it gets its name when it is whole."""
+    aside = path.with_name(f"{ASIDE}{path.name}")
     with checks.saving(path):
         try:
-            with aside.open("wb") as handle:
-                handle.write(data)
-                _sync(handle)
-            aside.replace(path)
+            yield aside
+            if aside.exists():
+                aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
-        flush(path.parent)
 
 
 def flush(path: Path) -> None:

@@ -7,6 +7,7 @@ exits with 2; anything else is our own mistake and keeps its traceback.
 
 import contextlib
 import difflib
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -137,6 +138,21 @@ def missing_file(path: Path, hint: str) -> BadFile:
     return BadFile(f"{path}: no such file; {hint}.")
 
 
+def unreadable(path: Path, why: OSError) -> BadFile:
+    """A file that the system does not let us read."""
+    return BadFile(f"{path}: cannot be read ({why.strerror or why}).")
+
+
+def system_refused(why: OSError) -> BadFile:
+    """Whatever else the system refuses."""
+    return BadFile(f"{why.filename or 'the system'}: {why.strerror or why}.")
+
+
+def out_of_memory(why: object) -> BadValue:
+    """Sizes that the machine cannot hold."""
+    return BadValue(f"The sizes asked for do not fit in memory ({str(why).splitlines()[0][:120]}).")
+
+
 def idx_wrong_magic(path: Path, got: int) -> BadFile:
     """A file that does not begin as an IDX file of bytes does."""
     return BadFile(
@@ -188,8 +204,8 @@ def missing_extra(package: str, extra: str) -> MissingExtra:
 
 def folder_exists(path: Path, *, is_run: bool) -> BadFile:
     """A run would be written over something."""
-    resume = f"go on with: advnets train --resume {path} (or " if is_run else "("
-    return BadFile(f"{path}: exists already; {resume}choose another with --folder).")
+    resume = f"Go on with: advnets train --resume {shlex.quote(str(path))}. Or c" if is_run else "C"
+    return BadFile(f"{path}: exists already. {resume}hoose another folder with --folder.")
 
 
 def not_a_run(path: Path) -> BadFile:
@@ -202,9 +218,30 @@ def another_model(path: Path, need: str, got: str) -> BadFile:
     return BadFile(f"{path}: must be a run of {need}, got one of {got}.")
 
 
+def two_folders() -> BadValue:
+    """A run to go on with, and a folder for a new one."""
+    return bad_value("folder", "left out with --resume: the run goes on in its own", "a folder")
+
+
+def renamed(error: BadValue, name: str, full: str) -> BadValue:
+    """The same sentence, with the full name of the setting."""
+    return BadValue(str(error).replace(f"'{name}'", f"'{full}'", 1))
+
+
+def bad_config(path: Path, error: BadValue) -> BadFile:
+    """A setting in a file that is not allowed."""
+    return BadFile(f"{path}: {error}")
+
+
+def bad_output(path: Path) -> BadValue:
+    """Samples to a kind of file that we do not write."""
+    return bad_value("out", "NAME.png, NAME.npy or the name of a folder", path)
+
+
 def no_checkpoint(path: Path) -> BadFile:
     """A run that has saved nothing yet."""
-    return BadFile(f"{path}: has no checkpoint yet; go on with: advnets train --resume {path}")
+    quoted = shlex.quote(str(path))
+    return BadFile(f"{path}: has no checkpoint yet; go on with: advnets train --resume {quoted}")
 
 
 def folder_in_use(path: Path) -> WrongMoment:
@@ -233,6 +270,11 @@ def setting_changed(path: Path, name: str, need: object, got: object) -> BadValu
         f"'{name}' must be {need!r} to resume {path}, got {got!r}: it changes the run. "
         "Start a new one with --folder."
     )
+
+
+def foreign_settings(path: Path, name: str, need: object, got: object) -> BadFile:
+    """A checkpoint that a run with other settings saved."""
+    return BadFile(f"{path}: is of another run: its '{name}' is {got!r}, this run's is {need!r}.")
 
 
 @contextlib.contextmanager

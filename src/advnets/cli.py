@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -16,7 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from advnets import checks, plots, recipes, run, sampling
+from advnets import checkpoints, checks, plots, recipes, run, sampling
 from advnets.evaluation import Evaluation
 from advnets.options import EvaluateOptions, SampleOptions, TrainOptions, parse
 from advnets.progress import display
@@ -35,7 +36,7 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
 Begin with:   advnets train demo           real digits, minutes, no network
 Then:         advnets evaluate runs/demo
 Look into:    advnets train demo --help    every option with its default
-              advnets train demo --dry-run the resolved configuration, as TOML
+              advnets train demo --dry_run the resolved configuration, as TOML
 """
 
 
@@ -53,14 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise checks.unknown("command", words[0], COMMANDS)
         return COMMANDS[words[0]](words[1:])
     except checks.UserError as error:
-        print(f"advnets: {error}", file=sys.stderr)
-        return 2
+        return complain(error)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return complain(checks.system_refused(error))
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "alloc" not in str(error):
+            raise
+        return complain(checks.out_of_memory(error))
     except KeyboardInterrupt:
-        print("advnets: stopped at once; the last checkpoint is kept.", file=sys.stderr)
+        print("advnets: stopped at once; what was saved before is kept.", file=sys.stderr)
         return 130
+
+
+def complain(error: checks.UserError) -> int:
+    """One line on standard error; the exit code of a user's mistake."""
+    print(f"advnets: {error}", file=sys.stderr)
+    return 2
 
 
 def train(words: list[str]) -> int:
@@ -70,31 +82,37 @@ def train(words: list[str]) -> int:
     helping = "-h" in words or "--help" in words
     resumed = _value_of("--resume", words)
     if source is None and resumed is None and not helping:
-        raise checks.bad_value("recipe", f"one of {', '.join(recipes.RECIPES)}", "nothing")
-    options = parse(TrainOptions, words, _base(source, resumed), prog="advnets train [RECIPE]")
+        need = f"the first word: one of {', '.join(recipes.RECIPES)}, or a .toml file"
+        raise checks.bad_value("recipe", need, "nothing")
+    base = _base(source) if resumed is None else run.config_of(resumed)
+    options = parse(TrainOptions, words, base, prog="advnets train [RECIPE]")
+    if options.resume is not None and options.folder is not None:
+        raise checks.two_folders()
+    if options.resume is not None and source is not None and _base(source).recipe != base.recipe:
+        need = f"recipe '{_base(source).recipe}'"
+        raise checks.another_model(options.resume, need, f"'{base.recipe}'")
     config = RunConfig(**{f.name: getattr(options, f.name) for f in dataclasses.fields(RunConfig)})
     if options.dry_run:
         print(config.to_toml(), end="")
         return 0
     folder = options.resume or options.folder or Path("runs") / (config.recipe or "run")
+    quoted = shlex.quote(str(folder))
     if options.resume is None:
         finished = run.train(config, folder, display=display())
     else:
         finished = run.resume(folder, config, display=display())
     if not finished:
-        print(f"Stopped, and saved. Go on with: advnets train --resume {folder}")
+        print(f"Stopped, and saved. Go on with: advnets train --resume {quoted}")
         return 130
-    print(f"Finished: {folder}. Next: advnets evaluate {folder}; advnets sample {folder}")
+    print(f"Finished: {folder}. Next: advnets evaluate {quoted}; advnets sample {quoted}")
     return 0
 
 
-def _base(source: str | None, resumed: str | None) -> RunConfig:
+def _base(source: str | None) -> RunConfig:
     """The configuration that the options start from."""
     if source is not None and source.endswith(".toml"):
         return run.read_config(source)
-    if source is not None:
-        return recipes.get(source)
-    return run.config_of(resumed) if resumed is not None else recipes.mnist()
+    return recipes.get(source or "mnist")
 
 
 def _value_of(option: str, words: list[str]) -> str | None:
@@ -113,15 +131,19 @@ def sample(words: list[str]) -> int:
     loaded = run.load(options.run, checkpoint=options.checkpoint)
     x = loaded.sample(options.n, seed=options.seed, start=options.start, weights=options.weights)
     out = options.out or options.run / "samples.png"
-    sampling_words = f"{options.n} {options.weights or 'raw'} samples of update {loaded.update}"
+    if out.suffix.lower() not in (".png", ".npy", "") or (out / "config.toml").exists():
+        raise checks.bad_output(out)
     with checks.saving(out):
-        if out.suffix == ".npy":
-            sampling.save_array(out, x)
-        elif out.suffix == ".png":
-            plots.save_samples(out, x)
-        else:
-            plots.save_singles(out, x, start=options.start)
-    print(f"{sampling_words}: {out}")
+        out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == "":
+        plots.save_singles(out, x, start=options.start, span=loaded.span())
+    else:
+        with checkpoints.written_aside(out) as aside:
+            if out.suffix.lower() == ".npy":
+                sampling.save_array(aside, x)
+            else:
+                plots.save_samples(aside, x, span=loaded.span())
+    print(f"{options.n} {options.weights or 'raw'} samples of update {loaded.update}: {out}")
     return 0
 
 
@@ -133,14 +155,15 @@ def evaluate(words: list[str]) -> int:
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
     result = loaded.evaluate(protocol, seed=options.seed)
-    show(result, title=f"{options.run}, {options.checkpoint} checkpoint (update {loaded.update})")
-    picture, table = options.run / "samples.png", options.run / "evaluation.json"
-    shown = plots.picture_size(loaded.sampler().event_shape)
-    with checks.saving(table):
-        plots.save_samples(picture, loaded.sample(shown, seed=options.seed))
-        record = {"update": loaded.update, "seed": options.seed, **result.to_dict()}
-        table.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(f"\nSamples (raw weights, the first {shown} of those scored): {picture}\nScores: {table}")
+    show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
+    picture, table = options.run / "evaluation.png", options.run / "evaluation.json"
+    shown = min(protocol.samples, plots.picture_size(loaded.sampler().event_shape))
+    with checkpoints.written_aside(picture) as aside:
+        plots.save_samples(aside, loaded.sample(shown, seed=options.seed), span=loaded.span())
+    about = {"checkpoint": loaded.checkpoint, "update": loaded.update, "seed": options.seed}
+    record = json.dumps({**about, **result.to_dict()}, indent=2) + "\n"
+    checkpoints.write_atomically(table, record.encode())
+    print(f"\nThe first {shown} of the samples scored (raw weights): {picture}\nScores: {table}")
     return 0
 
 
@@ -161,8 +184,14 @@ def show(result: Evaluation, *, title: str) -> None:
         table.add_row(line.name, f"{line.test.centres:,}", sigma, *scores)
     console = Console()
     console.print(table)
+    console.print(
+        "n: samples that the window stands on. +-: standard error over the test examples."
+    )
     if edges:
-        console.print("* at the edge of the grid of sigmas: a wider grid would score higher.\n")
+        console.print("*: at the edge of the grid of sigmas; a wider grid would score higher.")
+    if min(line.test.centres for line in result.lines[:-1]) < first.test.centres:
+        console.print("Real examples are fewer than the samples: that alone lowers their score.")
+    console.print()
     console.print(result.caveat, markup=False, highlight=False)
 
 

@@ -68,7 +68,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise checks.missing_file(path, "give the path of a TOML configuration") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise checks.unreadable(path, error) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise checks.bad_toml(path, error) from None
 
 
@@ -133,7 +135,13 @@ def _convert(value: Any, hint: Any, kinds: Kinds, name: str) -> Any:
     return value
 
 
-TYPE_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+TYPE_WORDS = {
+    int: "an integer",
+    float: "a number",
+    bool: "True or False",
+    str: "a string",
+    Path: "a path",
+}
 
 
 def type_words(hint: Any) -> str:
@@ -162,12 +170,17 @@ def fields_of(config: object, at: str = "") -> dict[str, tuple[Any, Any, bool]]:
     return leaves
 
 
-def differences(old: object, new: object) -> dict[str, tuple[Any, Any]]:
-    """The settings that matter and differ: dotted name -> (old value, new value)."""
-    before, after = fields_of(old), fields_of(new)
-    values = {
-        name: tuple(leaves[name][0] if name in leaves else None for leaves in (before, after))
-        for name, (_, _, free) in (before | after).items()
+def settings(config: object) -> dict[str, Any]:
+    """The settings that matter, by dotted name, as JSON holds them."""
+    leaves = fields_of(config).items()
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, (value, _, free) in leaves
         if not free
     }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What two sets of settings disagree on: dotted name -> (old value, new value)."""
+    values = {name: (old.get(name), new.get(name)) for name in {**old, **new}}
     return {name: (a, b) for name, (a, b) in values.items() if a != b}

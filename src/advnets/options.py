@@ -16,6 +16,8 @@ from advnets.config import fields_of, type_words
 from advnets.run import RunConfig, Which
 
 T = TypeVar("T")
+DRY_RUN = ("--dry_run", "--dry-run")
+"""The one option that takes no value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,7 @@ class TrainOptions(RunConfig):
     """Train a generator against a discriminator."""
 
     recipe: tyro.conf.Suppress[str] = ""
+    """Filled in from the first word."""
     folder: Path | None = None
     """Folder of the new run; runs/RECIPE by default."""
     resume: Path | None = None
@@ -91,6 +94,7 @@ def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog
 
 
 def _tyro(cls: type[T], words: list[str], default: Any, prog: str) -> T:
+    words = [w for word in words for w in ([word, "True"] if word in DRY_RUN else [word])]
     with contextlib.redirect_stderr(io.StringIO()):
         parsed: T = tyro.cli(
             cls,
@@ -98,7 +102,7 @@ def _tyro(cls: type[T], words: list[str], default: Any, prog: str) -> T:
             default=default,
             prog=prog,
             use_underscores=True,
-            config=(tyro.conf.FlagCreatePairsOff,),
+            config=(tyro.conf.FlagConversionOff,),
         )
     return parsed
 
@@ -109,8 +113,8 @@ def _reason(
     """Why tyro refused these words, in ours: name, need, got."""
     cause: BaseException | None = end
     while cause is not None:  # one of our own checks, met while the dataclass was built
-        if isinstance(cause, checks.UserError):
-            return cause
+        if isinstance(cause, checks.BadValue):
+            return _attributed(cause, cls, words, default, prog)
         cause = cause.__context__
     hints = _hints(cls, default)
     options = list(_options(words))
@@ -129,11 +133,24 @@ def _reason(
     return checks.unknown("argument", " ".join(stray), [f"--{n}" for n in hints])
 
 
+def _attributed(
+    error: checks.BadValue, cls: type[Any], words: list[str], default: Any, prog: str
+) -> checks.BadValue:
+    """The error with the dotted name of the option that causes it: 'lr' may be G's or D's."""
+    for name, values in _options(words):
+        try:
+            _tyro(cls, [f"--{name}", *values], default, prog)
+        except SystemExit:
+            return checks.renamed(error, name.rpartition(".")[2], name)
+    return error
+
+
 def _hints(cls: type[Any], default: Any) -> dict[str, Any]:
     """Every option of a command with its type."""
     if dataclasses.is_dataclass(default):
         leaves = fields_of(default)
-        return {n: hint for n, (_, hint, _) in leaves.items() if not n.endswith("kind")}
+        hidden = {n for n in leaves if n == "recipe" or n.endswith("kind")}
+        return {n: hint for n, (_, hint, _) in leaves.items() if n not in hidden}
     hints = get_type_hints(cls)
     return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
 

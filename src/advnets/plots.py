@@ -23,6 +23,16 @@ def picture_size(event_shape: tuple[int, ...]) -> int:
     return 100 if is_image(event_shape) else 1_000
 
 
+def wide(low: float, high: float) -> tuple[float, float]:
+    """The values drawn black and white: 0 and 1, or the data's own ends where it goes beyond."""
+    return (0.0, 1.0) if 0 <= low <= high <= 1 else (low, high)
+
+
+def span_of(x: Tensor) -> tuple[float, float]:
+    """`wide` of an array."""
+    return wide(x.min().item(), x.max().item())
+
+
 def to_pixels(x: Tensor) -> Pixels:
     """Images `(n, C, H, W)` in [0, 1] (clipped to it) as bytes of shape `(n, H, W, C)`."""
     scaled = x.detach().cpu().float().clamp(0, 1).mul(255).round()
@@ -62,27 +72,38 @@ def save_png(path: Path, pixels: Pixels, *, zoom: int = 1) -> None:
     image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST).save(path)
 
 
-def save_samples(path: Path, samples: Tensor, *, data: Tensor | None = None) -> None:
+def save_samples(
+    path: Path,
+    samples: Tensor,
+    *,
+    data: Tensor | None = None,
+    span: tuple[float, float] = (0.0, 1.0),
+) -> None:
     """A picture of samples: a grid of images, or a plot of points on the data's.
 
     Args:
         path: The PNG to write.
         samples: Of shape `(n, *event_shape)`.
         data: Real examples to show below points; images are shown alone.
+        span: The values of an image that are drawn black and white.
     """
     if is_image(tuple(samples.shape[1:])):
         side = max(samples.shape[2:])
-        save_png(path, grid(samples), zoom=max(1, round(56 / side)))
+        low, high = span
+        save_png(path, grid((samples - low) / (high - low)), zoom=max(1, round(56 / side)))
     else:
         save_points(path, samples, data)
 
 
-def save_singles(folder: Path, x: Tensor, *, start: int = 0) -> None:
+def save_singles(
+    folder: Path, x: Tensor, *, start: int = 0, span: tuple[float, float] = (0.0, 1.0)
+) -> None:
     """One PNG a sample in a folder, named by the sample's number: `000042.png`."""
     if not is_image(tuple(x.shape[1:])):
         raise checks.wrong_shape("samples", "(n, 1, H, W) or (n, 3, H, W) for PNGs", x.shape)
     folder.mkdir(parents=True, exist_ok=True)
-    for i, pixels in enumerate(to_pixels(x), start=start):
+    low, high = span
+    for i, pixels in enumerate(to_pixels((x - low) / (high - low)), start=start):
         save_png(folder / f"{i:06d}.png", pixels)
 
 

@@ -19,7 +19,13 @@ from advnets.trainer import TrainerConfig
 def demo() -> RunConfig:
     """The paper's game on 5,000 real digits that need no network.
 
+    G's learning rate anneals to zero against a D whose rate does not, so that G settles and D keeps
+    telling it what is wrong.
+
     Command: advnets train demo
+    Time: 18,000 updates in 5 minutes on 2 cores.
+    Score: 128.5 +- 6.8 nats raw, 129.1 +- 6.7 averaged (4,000 samples, sigma 0.2154, 500 tests);
+    4,000 real training examples: 213.9 +- 10.1.
     """
     D_rule = OptimizerConfig(lr=0.1, momentum=0.6, final_momentum=0.6)
     G_rule = replace(D_rule, lr=0.3, anneal="cosine")
@@ -41,14 +47,23 @@ def mnist() -> RunConfig:
     """The authors' published MNIST run: both players move at once, momentum .5 to .7, rate .1.
 
     Command: advnets train mnist --data.root FOLDER
+    Time: @@MNISTTIME@@
+    Score: 119.3 +- 1.5 nats raw, 161.5 +- 1.5 averaged after 40 epochs (10,000 samples, sigma
+    0.2154, 10,000 tests); 10,000 real training examples: 241.0 +- 2.1.
     """
     return RunConfig(recipe="mnist", data=MnistConfig(), model=GameConfig())
 
 
 def mnist_algorithm1() -> RunConfig:
-    """The paper's text on the same networks: G answers the new D, and D ascends the whole of V.
+    """The paper's Algorithm 1 on the same networks: G answers the new D, D ascends all of V.
+
+    G descends -log D(G(z)), as the paper's Section 3 advises; the step as Algorithm 1 prints it is
+    `--model.objective minimax`.
 
     Command: advnets train mnist-algorithm1 --data.root FOLDER
+    Time: @@ALGTIME@@
+    Score: 110.6 +- 1.6 nats raw, 158.7 +- 1.5 averaged after 20 epochs, --trainer.steps 10000
+    (10,000 samples, sigma 0.2154, 10,000 tests).
     """
     return RunConfig(
         recipe="mnist-algorithm1",
@@ -61,6 +76,9 @@ def ring() -> RunConfig:
     """Eight Gaussians on a circle: a game whose modes can be counted by eye.
 
     Command: advnets train ring
+    Time: 6,000 updates in 20 seconds on one core.
+    Score: 0.96 +- 0.03 nats raw, 1.01 +- 0.03 averaged (2,000 samples, sigma 0.0464, 1,000 tests);
+    2,000 real training examples: 1.06 +- 0.03 (sigma 0.0215).
     """
     rule = OptimizerConfig(rule="adam", lr=1e-3, anneal="cosine")
     return RunConfig(
@@ -87,9 +105,11 @@ def array() -> RunConfig:
     """Your own `.npy` or `.npz`: the paper's pair, sized to the data, for values in [0, 1].
 
     For other values add `--model.G.output linear`; for few examples choose `--batch_size` and
-    `--evaluation.samples`.
+    `--evaluation.samples`. Ten per cent of the examples validate and ten per cent test.
 
     Command: advnets train array --data.path FILE.npy
+    Time: @@OWNTIME@@
+    Score: @@OWNSCORE@@
     """
     return RunConfig(recipe="array", data=ArrayConfig(), model=GameConfig())
 

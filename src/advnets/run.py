@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import platform
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,8 +15,8 @@ from rich.console import Console
 from torch import Tensor
 
 from advnets import checkpoints, checks, data, evaluation, learners, plots, rundir
-from advnets.checkpoints import below
-from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml
+from advnets.checkpoints import Checkpoint, below
+from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
 from advnets.data import Batches, DataConfig, Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.parzen import LogLikelihood
@@ -56,7 +57,11 @@ class RunConfig:
 
 def read_config(path: Path | str) -> RunConfig:
     """A configuration from a TOML file. Raises `BadFile` or `BadValue`, naming what is wrong."""
-    return from_dict(RunConfig, read_toml(Path(path)), kinds=KINDS)
+    table = read_toml(Path(path))
+    try:
+        return from_dict(RunConfig, table, kinds=KINDS)
+    except checks.BadValue as error:
+        raise checks.bad_config(Path(path), error) from None
 
 
 def train(config: RunConfig, folder: Path | str, *, display: Display | None = None) -> bool:
@@ -80,6 +85,8 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
     run_folder = RunDir.create(
         path, config=config.to_toml(), data=describe(splits), environment=environment()
     )
+    display = display or Silent()
+    display.say(header(run_folder, config, splits))
     with run_folder.lock():
         return trainer(config, splits, learner, batches, run_folder, display).fit()
 
@@ -91,7 +98,7 @@ def resume(
 
     Args:
         folder: A run's folder.
-        config: Settings to go on with; the run's own by default. Only those that change no result
+        config: Settings to go on with; the run's own by default. Only those that change no update
             may differ: the number of steps (unless the learning rate anneals towards its end), and
             how often pictures and checkpoints are made.
         display: Where a person looks.
@@ -116,6 +123,7 @@ def resume(
         going_on = trainer(config, splits, *build(config, splits), run_folder, display)
         checkpoint = run_folder.latest(display.say)
         if checkpoint is not None:
+            refuse_foreign(checkpoint, config)
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
             display.say(f"{run_folder.path}: going on from update {checkpoint.update}.")
@@ -139,7 +147,7 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
     saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
     if saved is None:
         raise checks.no_checkpoint(run_folder.path)
-    facts = run_folder.facts("data")
+    facts = run_folder.facts("data", "event_shape", "low", "high")
     shape = tuple(facts["event_shape"])
     problem = Problem(
         event_shape=shape,
@@ -150,9 +158,10 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
         steps=config.trainer.steps,
     )
     learner = learners.build(config.model, problem, seed=config.seed)
+    refuse_foreign(saved, config)
     with checks.foreign_checkpoints(saved.path):
         learner.load_state(below("learner.", saved.tensors))
-    return Run(run_folder, config, learner, saved.update)
+    return Run(run_folder, config, learner, saved.update, saved.path.name)
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,7 @@ class Run:
     config: RunConfig
     learner: Learner
     update: int
+    checkpoint: str
 
     def sampler(self, weights: str | None = None) -> Sampler:
         """One of the model's samplers; by default the model proper (a game's `raw` weights)."""
@@ -176,6 +186,11 @@ class Run:
     ) -> Tensor:
         """Samples number `start` to `start + n - 1` of this seed, of shape `(n, *event_shape)`."""
         return self.sampler(weights).sample(n, seed=seed, start=start)
+
+    def span(self) -> tuple[float, float]:
+        """The values that pictures of this run draw black and white."""
+        facts = self.folder.facts("data", "low", "high")
+        return plots.wide(facts["low"], facts["high"])
 
     def evaluate(self, config: EvaluationConfig | None = None, *, seed: int = 0) -> Evaluation:
         """Section 5's protocol on the run's own data, raw and averaged weights side by side."""
@@ -219,7 +234,8 @@ def trainer(
     def picture(learner: Learner, path: Path) -> None:
         sampler = next(iter(learner.samplers().values()))
         n = plots.picture_size(sampler.event_shape)
-        plots.save_samples(path, sampler.sample(n, seed=config.seed), data=splits.validation.x[:n])
+        x, data = sampler.sample(n, seed=config.seed), splits.validation.x[:n]
+        plots.save_samples(path, x, data=data, span=plots.span_of(splits.train.x))
 
     return Trainer(
         learner,
@@ -230,6 +246,7 @@ def trainer(
         score=score,
         picture=picture,
         display=display,
+        settings=matters(config),
     )
 
 
@@ -239,26 +256,58 @@ def config_of(folder: RunDir | Path | str) -> RunConfig:
     return read_config(folder.path / "config.toml")
 
 
+def header(folder: RunDir, config: RunConfig, splits: Splits) -> str:
+    """What a person should know while a run goes on."""
+    n, shape = len(splits.train), " x ".join(map(str, splits.event_shape))
+    every = config.trainer.score_every
+    rule = (
+        f"Best: the highest validation score of the first sampler, every {every:,} updates."
+        if every
+        else "No validation scores, so no best checkpoint."
+    )
+    return (
+        f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
+        f"{config.batch_size}. {rule}\n"
+        "V, the players' value, is -1.386 and D_x, D_Gz (mean D on data and samples) are 0.5 "
+        "where D cannot tell; J is what G descends."
+    )
+
+
 def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:
     """Raise where a resumed run would not be the same run."""
     if config.recipe != own.recipe:
         raise checks.another_model(folder.path, f"recipe '{config.recipe}'", f"'{own.recipe}'")
-    for name, (need, got) in differences(own, config).items():
+    for name, (need, got) in differences(matters(own), matters(config)).items():
         raise checks.setting_changed(folder.path, name, need, got)
-    steps = own.trainer.steps, config.trainer.steps
-    if steps[0] != steps[1] and own.model.ends_with_the_run:
-        raise checks.setting_changed(folder.path, "trainer.steps", *steps)
+
+
+def refuse_foreign(checkpoint: Checkpoint, config: RunConfig) -> None:
+    """Raise where a checkpoint was saved by a run with other settings."""
+    saved = checkpoint.facts.get("settings", {})
+    for name, (got, need) in differences(saved, matters(config)).items():
+        raise checks.foreign_settings(checkpoint.path, name, need, got)
+
+
+def matters(config: RunConfig) -> dict[str, Any]:
+    """The settings that a run's results depend on, by dotted name."""
+    last = {"trainer.steps": config.trainer.steps} if config.model.ends_with_the_run else {}
+    return settings(config) | last
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """What `data.json` says of the training set: sizes, range, and a fingerprint of its bytes."""
+    """What `data.json` says of the data: sizes, range, and a fingerprint of all its bytes."""
     x = splits.train.x
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    everything = {f"{name}.x": part.x for name, part in parts.items()}
+    for name, part in parts.items():
+        if part.context is not None:
+            everything[f"{name}.context"] = part.context
     return {
         "event_shape": list(splits.event_shape),
         "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
         "low": x.min().item(),
         "high": x.max().item(),
-        "crc32": checkpoints.checksum({"x": x}, {}),
+        "crc32": checkpoints.checksum(everything, {}),
     }
 
 
@@ -272,16 +321,27 @@ def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and command, for whoever reads the numbers later."""
-    versions = {name: metadata.version(name) for name in ("advnets", "torch", "numpy", "scipy")}
+    versions = {name: metadata.version(name) for name in ("advnets", "torch", "numpy")}
     return {
         "command": sys.argv,
         "python": platform.python_version(),
+        "commit": commit(),
         **versions,
         "platform": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
     }
+
+
+def commit() -> str | None:
+    """The commit of the source tree that runs, where it is one."""
+    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return found.stdout.strip() or None
 
 
 def processor() -> str:

@@ -17,7 +17,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from advnets import checks
 from advnets.checkpoints import (
+    ASIDE,
     Checkpoint,
     flush,
     read_checkpoint,
@@ -69,7 +70,7 @@ class RunDir:
         refuse_existing(path)
         with checks.saving(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f".{path.name}.{os.getpid()}")
+            aside = path.absolute().with_name(f".{path.absolute().name}.{os.getpid()}")
             aside.mkdir()
             try:
                 (aside / "config.toml").write_text(config, encoding="utf-8")
@@ -83,13 +84,15 @@ class RunDir:
                 shutil.rmtree(aside, ignore_errors=True)
         return cls(path)
 
-    def facts(self, name: str) -> dict[str, Any]:
-        """One of the JSON files that `create` wrote."""
+    def facts(self, name: str, *keys: str) -> dict[str, Any]:
+        """One of the JSON files that `create` wrote, with these keys at least."""
         path = self.path / f"{name}.json"
         try:
             facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise checks.damaged_facts(path, error) from None
+        if not isinstance(facts, dict) or not {*keys} <= facts.keys():
+            raise checks.damaged_facts(path, f"it must hold {', '.join(keys)}")
         return facts
 
     @contextlib.contextmanager
@@ -123,9 +126,13 @@ class RunDir:
         """The lines of `metrics.jsonl` or `clock.jsonl`, without a last one that is cut off."""
         path = self.path / f"{name}.jsonl"
         records: list[dict[str, Any]] = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        if not path.exists():
+            return records
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(json.JSONDecodeError):
-                records.append(json.loads(line))
+                record = json.loads(line)
+                if isinstance(record, dict) and isinstance(record.get("update"), int):
+                    records.append(record)
         return records
 
     def forget_after(self, update: int) -> None:
@@ -137,7 +144,7 @@ class RunDir:
         for path in [*self._numbered(), *self._pictures()]:
             if int(path.stem) > update:
                 path.unlink()
-        for left_by_a_kill in self.path.rglob(".*.part"):
+        for left_by_a_kill in self.path.rglob(f"{ASIDE}*"):
             left_by_a_kill.unlink()
 
     def picture_path(self, update: int) -> Path:
@@ -190,8 +197,17 @@ class RunDir:
         Raises:
             BadFile: When there are checkpoints and none is whole.
         """
+        return self._first_whole([*reversed(self._numbered()), *self._best()], say)
+
+    def best(self, say: Callable[[str], object]) -> Checkpoint | None:
+        """The checkpoint with the best validation score; the newest where there is none whole."""
+        return self._first_whole([*self._best(), *reversed(self._numbered())], say)
+
+    def _first_whole(
+        self, paths: Sequence[Path], say: Callable[[str], object]
+    ) -> Checkpoint | None:
         damage: checks.BadFile | None = None
-        for path in reversed(self._numbered()):
+        for path in paths:
             try:
                 checkpoint = read_checkpoint(path)
             except checks.BadFile as error:
@@ -204,19 +220,9 @@ class RunDir:
             raise damage
         return None
 
-    def best(self, say: Callable[[str], object]) -> Checkpoint | None:
-        """The checkpoint with the best validation score; the newest where there is none whole."""
+    def _best(self) -> list[Path]:
         path = self.path / "checkpoints" / "best.safetensors"
-        if not path.exists():
-            return self.latest(say)
-        try:
-            return read_checkpoint(path)
-        except checks.BadFile as damage:
-            checkpoint = self.latest(say)
-            if checkpoint is None:
-                raise
-            say(checks.used_another(damage, checkpoint.path))
-            return checkpoint
+        return [path] if path.exists() else []
 
     def _numbered(self) -> list[Path]:
         return _numbered_files(self.path / "checkpoints", ".safetensors")

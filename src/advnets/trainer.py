@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
+
+from torch import Tensor
 
 from advnets import checks
-from advnets.checkpoints import Checkpoint, below
+from advnets.checkpoints import Checkpoint, below, refuse_non_finite, written_aside
 from advnets.config import FREE
 from advnets.data.batches import Batches
 from advnets.parzen import LogLikelihood
@@ -64,6 +67,7 @@ class Trainer:
             highest mean of the first.
         picture: Draws the learner's samples of a fixed z into a file.
         display: Where a person looks.
+        settings: What the run was made from; it is kept in every checkpoint.
     """
 
     def __init__(
@@ -77,10 +81,12 @@ class Trainer:
         score: Callable[[Learner], Scores] | None = None,
         picture: Callable[[Learner, Path], None] | None = None,
         display: Display | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.learner, self.batches, self.config = learner, batches, config
         self.streams, self.folder = streams, folder
         self.score, self.picture, self.display = score, picture, display or Silent()
+        self.settings = settings or {}
         self.update = 0
         self.best: dict[str, float] = {}
         self._saved = -1
@@ -103,7 +109,7 @@ class Trainer:
             Diverged: At the first logged value, or saved tensor, that is not finite.
         """
         try:
-            with interrupted() as stop:
+            with interrupted(self.display.say) as stop:
                 self._begin()
                 while self.update < self.config.steps and not stop():
                     info = self._step()
@@ -125,7 +131,7 @@ class Trainer:
             self.streams.seed_global()
         if self.folder is not None:
             self.folder.forget_after(self.update)
-            seconds = [r["seconds"] for r in self.folder.records("clock")]
+            seconds = [r.get("seconds", 0.0) for r in self.folder.records("clock")]
             self._before = max(seconds, default=0.0)
         self._logged = (self.update, 0.0)
 
@@ -169,7 +175,11 @@ class Trainer:
         """Score on validation data; True when the first sampler did better than ever before."""
         if self.score is None:
             return False
+        refuse_non_finite(self.update, self._tensors())
         scores = self.score(self.learner)
+        for name, s in scores.items():
+            if not math.isfinite(s.mean):
+                raise checks.diverged(f"The validation score of {name}", s.mean, self.update)
         self._words = ", ".join(f"{name} {s.mean:.1f}" for name, s in scores.items())
         self.display.say(f"update {self.update}  validation score (nats): {self._words}")
         if self.folder is not None:
@@ -183,15 +193,20 @@ class Trainer:
 
     def _draw(self) -> None:
         if self.picture is not None and self.folder is not None:
-            self.picture(self.learner, self.folder.picture_path(self.update))
+            refuse_non_finite(self.update, self._tensors())
+            with written_aside(self.folder.picture_path(self.update)) as path:
+                self.picture(self.learner, path)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {f"learner.{name}": t for name, t in self.learner.state().items()}
 
     def _save(self, *, best: bool) -> None:
         self._saved = self.update
         if self.folder is None:
             return
-        tensors = {f"learner.{name}": t for name, t in self.learner.state().items()}
+        tensors = self._tensors()
         tensors |= {f"rng.{name}": t for name, t in self.streams.state().items()}
-        facts = {"best": self.best, "score": self._words}
+        facts = {"best": self.best, "score": self._words, "settings": self.settings}
         self.folder.save(self.update, tensors, facts, best=best)
 
 
@@ -204,12 +219,16 @@ def fit(learner: Learner, batches: Batches, config: TrainerConfig, *, seed: int 
         config: How long.
         seed: Seeds the noise and the masks (and torch's global stream, for dropout layers not
             ours).
+
+    Raises:
+        KeyboardInterrupt: When Ctrl-C or SIGTERM ended the training, between two updates.
     """
-    Trainer(learner, batches, config, streams=Streams(seed)).fit()
+    if not Trainer(learner, batches, config, streams=Streams(seed)).fit():
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def interrupted() -> Iterator[Callable[[], bool]]:
+def interrupted(say: Callable[[str], object]) -> Iterator[Callable[[], bool]]:
     """Ctrl-C and SIGTERM end the loop between two steps; a second one ends it at once."""
     received: list[int] = []
 
@@ -217,6 +236,7 @@ def interrupted() -> Iterator[Callable[[], bool]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
+        say("Stopping after this update (a second signal stops at once).")
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -81,7 +81,7 @@ def test_a_damaged_idx_file_is_named(raw, message, tmp_path):
 
 
 def test_a_missing_idx_file_is_named(tmp_path):
-    with pytest.raises(BadFile, match=r"/none\.gz: no such file; --data\.root must be the folder"):
+    with pytest.raises(BadFile, match=r"/none\.gz: no such file; --data\.root or \$ADVNETS_DATA must be the folder"):
         read_idx(tmp_path / "none.gz")
 
 
@@ -141,7 +141,7 @@ def test_the_folder_is_found_at_the_root_and_in_the_usual_places_below(below, tm
 
 
 def test_a_root_without_the_files_is_named(tmp_path):
-    message = r"train-images-idx3-ubyte\.gz: no such file; --data\.root must be the folder"
+    message = r"train-images-idx3-ubyte\.gz: no such file; --data\.root or \$ADVNETS_DATA must be the folder"
     with pytest.raises(BadFile, match=message):
         find(str(tmp_path))
     with pytest.raises(BadFile, match=message):

@@ -62,7 +62,7 @@ def read(path: Path) -> tuple[Array, Array | None]:
         raise
     except FileNotFoundError:
         raise checks.missing_file(path, "give a .npy or .npz file with --data.path") from None
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
         raise checks.bad_array_file(path, "a .npy or .npz file of numbers", error) from None
 
 

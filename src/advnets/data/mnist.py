@@ -69,7 +69,8 @@ def find(root: str | None) -> Path:
         if _path(folder, "train-images-idx3-ubyte").exists():
             return folder
     raise checks.missing_file(
-        top / "train-images-idx3-ubyte.gz", "--data.root must be the folder of the four IDX files"
+        top / "train-images-idx3-ubyte.gz",
+        f"--data.root or ${ENVIRONMENT} must be the folder of the four IDX files",
     )
 
 
@@ -145,6 +146,8 @@ def read_idx(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
         raise checks.missing_file(path, hint) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise checks.damaged_gzip(path, error) from None
+    except OSError as error:
+        raise checks.unreadable(path, error) from None
     magic = int.from_bytes(raw[:4], "big")
     dimensions = magic & 0xFF
     if len(raw) < 4 or magic >> 8 != 0x08 or dimensions == 0:
