@@ -23,7 +23,7 @@ def demo() -> RunConfig:
     telling it what is wrong.
 
     Command: advnets train demo
-    Time: 18,000 updates in 5 minutes on 2 cores.
+    Time: 18,000 updates in 4 to 5 minutes on 2 cores.
     Score: 128.5 +- 6.8 nats raw, 129.1 +- 6.7 averaged (4,000 samples, sigma 0.2154, 500 tests);
     4,000 real training examples: 213.9 +- 10.1.
     """
@@ -47,7 +47,7 @@ def mnist() -> RunConfig:
     """The authors' published MNIST run: both players move at once, momentum .5 to .7, rate .1.
 
     Command: advnets train mnist --data.root FOLDER
-    Time: @@MNISTTIME@@
+    Time: 20,000 updates (40 epochs) in 8 minutes on 2 cores.
     Score: 119.3 +- 1.5 nats raw, 161.5 +- 1.5 averaged after 40 epochs (10,000 samples, sigma
     0.2154, 10,000 tests); 10,000 real training examples: 241.0 +- 2.1.
     """
@@ -61,7 +61,7 @@ def mnist_algorithm1() -> RunConfig:
     `--model.objective minimax`.
 
     Command: advnets train mnist-algorithm1 --data.root FOLDER
-    Time: @@ALGTIME@@
+    Time: 20,000 updates (40 epochs) in 10 minutes on 2 cores.
     Score: 110.6 +- 1.6 nats raw, 158.7 +- 1.5 averaged after 20 epochs, --trainer.steps 10000
     (10,000 samples, sigma 0.2154, 10,000 tests).
     """
@@ -108,8 +108,9 @@ def array() -> RunConfig:
     `--evaluation.samples`. Ten per cent of the examples validate and ten per cent test.
 
     Command: advnets train array --data.path FILE.npy
-    Time: @@OWNTIME@@
-    Score: @@OWNSCORE@@
+    Time: 5,000 updates on 1,437 images of 8 x 8 in 70 seconds on 2 cores (examples/own_images.py).
+    Score: there, 7.4 +- 0.7 nats raw, 15.1 +- 1.2 averaged (1,000 samples, sigma 0.215 and 0.167);
+    1,000 real training examples: 27.5 +- 1.4.
     """
     return RunConfig(recipe="array", data=ArrayConfig(), model=GameConfig())
 

@@ -81,7 +81,9 @@ def test_a_damaged_idx_file_is_named(raw, message, tmp_path):
 
 
 def test_a_missing_idx_file_is_named(tmp_path):
-    with pytest.raises(BadFile, match=r"/none\.gz: no such file; --data\.root or \$ADVNETS_DATA must be the folder"):
+    with pytest.raises(
+        BadFile, match=r"/none\.gz: no such file; --data\.root or \$ADVNETS_DATA must be the folder"
+    ):
         read_idx(tmp_path / "none.gz")
 
 

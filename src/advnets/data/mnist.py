@@ -35,6 +35,7 @@ MD5 = {
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
 ENVIRONMENT = "ADVNETS_DATA"
+HINT = f"--data.root or ${ENVIRONMENT} must be the folder of the four IDX files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +69,7 @@ def find(root: str | None) -> Path:
     for folder in (top, top / "mnist", top / "MNIST" / "raw"):
         if _path(folder, "train-images-idx3-ubyte").exists():
             return folder
-    raise checks.missing_file(
-        top / "train-images-idx3-ubyte.gz",
-        f"--data.root or ${ENVIRONMENT} must be the folder of the four IDX files",
-    )
+    raise checks.missing_file(top / "train-images-idx3-ubyte.gz", HINT)
 
 
 def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> Path:
@@ -142,8 +140,7 @@ def read_idx(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
         if raw[:2] == b"\x1f\x8b":
             raw = gzip.decompress(raw)
     except FileNotFoundError:
-        hint = "--data.root must be the folder of the four IDX files"
-        raise checks.missing_file(path, hint) from None
+        raise checks.missing_file(path, HINT) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise checks.damaged_gzip(path, error) from None
     except OSError as error:
