@@ -329,6 +329,18 @@ def test_unknown_words_are_named():
         own_game(k=0)
 
 
+def test_an_optimiser_of_the_other_player_is_refused():
+    G, D = nn.Linear(4, 2), nn.Linear(2, 1)
+    rules = {
+        "G_optimizer": torch.optim.SGD(D.parameters(), 0.1),
+        "D_optimizer": torch.optim.SGD(G.parameters(), 0.1),
+    }
+    with pytest.raises(
+        ValueError, match="'G_optimizer' must be an optimiser of G's own parameters"
+    ):
+        advnets.Game(G, D, prior=advnets.Gaussian(4), **rules)
+
+
 def test_a_foreign_state_is_refused_by_name():
     with pytest.raises(ValueError, match="'state' must be a game's"):
         small_game().load_state({"W": torch.zeros(2)})

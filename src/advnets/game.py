@@ -160,6 +160,11 @@ class Game:
         checks.at_least(1, k=k)
         checks.one_of(OBJECTIVES, objective=objective)
         checks.one_of(get_args(Order), order=order)
+        for name, network, rule in (("G", G, G_optimizer), ("D", D, D_optimizer)):
+            own = {id(p) for p in network.parameters()}
+            moved = {id(p) for group in rule.param_groups for p in group["params"]}
+            need = f"an optimiser of {name}'s own parameters"
+            checks.require(moved <= own, f"{name}_optimizer", need, "other parameters")
         self.G, self.D, self.prior = G.train(), D.train(), prior
         self.objective, self.order = OBJECTIVES[objective], order
         self.batches_per_step, self.D_scale = k, D_scale

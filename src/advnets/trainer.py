@@ -122,6 +122,10 @@ class Trainer:
                         self._save(best=improved)
                 if self._saved != self.update:
                     self._save(best=False)
+            if self.best:
+                self.display.say(
+                    "Best: update {update}, validation {score:.1f}.".format(**self.best)
+                )
         finally:
             self.display.close()
         return self.update == self.config.steps
