@@ -41,7 +41,7 @@ def main() -> None:
         starting, training = left_alone(whole)
         print(f"left alone: {starting:.1f} s to the first metrics, {training:.1f} s from there")
         for kill in range(1, kills + 1):
-            after = 0.7 * starting + dice.uniform(0, starting + 1.2 * training / kills)
+            after = 0.7 * starting + dice.uniform(0, starting + 0.9 * training / kills)
             killed_after(after, torn)
             newest = max((p.stem for p in (torn / "checkpoints").glob("0*")), default="none")
             print(f"kill {kill} after {after:.2f} s: newest checkpoint {newest}", flush=True)

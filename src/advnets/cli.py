@@ -77,20 +77,7 @@ def complain(error: checks.UserError) -> int:
 
 def train(words: list[str]) -> int:
     """The command `advnets train`."""
-    named = bool(words) and not words[0].startswith("-")
-    source, words = (words[0], words[1:]) if named else (None, words)
-    helping = "-h" in words or "--help" in words
-    resumed = _value_of("--resume", words)
-    if source is None and resumed is None and not helping:
-        need = f"the first word: one of {', '.join(recipes.RECIPES)}, or a .toml file"
-        raise checks.bad_value("recipe", need, "nothing")
-    base = _base(source) if resumed is None else run.config_of(resumed)
-    options = parse(TrainOptions, words, base, prog="advnets train [RECIPE]")
-    if options.resume is not None and options.folder is not None:
-        raise checks.two_folders()
-    if options.resume is not None and source is not None and _base(source).recipe != base.recipe:
-        need = f"recipe '{_base(source).recipe}'"
-        raise checks.another_model(options.resume, need, f"'{base.recipe}'")
+    options = _train_options(words)
     config = RunConfig(**{f.name: getattr(options, f.name) for f in dataclasses.fields(RunConfig)})
     if options.dry_run:
         print(config.to_toml(), end="")
@@ -108,11 +95,26 @@ def train(words: list[str]) -> int:
     return 0
 
 
-def _base(source: str | None) -> RunConfig:
-    """The configuration that the options start from."""
+def _train_options(words: list[str]) -> TrainOptions:
+    """Options on top of a recipe, of a TOML file, or of the settings of the run to go on with."""
+    named = bool(words) and not words[0].startswith("-")
+    source, words = (words[0], words[1:]) if named else (None, words)
+    resumed = _value_of("--resume", words)
+    if source is None and resumed is None and not {"-h", "--help"} & {*words}:
+        need = f"the first word: one of {', '.join(recipes.RECIPES)}, or a .toml file"
+        raise checks.bad_value("recipe", need, "nothing")
     if source is not None and source.endswith(".toml"):
-        return run.read_config(source)
-    return recipes.get(source or "mnist")
+        base = run.read_config(source)
+    else:
+        base = recipes.get(source or "mnist")
+        if resumed is not None:
+            asked, base = base.recipe, run.config_of(resumed)
+            if source is not None and asked != base.recipe:
+                raise checks.another_model(Path(resumed), f"recipe '{asked}'", f"'{base.recipe}'")
+    options = parse(TrainOptions, words, base, prog="advnets train [RECIPE]")
+    if options.resume is not None and options.folder is not None:
+        raise checks.two_folders()
+    return options
 
 
 def _value_of(option: str, words: list[str]) -> str | None:
