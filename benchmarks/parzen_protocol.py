@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from advnets.data import MnistConfig, load
+from advnets.environment import processor
 from advnets.parzen import choose_sigma, score
-from advnets.run import processor
 
 
 def main() -> None:

@@ -11,7 +11,17 @@ from conftest import ROOT
 FLOORS = [
     {"checks", "config", "protocols", "rng"},
     {"value", "priors", "layers", "parzen"},
-    {"networks", "optim", "data", "checkpoints", "rundir", "sampling", "plots", "progress"},
+    {
+        "networks",
+        "optim",
+        "data",
+        "checkpoints",
+        "rundir",
+        "environment",
+        "sampling",
+        "plots",
+        "progress",
+    },
     {"game", "trainer", "evaluation"},
     {"learners"},
     {"run"},

@@ -1,12 +1,7 @@
 """A run from its configuration: train it, go on with it, load it."""
 
 import dataclasses
-import os
-import platform
-import subprocess
-import sys
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +13,7 @@ from advnets import checkpoints, checks, data, evaluation, learners, plots, rund
 from advnets.checkpoints import Checkpoint, below
 from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
 from advnets.data import Batches, DataConfig, Splits
+from advnets.environment import environment
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Lines, Silent
@@ -318,38 +314,3 @@ def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:
     for name, value in found.items():
         if own.get(name) != value:
             raise checks.setting_changed(folder.path, f"data ({name})", own.get(name), value)
-
-
-def environment() -> dict[str, Any]:
-    """Versions, machine and command, for whoever reads the numbers later."""
-    versions = {name: metadata.version(name) for name in ("advnets", "torch", "numpy")}
-    return {
-        "command": sys.argv,
-        "python": platform.python_version(),
-        "commit": commit(),
-        **versions,
-        "platform": platform.platform(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def commit() -> str | None:
-    """The commit of the source tree that runs, where it is one."""
-    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(words, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return found.stdout.strip() or None
-
-
-def processor() -> str:
-    """The processor's name, as well as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
