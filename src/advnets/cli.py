@@ -190,7 +190,7 @@ def show(result: Evaluation, *, title: str) -> None:
         "n: samples that the window stands on. +-: standard error over the test examples."
     )
     if edges:
-        console.print("*: at the edge of the grid of sigmas; a wider grid would score higher.")
+        console.print("*: at the edge of the grid of sigmas; a wider grid might score higher.")
     if min(line.test.centres for line in result.lines[:-1]) < first.test.centres:
         console.print("Real examples are fewer than the samples: that alone lowers their score.")
     console.print()

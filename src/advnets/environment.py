@@ -27,13 +27,15 @@ def environment() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of the source tree that runs, where it is one."""
-    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The commit of the source tree that runs; None for an installed copy, wherever it lies."""
+    package = Path(__file__).resolve().parent
+    words = ["git", "-C", str(package), "rev-parse", "--show-toplevel", "HEAD"]
     try:
         found = subprocess.run(words, capture_output=True, text=True, check=False)
     except OSError:
         return None
-    return found.stdout.strip() or None
+    top, _, head = found.stdout.strip().partition("\n")
+    return head if head and Path(top) / "src" / "advnets" == package else None
 
 
 def processor() -> str:

@@ -108,7 +108,7 @@ def array() -> RunConfig:
     `--evaluation.samples`. Ten per cent of the examples validate and ten per cent test.
 
     Command: advnets train array --data.path FILE.npy
-    Time: 5,000 updates on 1,437 images of 8 x 8 in 70 seconds on 2 cores (examples/own_images.py).
+    Time: 5,000 updates on 1,438 images of 8 x 8 in 70 seconds on 2 cores (examples/own_images.py).
     Score: there, 7.4 +- 0.7 nats raw, 15.1 +- 1.2 averaged (1,000 samples, sigma 0.215 and 0.167);
     1,000 real training examples: 27.5 +- 1.4.
     """

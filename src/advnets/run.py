@@ -72,9 +72,8 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
         Diverged: When a value or a parameter is no longer finite.
     """
     path = Path(folder)
-    torch.set_flush_denormal(
-        True
-    )  # before the first thread starts: velocities of dead inputs go subnormal
+    # Velocities of dead inputs decay into subnormals; to be set before the first thread starts.
+    torch.set_flush_denormal(True)
     rundir.refuse_existing(path)  # before the data is read
     splits = data.load(config.data, seed=config.seed)
     learner, batches = build(config, splits)
