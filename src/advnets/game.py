@@ -4,9 +4,10 @@ Reference: Goodfellow et al. (2014), Section 3 and Algorithm 1; goodfeli/adversa
     `AdversaryCost2`.
 """
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +24,13 @@ from advnets.optim import (
 )
 from advnets.priors import PRIORS, Prior, PriorName
 from advnets.protocols import Batch, Info, ModelConfig, Problem
+from advnets.ranks import ALONE, Ranks
 from advnets.rng import generator
-from advnets.sampling import GeneratorSampler
-from advnets.value import OBJECTIVES, Objective, value
+from advnets.sampling import GeneratorSampler, evaluating
+from advnets.value import OBJECTIVES, Objective, shared_cotangent, value
 
 Order = Literal["alternating", "simultaneous"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,9 @@ class GameConfig(ModelConfig):
     D: DiscriminatorConfig = DiscriminatorConfig()
     G_optimizer: OptimizerConfig = OptimizerConfig()
     D_optimizer: OptimizerConfig = OptimizerConfig()
+    precision: Precision = "float32"
+    """What the networks are played in: 'float32' or 'bfloat16'. The weights themselves, what moves
+    them and all scores stay in float32."""
     average_rate: float = 0.01
     """Share of the newest weights in the moving average of G ..."""
     average_every: int = 10
@@ -62,6 +68,7 @@ class GameConfig(ModelConfig):
         checks.one_of(get_args(Order), order=self.order)
         checks.one_of(OBJECTIVES, objective=self.objective)
         checks.one_of(PRIORS, prior=self.prior)
+        checks.one_of(get_args(Precision), precision=self.precision)
         checks.at_least(1, k=self.k, z_dim=self.z_dim, average_every=self.average_every)
         checks.positive(D_scale=self.D_scale)
         checks.probability(average_rate=self.average_rate)
@@ -76,31 +83,72 @@ class Player:
     """A network, the rule that moves its weights, and the rule's schedule.
 
     Args:
-        network: G or D; it may have a method `constrain()`, which is called after every update.
+        network: G or D, whose weights the rule moves; it may have a method `constrain()`, which is
+            called after every update.
         optimizer: Any torch optimiser over the network's parameters.
         schedule: Learning rate and momentum by minibatch number; None leaves the optimiser as it
             is.
+        precision: In 'bfloat16' it is a copy of the network that plays, whose weights are cast
+            from the network's own once an update.
+        ranks: The processes whose gradients add up.
     """
 
     def __init__(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, schedule: Schedule | None
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule | None,
+        *,
+        precision: Precision = "float32",
+        ranks: Ranks = ALONE,
     ) -> None:
         self.network, self.optimizer, self.schedule = network, optimizer, schedule
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.constrain = getattr(network, "constrain", None)
+        self.ranks = ranks
+        self.plays = network
+        if precision == "bfloat16":
+            self.plays = copy.deepcopy(network).bfloat16()
+        self._own = [p for p in network.parameters() if p.requires_grad]
+        self.weights = [p for p in self.plays.parameters() if p.requires_grad]
+        self.dropouts = layers.dropouts(self.plays)
+        self._constrain = getattr(network, "constrain", None)
 
-    def gradient(self, loss: Tensor, *, keep_graph: bool = False) -> None:
-        """The gradient of `loss` in this player's own parameters, and in nobody else's."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward(inputs=self.parameters, retain_graph=keep_graph)  # type: ignore[no-untyped-call]
+    def logits(self, *parts: Tensor) -> Tensor:
+        """D's logits on each part in turn, flat. Raises `BadValue` unless one an example."""
+        network: Any = self.plays
+        logits: Tensor = network(*parts) if len(parts) == 1 else network.both(*parts)
+        n = sum(map(len, parts))
+        if logits.numel() != n:
+            raise checks.wrong_shape("D(x)", f"({n},): one logit an example", logits.shape)
+        return logits.view(-1)
 
-    def update(self, minibatch: int) -> None:
+    def gradient(
+        self, of: Tensor, along: Tensor | None = None, *, keep_graph: bool = False
+    ) -> Sequence[Tensor | None]:
+        """The gradient of `of` in this player's own weights, and in nobody else's."""
+        return torch.autograd.grad(
+            of, self.weights, along, retain_graph=keep_graph, allow_unused=True
+        )
+
+    def update(self, gradient: Sequence[Tensor | None], minibatch: Tensor) -> None:
         """Move the weights along the gradient."""
+        for p, g in zip(self._own, self.ranks.add_up(gradient), strict=True):
+            p.grad = None if g is None else g.to(p.dtype)
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, minibatch)
         self.optimizer.step()
-        if self.constrain is not None:
-            self.constrain()
+        for p in self._own:
+            p.grad = None
+        if self._constrain is not None:
+            self._constrain()
+        self._cast()
+
+    @torch.no_grad()
+    def _cast(self) -> None:
+        """Give the weights to the copy that plays, and take its buffers back."""
+        if self.plays is not self.network:
+            torch._foreach_copy_(self.weights, self._own)
+            for own, played in zip(self.network.buffers(), self.plays.buffers(), strict=True):
+                own.copy_(played)
 
     def state(self) -> dict[str, Tensor]:
         """Weights, buffers and what the optimiser remembers."""
@@ -110,13 +158,27 @@ class Player:
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`."""
         load_weights(self.network, below("network.", state))
+        if self.plays is not self.network:
+            self.plays.load_state_dict(self.network.state_dict())
         load_optimizer_state(self.optimizer, below("optimizer.", state))
+
+
+class Noise(NamedTuple):
+    """All that is random in one pass: z, and the bits of the dropout masks of G and of D."""
+
+    z: Tensor
+    G: list[Tensor]
+    D: list[Tensor]
 
 
 class Game:
     r"""The two-player minimax game, played one step of Algorithm 1 at a time.
 
     .. math:: \min_G \max_D V(D, G) = E_x[\log D(x)] + E_z[\log(1 - D(G(z)))]
+
+    Where D has a method `both(x, x_g)`, which gives the logits of m examples and of m samples at
+    once, `(2m, 1)`, it says by that that it treats every example by itself. The game then passes
+    through D once for both, and in the simultaneous order one backward pass serves both players.
 
     Reference: Goodfellow et al. (2014), eq. (1) and Algorithm 1.
 
@@ -133,12 +195,15 @@ class Game:
             alone come first).
         k: Updates of D for each update of G.
         D_scale: D ascends this times V.
+        precision: What the networks are played in.
         average_rate: Share of the newest weights in the moving average of G's.
         average_every: Updates between two looks at them.
         schedules: Schedules of G's and D's optimisers.
+        ranks: The processes that play this game together.
 
     Raises:
-        BadValue: For an unknown word, or k below 1.
+        BadValue: For an unknown word, k below 1, a D that does not give one logit an example, or
+            networks that cannot be played by several processes.
     """
 
     def __init__(
@@ -153,13 +218,16 @@ class Game:
         order: Order = "alternating",
         k: int = 1,
         D_scale: float = 1.0,
+        precision: Precision = "float32",
         average_rate: float = 0.01,
         average_every: int = 10,
         schedules: tuple[Schedule | None, Schedule | None] = (None, None),
+        ranks: Ranks = ALONE,
     ) -> None:
         checks.at_least(1, k=k)
         checks.one_of(OBJECTIVES, objective=objective)
         checks.one_of(get_args(Order), order=order)
+        checks.one_of(get_args(Precision), precision=precision)
         for name, network, rule in (("G", G, G_optimizer), ("D", D, D_optimizer)):
             own = {id(p) for p in network.parameters()}
             moved = {id(p) for group in rule.param_groups for p in group["params"]}
@@ -167,22 +235,26 @@ class Game:
             checks.require(moved <= own, f"{name}_optimizer", need, "other parameters")
         self.G, self.D, self.prior = G.train(), D.train(), prior
         self.objective, self.order = OBJECTIVES[objective], order
-        self.batches_per_step, self.D_scale = k, D_scale
-        self.G_player = Player(G, G_optimizer, schedules[0])
-        self.D_player = Player(D, D_optimizer, schedules[1])
+        self.batches_per_step, self.D_scale, self.ranks = k, D_scale, ranks
+        together: dict[str, Any] = {"precision": precision, "ranks": ranks}
         self.average = Average(G, rate=average_rate, every=average_every)
-        self.minibatches = 0
-        self._dropouts = layers.dropouts(G, D)
+        self.G_player = Player(G, G_optimizer, schedules[0], **together)
+        self.D_player = Player(D, D_optimizer, schedules[1], **together)
+        self._one_by_one = hasattr(D, "both")
+        first = self.G_player.weights[0]
+        self._device, self._playing = first.device, first.dtype
+        self.updates, self.minibatches = 0, torch.zeros((), dtype=torch.int64, device=self._device)
+        self._look()
 
     @classmethod
     def from_config(cls, config: GameConfig, problem: Problem, *, seed: int) -> "Game":
         """The pair that a configuration describes, its first weights drawn from the seed."""
         G = Generator(
             config.G, z_dim=config.z_dim, problem=problem, rng=generator(seed, "weights of G")
-        )
+        ).to(problem.device)
         D = Discriminator(
             config.D, event_shape=problem.event_shape, rng=generator(seed, "weights of D")
-        )
+        ).to(problem.device)
         clock = {
             "batches_per_epoch": problem.batches_per_epoch,
             "batches": problem.steps * config.k,
@@ -197,12 +269,14 @@ class Game:
             order=config.order,
             k=config.k,
             D_scale=config.D_scale,
+            precision=config.precision,
             average_rate=config.average_rate,
             average_every=config.average_every,
             schedules=(
                 Schedule(config=config.G_optimizer, **clock),
                 Schedule(config=config.D_optimizer, **clock),
             ),
+            ranks=problem.ranks,
         )
 
     def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
@@ -212,37 +286,103 @@ class Game:
             V (nats, of the last update of D), J (G's objective, nats), D_x and D_Gz (mean D(x) and
             D(G(z)), dropout on).
         """
-        layers.bind(self._dropouts, rng)
+        noise = [self._noise(batch, 2, rng) for batch in batches]
+        if self.order == "alternating":
+            noise.append(self._noise(batches[-1], 1, rng))
+        info = self.play(batches, noise)
+        self.updates += 1
+        self.average.follow(self.G, self.updates)
+        return info
+
+    def play(self, batches: Sequence[Batch], noise: Sequence[Noise]) -> Info:
+        """Algorithm 1 with its randomness given: a function of tensors, which can be compiled."""
         together = self.order == "simultaneous"
 
-        # For k steps:
-        for i, (x, _) in enumerate(batches, start=1):
-            minibatch = self.minibatches
-
+        # For k steps (k - 1, where the last one is made together with G's):
+        for (x, _, whole), drawn in zip(batches[: -1 if together else None], noise, strict=False):
             # Sample m noise vectors from p_g(z), m examples from p_data(x).
-            joint = together and i == len(batches)
-            z = self._noise(x, rng)
-            with torch.set_grad_enabled(joint):
-                x_g = self.G(z)
+            with torch.no_grad():
+                x_g = self._generate(drawn)
+            D_x, D_Gz = self._judge(x, x_g, drawn=drawn).chunk(2)
 
             # Update D by ascending its stochastic gradient.
-            D_x, D_Gz = self._logits(x), self._logits(x_g)
-            V = value(D_x, D_Gz)
-            self.D_player.gradient(-self.D_scale * V, keep_graph=joint)
-            if not joint:
-                self._update_D()
+            V, share = value(D_x, D_Gz), len(x) / (whole or len(x))
+            self._update_D(self.D_player.gradient(-self.D_scale * share * V))
 
         # Sample m noise vectors; update G by descending its stochastic gradient.
-        J = self.objective(D_Gz if together else self._logits(self.G(self._noise(x, rng))))
-        self.G_player.gradient(J)
-        self.G_player.update(minibatch)
+        (x, _, whole), drawn = batches[-1], noise[-1]
+        x_g, share = self._generate(drawn), len(x) / (whole or len(x))
         if together:
-            self._update_D()
-        self.average.follow(self.G, self.minibatches // self.batches_per_step)
+            V, J, D_x, D_Gz = self._move_together(x, x_g, drawn, share)
+        else:
+            J = self.objective(self._judge(x_g, drawn=drawn))
+            self.G_player.update(self.G_player.gradient(share * J), self.minibatches - 1)
 
         with torch.no_grad():
-            D_x, D_Gz = D_x.sigmoid().mean(), D_Gz.sigmoid().mean()
-        return {"V": V.detach(), "J": J.detach(), "D_x": D_x, "D_Gz": D_Gz}
+            info = {"V": V, "J": J, "D_x": D_x.sigmoid().mean(), "D_Gz": D_Gz.sigmoid().mean()}
+            return {name: share * number for name, number in info.items()}
+
+    def _move_together(
+        self, x: Tensor, x_g: Tensor, drawn: Noise, share: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Update both players by their gradients at the old weights; gives V, J, D_x and D_Gz."""
+        judged = self._judge(x, x_g, drawn=drawn)
+        logits = judged.detach().requires_grad_()
+        V, J = value(*logits.chunk(2)), self.objective(logits[len(x) :])
+        (for_D,) = torch.autograd.grad(-self.D_scale * share * V, logits)
+        (for_G,) = torch.autograd.grad(share * J, logits)
+        if self._one_by_one:
+            u, ratio = shared_cotangent(for_D, for_G)
+            *of_D, along = torch.autograd.grad(judged, [*self.D_player.weights, x_g], u)
+            of_G = self.G_player.gradient(x_g, rows_times(ratio[len(x) :], along))
+        else:
+            of_G = self.G_player.gradient(judged, for_G, keep_graph=True)
+            of_D = self.D_player.gradient(judged, for_D)
+        self.G_player.update(of_G, self.minibatches)
+        self._update_D(of_D)
+        return V, J, *logits.chunk(2)
+
+    def _update_D(self, gradient: Sequence[Tensor | None]) -> None:
+        self.D_player.update(gradient, self.minibatches)
+        self.minibatches += 1
+
+    def _generate(self, drawn: Noise) -> Tensor:
+        """G(z), in the precision that is played in."""
+        layers.hand_out(self.G_player.dropouts, drawn.G)
+        x_g: Tensor = self.G_player.plays(drawn.z.to(self._playing))
+        return x_g
+
+    def _judge(self, *parts: Tensor, drawn: Noise) -> Tensor:
+        """D's logits on data and samples, or on samples alone: flat, in float32 at least."""
+        m, parts = len(parts[0]), tuple(part.to(self._playing) for part in parts)
+        passes = [parts] if self._one_by_one else [(part,) for part in parts]
+        logits = []
+        for i, together in enumerate(passes):
+            rows = slice(i * m, (i + len(together)) * m)
+            layers.hand_out(self.D_player.dropouts, [bits[rows] for bits in drawn.D])
+            logits.append(self.D_player.logits(*together))
+        flat = torch.cat(logits) if len(logits) > 1 else logits[0]
+        return flat.to(torch.promote_types(flat.dtype, torch.float32))
+
+    def _noise(self, batch: Batch, parts: int, rng: torch.Generator) -> Noise:
+        """This process's rows of what is drawn for the whole minibatch."""
+        m = batch.whole or len(batch.x)
+        own = self.ranks.rows(m)
+
+        def bits(dropout: layers.Dropout, parts: int) -> Tensor:
+            drawn = dropout.draw(parts * m, rng=rng)
+            return drawn.view(parts, m, *drawn.shape[1:])[:, own].flatten(0, 1).to(self._device)
+
+        z = self.prior.sample(m, rng=rng)[own].to(self._device)
+        of_G = [bits(dropout, 1) for dropout in self.G_player.dropouts]
+        return Noise(z, of_G, [bits(dropout, parts) for dropout in self.D_player.dropouts])
+
+    def _look(self) -> None:
+        """See what D makes of G's samples, before the first update."""
+        G, D = self.G_player.plays, self.D_player.plays
+        with evaluating(G), evaluating(D):
+            z = torch.zeros(2, self.prior.dim, device=self._device, dtype=self._playing)
+            self.D_player.logits(G(z))
 
     def samplers(self) -> dict[str, GeneratorSampler]:
         """`raw`: G as it is. `averaged`: G with the moving average of its weights."""
@@ -254,7 +394,7 @@ class Game:
         parts = {"G": self.G_player.state(), "D": self.D_player.state()}
         parts["average"] = dict(self.average.network.state_dict())
         flat = {f"{part}.{name}": t for part, state in parts.items() for name, t in state.items()}
-        return flat | {"minibatches": torch.tensor(self.minibatches)}
+        return flat | {"minibatches": self.minibatches.clone()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`. Raises `BadValue` when the state is of another pair."""
@@ -263,20 +403,13 @@ class Game:
         self.G_player.load_state(below("G.", state))
         self.D_player.load_state(below("D.", state))
         load_weights(self.average.network, below("average.", state))
-        self.minibatches = int(state["minibatches"])
+        self.minibatches.copy_(state["minibatches"])
+        self.updates = int(state["minibatches"]) // self.batches_per_step
 
-    def _noise(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        return self.prior.sample(len(x), rng=rng).to(x.device)
 
-    def _logits(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.D(x)
-        if logits.numel() != len(x):
-            raise checks.wrong_shape("D(x)", f"({len(x)},): one logit an example", logits.shape)
-        return logits
-
-    def _update_D(self) -> None:
-        self.D_player.update(self.minibatches)
-        self.minibatches += 1
+def rows_times(factors: Tensor, x: Tensor) -> Tensor:
+    """Row i of `x` times factor i."""
+    return x * factors.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:

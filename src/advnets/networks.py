@@ -104,8 +104,8 @@ class Generator(_Constrained):
         if sigmoid and not 0 <= problem.low <= problem.high <= 1:
             raise checks.outside_unit_interval("data", problem.low, problem.high)
         sizes = (z_dim, *config.hidden)
-        hidden = [layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())]
-        last = nn.Linear(sizes[-1], problem.mean.numel())
+        hidden = [layer for i, o in pairwise(sizes) for layer in (layers.Affine(i, o), nn.ReLU(inplace=True))]
+        last = layers.Affine(sizes[-1], problem.mean.numel())
         self.net = nn.Sequential(*hidden, last)
         self.squash = nn.Sigmoid() if sigmoid else nn.Identity()
         self.event_shape = problem.event_shape
@@ -135,14 +135,23 @@ class Discriminator(_Constrained):
     ) -> None:
         super().__init__()
         sizes = (int(torch.Size(event_shape).numel()), *config.units)
-        stack: list[nn.Module] = [nn.Flatten(), layers.Dropout(config.include_input)]
-        for i, o in pairwise(sizes):
-            stack += [layers.Maxout(i, o, config.pieces), layers.Dropout(config.include_hidden)]
-        self.net = nn.Sequential(*stack, nn.Linear(sizes[-1], 1))
+        include = (config.include_input, *[config.include_hidden] * len(config.units))
+        self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
+        self.maxouts = nn.ModuleList(
+            layers.Maxout(i, o, config.pieces) for i, o in pairwise(sizes)
+        )
+        self.last = nn.Linear(sizes[-1], 1)
         self.max_col_norm = config.max_col_norm
         layers.init_uniform(self, config.irange, rng=rng)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(n, *event_shape)` to logits of shape `(n, 1)`."""
-        logits: Tensor = self.net(x)
+    def forward(self, x: Tensor, *, constant: int = 0) -> Tensor:
+        """`(n, *event_shape)` to logits `(n, 1)`; the first `constant` rows get no gradient."""
+        h = self.dropouts[0](x.flatten(1))
+        for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):
+            h, constant = dropout(maxout(h, constant=constant)), 0
+        logits: Tensor = self.last(h)
         return logits
+
+    def both(self, x: Tensor, x_g: Tensor) -> Tensor:
+        """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one."""
+        return self(torch.cat((x, x_g)), constant=len(x))

@@ -30,12 +30,14 @@ class Momentum(torch.optim.Optimizer):
 
     Args:
         params: Parameters to update.
-        lr: Learning rate.
+        lr: Learning rate; a 0-d tensor can change without the host.
         momentum: m, in [0, 1).
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.5) -> None:
-        checks.at_least(0, lr=lr)
+    def __init__(
+        self, params: Iterable[Tensor], lr: float | Tensor, momentum: float | Tensor = 0.5
+    ) -> None:
+        checks.at_least(0, lr=float(lr))
         checks.require(0 <= momentum < 1, "momentum", "at least 0 and below 1", momentum)
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
@@ -49,16 +51,15 @@ class Momentum(torch.optim.Optimizer):
         if closure is not None:
             raise checks.bad_value("closure", "None", closure)
         for group in self.param_groups:
-            moved = [p for p in group["params"] if p.grad is not None]
-            if not moved:
-                continue
-            for p in moved:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
                 if not self.state[p]:
                     self.state[p]["velocity"] = torch.zeros_like(p)
-            velocities = [self.state[p]["velocity"] for p in moved]
-            torch._foreach_mul_(velocities, group["momentum"])
-            torch._foreach_add_(velocities, [p.grad for p in moved], alpha=-group["lr"])
-            torch._foreach_add_(moved, velocities)
+                # One layer after the other, so that the later passes find it in the cache.
+                v, lr = self.state[p]["velocity"], torch.as_tensor(group["lr"]).to(p)
+                v.mul_(group["momentum"]).addcmul_(p.grad, lr, value=-1)
+                p.add_(v)
         return None
 
 
@@ -98,10 +99,12 @@ class OptimizerConfig:
             checks.require(0 <= v < 1, name, "at least 0 and below 1", v)
 
     def build(self, params: Iterable[Tensor]) -> torch.optim.Optimizer:
-        """The optimiser of these parameters, at the first update."""
+        """The optimiser of these parameters, at the first update; its rates are 0-d tensors."""
+        params = list(params)
+        lr, momentum = (params[0].new_tensor(rate) for rate in (self.lr, self.momentum))
         if self.rule == "momentum":
-            return Momentum(params, self.lr, self.momentum)
-        return torch.optim.Adam(params, self.lr, (self.beta1, self.beta2))
+            return Momentum(params, lr, momentum)
+        return torch.optim.Adam(params, lr, (self.beta1, self.beta2), fused=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,27 +129,27 @@ class Schedule:
     batches_per_epoch: int
     batches: int
 
-    def lr(self, b: int) -> float:
-        """Learning rate for minibatch `b`."""
+    def lr(self, b: Tensor) -> Tensor:
+        """Learning rate for minibatch `b` (0-d), float64."""
         c = self.config
-        lr = max(c.lr * math.exp(-b * math.log(c.lr_decay)), min(c.min_lr, c.lr))
+        lr = (b.double() * -math.log(c.lr_decay)).exp_().mul_(c.lr).clamp_(min=min(c.min_lr, c.lr))
         if c.anneal == "cosine":
-            lr *= 0.5 + 0.5 * math.cos(math.pi * min(1.0, b / self.batches))
+            lr *= (b.double() / self.batches).clamp_(max=1).mul_(math.pi).cos_().add_(1).div_(2)
         return lr
 
-    def momentum(self, b: int) -> float:
-        """Momentum for minibatch `b`."""
+    def momentum(self, b: Tensor) -> Tensor:
+        """Momentum for minibatch `b` (0-d), float64."""
         c = self.config
-        past, ramp = b // self.batches_per_epoch, c.saturate_epochs - 1
-        share = min(1.0, past / ramp) if ramp else 1.0
-        return c.momentum + (c.final_momentum - c.momentum) * share
+        past, ramp = (b // self.batches_per_epoch).double(), c.saturate_epochs - 1
+        share = past.div_(ramp).clamp_(max=1) if ramp else torch.ones_like(past)
+        return share.mul_(c.final_momentum - c.momentum).add_(c.momentum)
 
-    def apply(self, optimizer: torch.optim.Optimizer, b: int) -> None:
-        """Set the optimiser up for minibatch `b`."""
+    def apply(self, optimizer: torch.optim.Optimizer, b: Tensor) -> None:
+        """Set an optimiser that `OptimizerConfig.build` made up for minibatch `b`."""
         for group in optimizer.param_groups:
-            group["lr"] = self.lr(b)
+            group["lr"].copy_(self.lr(b))
             if self.config.rule == "momentum":
-                group["momentum"] = self.momentum(b)
+                group["momentum"].copy_(self.momentum(b))
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

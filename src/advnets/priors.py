@@ -52,7 +52,8 @@ class Uniform(_Vector):
 
     def sample(self, n: int, *, rng: torch.Generator) -> Tensor:
         """`n` draws, of shape `(n, dim)`."""
-        return torch.empty(n, self.dim).uniform_(-math.sqrt(3), math.sqrt(3), generator=rng)
+        z = torch.empty(n, self.dim, device=rng.device)
+        return z.uniform_(-math.sqrt(3), math.sqrt(3), generator=rng)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Gaussian(_Vector):
 
     def sample(self, n: int, *, rng: torch.Generator) -> Tensor:
         """`n` draws, of shape `(n, dim)`."""
-        return torch.randn(n, self.dim, generator=rng)
+        return torch.randn(n, self.dim, generator=rng, device=rng.device)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Spherical(_Vector):
 
     def sample(self, n: int, *, rng: torch.Generator) -> Tensor:
         """`n` draws, of shape `(n, dim)`."""
-        z = torch.randn(n, self.dim, generator=rng)
+        z = torch.randn(n, self.dim, generator=rng, device=rng.device)
         radius: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
         return z / radius
 

@@ -12,13 +12,19 @@ import torch
 from torch import Tensor
 
 from advnets.config import Variant
+from advnets.ranks import ALONE, Ranks
 
 
 class Batch(NamedTuple):
-    """One minibatch: `x` of shape `(m, *event_shape)`; `context` of shape `(m, ...)` or None."""
+    """One minibatch: `x` of shape `(m, *event_shape)`; `context` of shape `(m, ...)` or None.
+
+    Where several processes play one game, a batch holds this process's rows of the minibatch, and
+    `whole` is the number of all its rows.
+    """
 
     x: Tensor
     context: Tensor | None = None
+    whole: int | None = None
 
 
 Info = Mapping[str, Tensor]
@@ -115,3 +121,7 @@ class Problem:
     """Minibatches in one pass over the training set."""
     steps: int
     """Updates in the whole run, for schedules that end with it."""
+    ranks: Ranks = ALONE
+    """This process among those that train together."""
+    device: torch.device = torch.device("cpu")
+    """Where the parameters live."""

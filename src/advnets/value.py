@@ -10,6 +10,7 @@ Reference: Goodfellow et al. (2014), eq. (1), Algorithm 1 and the remark on `log
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -62,3 +63,27 @@ OBJECTIVES: dict[Objective, Callable[[Tensor], Tensor]] = {
     "minimax": minimax,
     "non-saturating": non_saturating,
 }
+
+
+_LEAST, _TINY = 2.0**-50, 1e-30
+
+
+def shared_cotangent(for_D: Tensor, for_G: Tensor) -> tuple[Tensor, Tensor]:
+    r"""One cotangent of D's logits that serves both players in one backward pass.
+
+    D gives one logit an example, so what flows back from row i is proportional to that row's
+    cotangent: backpropagate D's own, u, and multiply the gradient that arrives at G(z_i) by
+    :math:`g_i / u_i` to have G's. Where D is so sure that its own is nothing beside G's, it is
+    raised to :math:`2^{-50} |g_i|`: the ratio stays finite, and D's gradient changes by less than
+    its weights can tell.
+
+    Args:
+        for_D: Gradient of D's loss in each logit.
+        for_G: Gradient of G's objective in the same logits; 0 on data.
+
+    Returns:
+        u and g / u, of the shape of the logits.
+    """
+    least = (for_G.abs() * _LEAST).clamp_(min=_TINY)
+    u = torch.copysign(torch.maximum(for_D.abs(), least), for_D)
+    return u, for_G / u
