@@ -79,12 +79,13 @@ def report(run: advnets.Run, options: argparse.Namespace, *, epochs: int) -> Non
     """Train the classifiers, ask them, print what they say."""
     splits = load(run.config.data, seed=run.config.seed)
     held_out = splits.validation if options.validation else splits.test
+    x = held_out.x[:]
     for name in CLASSIFIERS:
         classifier = trained(name, splits, epochs=epochs)
-        labels = classifier(held_out.x).argmax(dim=1)
+        labels = classifier(x).argmax(dim=1)
         accuracy = (labels == held_out.context).float().mean().item()
         print(f"\n{name}: {accuracy:.1%} of {len(labels)} held-out digits right")
-        real, counts = opinion(classifier, held_out.x)
+        real, counts = opinion(classifier, x)
         print(f"  real digits    {real:.3f} sure")
         for weights in run.learner.samplers():
             share, counts = opinion(classifier, run.sample(options.samples, weights=weights))

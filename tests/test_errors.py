@@ -51,6 +51,11 @@ def array(x, name="x.npy"):
     return lambda folder: np.save(folder / name, x)
 
 
+def cut_array(folder):
+    np.save(folder / "x.npy", uniform(50, 4))
+    os.truncate(folder / "x.npy", 900)
+
+
 def uniform(*shape):
     return np.random.default_rng(0).random(shape, dtype=np.float32)
 
@@ -156,6 +161,8 @@ CASES = [
     ("values that a sigmoid cannot reach", array(uniform(50, 4) * 3 - 1), ON_ARRAY, r"'data' must lie in \[0, 1\] for a sigmoid output, got values from -0\.\d+ to 1\.\d+"),
     ("an array of words", array(np.array([["a"] * 3] * 20)), ON_ARRAY, r"'data' must be an array of real numbers, got <U1\."),
     ("an array of one axis", array(uniform(50)), ON_ARRAY, r"'data' must be of shape \(n, d\), .*, got shape \(50\)\."),
+    ("a mapped file that is cut short", cut_array, ON_ARRAY + " --data.resident False", r"x\.npy: truncated, before or under the run: its header asks for 928 bytes, got 900\."),
+    ("an archive that is not to be resident", lambda f: np.savez(f / "x.npz", x=uniform(50, 4)), ON_ARRAY.replace("npy", "npz") + " --data.resident False", r"'data\.resident' must be left out or True for a \.npz archive, which cannot be memory-mapped, got False\."),
     ("a batch larger than the data", array(uniform(50, 4)), ON_ARRAY.replace("batch_size 10", "batch_size 64"), r"'batch_size' must be at most the number of training examples, 40, got 64\."),
     # run folders
     ("a run folder that exists", a_run, "train small.toml --folder run", r"run: exists already\. Go on with: advnets train --resume run\. Or choose another folder with --folder\."),

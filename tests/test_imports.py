@@ -10,7 +10,7 @@ from conftest import ROOT
 
 FLOORS = [
     {"checks", "config", "protocols", "rng"},
-    {"value", "priors", "layers", "parzen"},
+    {"value", "priors", "layers", "parzen", "streaming"},
     {
         "networks",
         "optim",

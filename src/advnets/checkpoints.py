@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from advnets import checks
+from advnets.protocols import Examples
+from advnets.streaming import blocks
 
 FORMAT = 1
 """Version of what a checkpoint holds."""
@@ -90,13 +92,17 @@ def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
-def checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> int:
-    """CRC-32 over facts and over all tensors: names, types, shapes and bytes."""
+def checksum(tensors: Mapping[str, Tensor | Examples], facts: Mapping[str, Any]) -> int:
+    """CRC-32 over facts and over all tensors: names, types, shapes and bytes.
+
+    What is in a file still is read in blocks; its checksum is that of the tensor it would be.
+    """
     crc = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), crc)
-        raw = tensor.contiguous().view(-1).view(torch.uint8).numpy()
-        crc = zlib.crc32(raw.data, crc)
+        for part in [tensor] if isinstance(tensor, Tensor) else blocks(tensor):
+            raw = part.contiguous().view(-1).view(torch.uint8).numpy()
+            crc = zlib.crc32(raw.data, crc)
     return crc
 
 

@@ -143,6 +143,13 @@ def unreadable(path: Path, why: OSError) -> BadFile:
     return BadFile(f"{path}: cannot be read ({why.strerror or why}).")
 
 
+def file_shrank(path: Path, need: int, got: int) -> BadFile:
+    """A memory-mapped file that is shorter than its header says, or has become so."""
+    return BadFile(
+        f"{path}: truncated, before or under the run: its header asks for {need} bytes, got {got}."
+    )
+
+
 def system_refused(why: OSError) -> BadFile:
     """Whatever else the system refuses."""
     return BadFile(f"{why.filename or 'the system'}: {why.strerror or why}.")

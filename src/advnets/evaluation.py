@@ -102,7 +102,7 @@ def evaluate(
     centres = {name: s.sample(config.samples, seed=seed) for name, s in samplers.items()}
     real, mean = REFERENCES
     centres[real] = TrainingSet(train).sample(n, seed=seed)
-    centres[mean] = train.mean(dim=0, keepdim=True)
+    centres[mean] = splits.statistics.mean[None]
     lines = tuple(_line(name, mu, splits, config) for name, mu in centres.items())
     return Evaluation(lines=lines, sigmas=tuple(config.sigmas()))
 

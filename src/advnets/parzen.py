@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from advnets import checks
+from advnets.protocols import Examples
 
 SIGMAS = tuple(float(s) for s in np.logspace(-1, 0, 10))
 """The authors' grid: ten points from .1 to 1, evenly spaced in the logarithm."""
@@ -57,11 +58,11 @@ class LogLikelihood:
         return f"{self.mean:.{digits}f} +- {self.standard_error:.{digits}f} nats"
 
 
-def log_densities(x: Tensor, centres: Tensor, sigmas: Sequence[float]) -> Tensor:
+def log_densities(x: Examples, centres: Tensor, sigmas: Sequence[float]) -> Tensor:
     r"""Log-densities of a Parzen window for several widths at once.
 
     Args:
-        x: Points, of shape `(N, *event_shape)`.
+        x: Points, of shape `(N, *event_shape)`; they may be in a file still.
         centres: Samples, of shape `(n, *event_shape)`.
         sigmas: K widths, each above 0.
 
@@ -72,19 +73,25 @@ def log_densities(x: Tensor, centres: Tensor, sigmas: Sequence[float]) -> Tensor
         BadValue: For an empty or non-finite array, shapes that differ, or a width that is not above
             0.
     """
-    x, centres = _rows("x", x.detach()), _rows("centres", centres.detach())
+    checks.require(len(x) > 0, "x", "at least one row", 0)
+    checks.require(len(centres) > 0, "centres", "at least one row", 0)
+    centres = _rows("centres", centres)
     dtype = torch.promote_types(x.dtype, centres.dtype)
-    x, centres = x.to(dtype), centres.to(dtype)
-    if x.shape[1] != centres.shape[1]:
-        raise checks.wrong_shape("x", f"(N, {centres.shape[1]}) as the centres", x.shape)
+    centres = centres.to(dtype)
+    n, d = centres.shape
+    if math.prod(x.shape[1:]) != d:
+        got = (len(x), math.prod(x.shape[1:]))
+        raise checks.wrong_shape("x", f"(N, {d}) as the centres", got)
     for sigma in sigmas:
         checks.positive(sigma=sigma)
     origin = centres.mean(dim=0)
     centres = centres - origin
     half_norms = centres.square().sum(dim=1).div_(2)
-    widths = torch.tensor(sigmas, dtype=torch.float64, device=x.device)
-    blocks = [_block(b - origin, centres, half_norms, widths) for b in torch.split(x, _ROWS)]
-    n, d = centres.shape
+    widths = torch.tensor(sigmas, dtype=torch.float64, device=centres.device)
+    blocks = [
+        _block(_rows("x", x[i : i + _ROWS], i).to(dtype) - origin, centres, half_norms, widths)
+        for i in range(0, len(x), _ROWS)
+    ]
     normaliser = math.log(n) + d * (widths.log() + 0.5 * math.log(2 * math.pi))
     return torch.cat(blocks, dim=1) - normaliser[:, None]
 
@@ -114,12 +121,13 @@ def _block(x: Tensor, centres: Tensor, half_norms: Tensor, widths: Tensor) -> Te
     return sums.log() + peak / widths[:, None].square()
 
 
-def _rows(name: str, x: Tensor) -> Tensor:
-    checks.require(len(x) > 0, name, "at least one row", 0)
-    flat = x.flatten(1) if x.is_floating_point() else x.flatten(1).float()
+def _rows(name: str, x: Tensor, start: int = 0) -> Tensor:
+    """Each example as a row of real numbers; errors count the rows from `start`."""
+    flat = x.detach().flatten(1)
+    flat = flat if flat.is_floating_point() else flat.float()
     finite = flat.isfinite().all(dim=1)
     if not finite.all():
-        raise checks.array_not_finite(name, int(finite.logical_not().nonzero()[0]))
+        raise checks.array_not_finite(name, start + int(finite.logical_not().nonzero()[0]))
     return flat
 
 
@@ -134,13 +142,13 @@ def summarise(log_p: Tensor, sigma: float, centres: int) -> LogLikelihood:
     )
 
 
-def score(x: Tensor, centres: Tensor, sigma: float) -> LogLikelihood:
+def score(x: Examples, centres: Tensor, sigma: float) -> LogLikelihood:
     """Mean log-density of `x` under the window of width `sigma` on `centres`."""
     return summarise(log_densities(x, centres, [sigma])[0], sigma, len(centres))
 
 
 def choose_sigma(
-    validation: Tensor, centres: Tensor, sigmas: Sequence[float] = SIGMAS
+    validation: Examples, centres: Tensor, sigmas: Sequence[float] = SIGMAS
 ) -> LogLikelihood:
     """The score on `validation` at the width, of those in `sigmas`, where it is highest."""
     checks.require(len(sigmas) > 0, "sigmas", "at least one width", 0)

@@ -28,11 +28,6 @@ def wide(low: float, high: float) -> tuple[float, float]:
     return (0.0, 1.0) if 0 <= low <= high <= 1 else (low, high)
 
 
-def span_of(x: Tensor) -> tuple[float, float]:
-    """`wide` of an array."""
-    return wide(x.min().item(), x.max().item())
-
-
 def to_pixels(x: Tensor) -> Pixels:
     """Images `(n, C, H, W)` in [0, 1] (clipped to it) as bytes of shape `(n, H, W, C)`."""
     scaled = x.detach().cpu().float().clamp(0, 1).mul(255).round()

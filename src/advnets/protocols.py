@@ -4,7 +4,7 @@ The trainer, the evaluation and the pictures know these protocols and nothing el
 adversarial pair and every baseline of Table 1 are trained, sampled and scored by the same code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -25,6 +25,24 @@ class Batch(NamedTuple):
     x: Tensor
     context: Tensor | None = None
     whole: int | None = None
+
+
+class Examples(Protocol):
+    """Examples of shape `(n, *event_shape)`: a tensor, or what reads rows when asked for them."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """`(n, *event_shape)`."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the tensors that come."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor | slice, /) -> Tensor: ...
 
 
 Info = Mapping[str, Tensor]

@@ -17,7 +17,7 @@ from advnets.environment import environment
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Lines, Silent
-from advnets.protocols import Learner, ModelConfig, Problem, Sampler
+from advnets.protocols import Examples, Learner, ModelConfig, Problem, Sampler
 from advnets.rng import Streams
 from advnets.rundir import RunDir
 from advnets.trainer import Trainer, TrainerConfig
@@ -190,6 +190,7 @@ class Run:
 
     def evaluate(self, config: EvaluationConfig | None = None, *, seed: int = 0) -> Evaluation:
         """Section 5's protocol on the run's own data, raw and averaged weights side by side."""
+        torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
         splits = data.load(self.config.data, seed=self.config.seed)
         refuse_other_data(self.folder, describe(splits))
         samplers = self.learner.samplers()
@@ -198,13 +199,13 @@ class Run:
 
 def build(config: RunConfig, splits: Splits) -> tuple[Learner, Batches]:
     """The learner of a run and the order of its data."""
-    x = splits.train.x
+    low, high, mean = splits.statistics
     batches = Batches(splits.train, size=config.batch_size, seed=config.seed)
     problem = Problem(
         event_shape=splits.event_shape,
-        low=x.min().item(),
-        high=x.max().item(),
-        mean=x.mean(dim=0),
+        low=low,
+        high=high,
+        mean=mean,
         batches_per_epoch=batches.per_epoch,
         steps=config.trainer.steps,
     )
@@ -231,7 +232,8 @@ def trainer(
         sampler = next(iter(learner.samplers().values()))
         n = plots.picture_size(sampler.event_shape)
         x, data = sampler.sample(n, seed=config.seed), splits.validation.x[:n]
-        plots.save_samples(path, x, data=data, span=plots.span_of(splits.train.x))
+        low, high, _ = splits.statistics
+        plots.save_samples(path, x, data=data, span=plots.wide(low, high))
 
     return Trainer(
         learner,
@@ -292,17 +294,17 @@ def matters(config: RunConfig) -> dict[str, Any]:
 
 def describe(splits: Splits) -> dict[str, Any]:
     """What `data.json` says of the data: sizes, range, and a fingerprint of all its bytes."""
-    x = splits.train.x
+    low, high, _ = splits.statistics
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    everything = {f"{name}.x": part.x for name, part in parts.items()}
+    everything: dict[str, Examples] = {f"{name}.x": part.x for name, part in parts.items()}
     for name, part in parts.items():
         if part.context is not None:
             everything[f"{name}.context"] = part.context
     return {
         "event_shape": list(splits.event_shape),
         "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
-        "low": x.min().item(),
-        "high": x.max().item(),
+        "low": low,
+        "high": high,
         "crc32": checkpoints.checksum(everything, {}),
     }
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from advnets import checks, rng
 from advnets.priors import Prior
+from advnets.protocols import Examples
 
 _CHUNK = 1000
 
@@ -66,7 +67,7 @@ class TrainingSet:
     after the last one).
     """
 
-    def __init__(self, x: Tensor) -> None:
+    def __init__(self, x: Examples) -> None:
         self.x = x
         self.event_shape = tuple(x.shape[1:])
 

@@ -7,6 +7,7 @@ from advnets.data import arrays, mnist, mnist_5k, toy
 from advnets.data.arrays import ArrayConfig as ArrayConfig
 from advnets.data.arrays import from_arrays as from_arrays
 from advnets.data.batches import Batches as Batches
+from advnets.data.mapped import Mapped as Mapped
 from advnets.data.mnist import MnistConfig as MnistConfig
 from advnets.data.mnist_5k import Mnist5kConfig as Mnist5kConfig
 from advnets.data.splits import DataConfig as DataConfig

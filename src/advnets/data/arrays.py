@@ -2,11 +2,15 @@
 
 The first axis counts the examples. `(n, d)` are vectors; `(n, H, W)`, `(n, C, H, W)` and `(n, H, W,
 C)` with 1 or 3 channels are images. Bytes (uint8) are divided by 255; any other numbers are taken
-as they are.
+as they are. A `.npy` file may be larger than memory.
 """
 
+import contextlib
+import math
+import os
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,9 +21,10 @@ from torch import Tensor
 
 from advnets import checks
 from advnets.config import FREE
+from advnets.data.mapped import Array, Header, Mapped, as_examples, read_header
 from advnets.data.splits import DataConfig, Split, Splits, split
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from advnets.protocols import Examples
+from advnets.streaming import blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,9 @@ class ArrayConfig(DataConfig):
     """Share of the examples held out for validation."""
     test: float = 0.1
     """Share of the examples held out for the test."""
+    resident: bool | None = field(default=None, metadata=FREE)
+    """Whether the array is read into memory; False leaves it in its `.npy` file and reads the rows
+    of each minibatch. By default it is left there when it would fill a quarter of the memory."""
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
@@ -46,18 +54,56 @@ def load(config: ArrayConfig, *, seed: int) -> Splits:
 
     Raises:
         BadFile: For a missing file or one that holds no such array.
-        BadValue: For NaN or infinity, fewer than 10 rows, or labels of another length.
+        BadValue: For NaN or infinity, fewer than 10 rows, labels of another length, or an archive
+            that is not to be resident.
     """
     checks.require(bool(config.path), "data.path", "the .npy or .npz file to train on", "nothing")
-    x, labels = read(Path(config.path).expanduser())
-    return split(from_arrays(x, labels), validation=config.validation, test=config.test, seed=seed)
+    path = Path(config.path).expanduser()
+    data = map_array(path, config.resident) or from_arrays(*read(path))
+    return split(data, validation=config.validation, test=config.test, seed=seed)
+
+
+def map_array(path: Path, resident: bool | None) -> Split | None:
+    """A `.npy` file as a `Split` that is left in the file, or None where it is to be resident.
+
+    Raises:
+        BadFile: For a missing file, no array, or one that is shorter than its header says.
+        BadValue: As `from_arrays`; for an archive that is not to be resident.
+    """
+    if resident:
+        return None
+    with _worded(path), path.open("rb") as file:
+        header = read_header(file)
+        if header is None:
+            archive = resident is False and zipfile.is_zipfile(file)
+            need = "left out or True for a .npz archive, which cannot be memory-mapped"
+            checks.require(not archive, "data.resident", need, resident)
+            return None
+        if resident is None and not _is_large(header):
+            return None
+        _refuse_other_arrays(header.dtype, header.shape)
+        x = Mapped(path, file, header)
+    _refuse_non_finite(x, header.dtype)
+    return Split(x)
+
+
+def _is_large(header: Header) -> bool:
+    """Whether an array would, as float32, take more than a quarter of the machine's memory."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 4 * math.prod(header.shape) > memory / 4
 
 
 def read(path: Path) -> tuple[Array, Array | None]:
     """The examples and, where there are any, the labels in a `.npy` or `.npz` file."""
+    with _worded(path), path.open("rb") as file:
+        return _arrays(path, np.load(file, allow_pickle=False))
+
+
+@contextlib.contextmanager
+def _worded(path: Path) -> Iterator[None]:
+    """Inside, whatever a file that is no array of numbers raises is worded as ours."""
     try:
-        with path.open("rb") as file:
-            return _arrays(path, np.load(file, allow_pickle=False))
+        yield
     except checks.UserError:
         raise
     except FileNotFoundError:
@@ -84,17 +130,31 @@ def from_arrays(x: Array, labels: Array | None = None) -> Split:
         BadValue: For NaN or infinity, no numbers, a wrong number of axes, or labels of another
             length.
     """
-    checks.require(x.dtype.kind in "biuf", "data", "an array of real numbers", x.dtype)
-    if not 2 <= x.ndim <= 4 or 0 in x.shape[1:]:
-        raise checks.wrong_shape("data", "(n, d), (n, H, W), (n, C, H, W) or (n, H, W, C)", x.shape)
-    if len(x) < 10:
-        raise checks.array_too_short("data", 10, len(x))
-    flat = x.reshape(len(x), -1)
-    bad = ~np.isfinite(flat).all(axis=1) | (np.abs(flat) > np.finfo(np.float32).max).any(axis=1)
-    if bad.any():
-        raise checks.array_not_finite("data", int(bad.argmax()))
+    _refuse_other_arrays(x.dtype, x.shape)
     context = None if labels is None else _labels(labels, len(x))
-    return Split(_channels_first(x), context)
+    examples = as_examples(x)
+    _refuse_non_finite(examples, x.dtype)
+    return Split(examples, context)
+
+
+def _refuse_other_arrays(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    checks.require(dtype.kind in "biuf", "data", "an array of real numbers", dtype)
+    if not 2 <= len(shape) <= 4 or 0 in shape[1:]:
+        raise checks.wrong_shape("data", "(n, d), (n, H, W), (n, C, H, W) or (n, H, W, C)", shape)
+    if shape[0] < 10:
+        raise checks.array_too_short("data", 10, shape[0])
+
+
+def _refuse_non_finite(x: Examples, dtype: np.dtype[Any]) -> None:
+    """Raise, with the first bad row, for NaN, infinity and what float32 cannot hold."""
+    if dtype.kind != "f":  # integers are finite, and float32 holds the largest
+        return
+    start = 0
+    for block in blocks(x):
+        finite = block.flatten(1).isfinite().all(dim=1)
+        if not finite.all():
+            raise checks.array_not_finite("data", start + int(finite.logical_not().nonzero()[0]))
+        start += len(block)
 
 
 def _labels(labels: Array, n: int) -> Tensor:
@@ -102,14 +162,3 @@ def _labels(labels: Array, n: int) -> Tensor:
     if labels.ndim == 0 or len(labels) != n:
         raise checks.bad_value("labels", f"as many as the examples, {n}", labels.size)
     return torch.from_numpy(labels.astype(labels.dtype.newbyteorder("=")))
-
-
-def _channels_first(x: Array) -> Tensor:
-    tensor = torch.from_numpy(np.array(x, dtype=np.float32, order="C"))
-    if x.dtype == np.uint8:
-        tensor.div_(255)
-    if tensor.ndim == 3:
-        return tensor.unsqueeze(1)
-    if tensor.ndim == 4 and tensor.shape[1] not in (1, 3) and tensor.shape[3] in (1, 3):
-        return tensor.movedim(3, 1).contiguous()
-    return tensor

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from advnets import checks, rng
+from advnets.data.mapped import Mapped
 from advnets.data.splits import Split
 from advnets.protocols import Batch
 
@@ -30,7 +31,7 @@ class Batches:
         [4, 4, 2, 4]
     """
 
-    def __init__(self, data: Split | Tensor, *, size: int, seed: int) -> None:
+    def __init__(self, data: Split | Tensor | Mapped, *, size: int, seed: int) -> None:
         self.data = data if isinstance(data, Split) else Split(data)
         checks.at_least(1, batch_size=size)
         if size > len(self.data):
@@ -45,8 +46,9 @@ class Batches:
         if epoch != self._epoch:
             draw = rng.generator(self.seed, "epoch", epoch)
             self._epoch, self._order = epoch, torch.randperm(len(self.data), generator=draw)
-        chosen = self.data.take(self._order[place * self.size : (place + 1) * self.size])
-        return Batch(chosen.x, chosen.context)
+        rows = self._order[place * self.size : (place + 1) * self.size]
+        context = self.data.context
+        return Batch(self.data.x[rows], None if context is None else context[rows])
 
     def of_step(self, step: int, k: int) -> tuple[Batch, ...]:
         """The k batches of step number 0, 1, ..."""

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from advnets import checks, rng
 from advnets.config import Variant
+from advnets.data.mapped import Mapped
+from advnets.streaming import Statistics, statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +20,12 @@ class DataConfig(Variant):
 
 @dataclass(frozen=True)
 class Split:
-    """Examples `x` of shape `(n, *event_shape)`, float32, and their `context` (labels or None)."""
+    """Examples `x` of shape `(n, *event_shape)`, float32, and their `context` (labels or None).
 
-    x: Tensor
+    `x[rows]` is a tensor, and so is `x[:]`; `x` itself may be in a file still.
+    """
+
+    x: Tensor | Mapped
     context: Tensor | None = None
 
     def __len__(self) -> int:
@@ -27,7 +33,8 @@ class Split:
 
     def take(self, rows: Tensor | slice) -> "Split":
         """The examples in these rows."""
-        return Split(self.x[rows], None if self.context is None else self.context[rows])
+        x = self.x.take(rows) if isinstance(self.x, Mapped) else self.x[rows]
+        return Split(x, None if self.context is None else self.context[rows])
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,11 @@ class Splits:
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one example: `(C, H, W)` for images, `(d,)` for vectors."""
         return tuple(self.train.x.shape[1:])
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Range and mean of the training examples, computed once."""
+        return statistics(self.train.x)
 
 
 def split(data: Split, *, validation: float, test: float, seed: int) -> Splits:
