@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"checks", "config", "protocols", "rng"},
+    {"checks", "config", "protocols", "ranks", "rng"},
     {"value", "priors", "layers", "parzen", "streaming"},
     {
         "networks",
@@ -25,6 +25,7 @@ FLOORS = [
     {"game", "trainer", "evaluation"},
     {"learners"},
     {"run"},
+    {"trained"},
     {"recipes", "options"},
     {"cli"},
     {"__init__", "__main__"},
@@ -33,6 +34,8 @@ WITHIN_A_FLOOR = {
     ("config", "checks"),
     ("rng", "checks"),
     ("protocols", "config"),
+    ("protocols", "ranks"),
+    ("ranks", "checks"),
     ("rundir", "checkpoints"),
 }
 SOURCES = sorted((ROOT / "src" / "advnets").rglob("*.py"))

@@ -17,12 +17,12 @@ from advnets.priors import Gaussian as Gaussian
 from advnets.priors import Spherical as Spherical
 from advnets.priors import Uniform as Uniform
 from advnets.protocols import Batch as Batch
-from advnets.run import Run as Run
 from advnets.run import RunConfig as RunConfig
-from advnets.run import load as load
 from advnets.run import read_config as read_config
 from advnets.run import resume as resume
 from advnets.run import train as train
+from advnets.trained import Run as Run
+from advnets.trained import load as load
 from advnets.trainer import TrainerConfig as TrainerConfig
 from advnets.trainer import fit as fit
 from advnets.value import minimax as minimax

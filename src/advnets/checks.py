@@ -36,6 +36,10 @@ class CannotWrite(UserError, OSError):
     """The disk did not take what was to be saved."""
 
 
+class OthersLost(UserError, ConnectionError):
+    """A process of a run of several is gone, so that the run cannot go on."""
+
+
 class MissingExtra(UserError, ImportError):
     """An optional package is needed and is not installed."""
 
@@ -102,6 +106,62 @@ def not_conditional() -> BadValue:
 def batch_too_large(size: int, rows: int) -> BadValue:
     """A batch larger than the training set."""
     return bad_value("batch_size", f"at most the number of training examples, {rows}", size)
+
+
+# Several processes
+
+
+def uneven_batch(size: int, world: int) -> BadValue:
+    """A minibatch that cannot be shared out evenly."""
+    return bad_value("batch_size", f"a multiple of the number of processes, {world}", size)
+
+
+def last_batch_too_short(size: int, world: int) -> BadValue:
+    """An epoch's last minibatch that leaves a process without an example."""
+    need = f"such that the last one of an epoch has an example for each of {world} processes"
+    return bad_value("batch_size", need, f"{size} left for it")
+
+
+def too_many_ranks(got: int, places: int, what: str) -> BadValue:
+    """More processes than the machine has room for."""
+    return bad_value("nproc_per_node", f"at most the number of {what} here, {places}", got)
+
+
+def not_one_by_one(network: str, why: str) -> BadValue:
+    """A network that several processes would play differently from one."""
+    need = "a network that treats every example by itself, to be played by several processes"
+    return bad_value(network, need, why)
+
+
+@contextlib.contextmanager
+def reaching_the_others() -> Iterator[None]:
+    """Inside, what a process says when another one is gone is worded as ours."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise others_lost(error) from None
+
+
+def others_lost(why: object) -> OthersLost:
+    """Another process of the run died, or was killed."""
+    first = str(why).splitlines()[0][:120]
+    return OthersLost(
+        f"Another process of this run is gone ({first}). All stop; what was saved before is kept: "
+        "go on with the same command and --resume RUN."
+    )
+
+
+def no_gpu() -> BadValue:
+    """A GPU is asked for where torch finds none."""
+    return bad_value("device", "cpu: torch finds no CUDA GPU here", "cuda")
+
+
+def slow_bfloat16() -> str:
+    """The notice where bfloat16 is not in the processor."""
+    return (
+        "This processor does not compute in bfloat16 (no AVX512-BF16, no AMX), so "
+        "--model.precision bfloat16 will be slower than float32; it goes on all the same."
+    )
 
 
 # Arrays

@@ -17,10 +17,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from advnets import checkpoints, checks, plots, recipes, run, sampling
+from advnets import checkpoints, checks, plots, recipes, run, sampling, trained
 from advnets.evaluation import Evaluation
 from advnets.options import EvaluateOptions, SampleOptions, TrainOptions, parse
 from advnets.progress import display
+from advnets.ranks import here, joined
 from advnets.run import RunConfig
 
 HELP = """\
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def complain(error: checks.UserError) -> int:
     """One line on standard error; the exit code of a user's mistake."""
-    print(f"advnets: {error}", file=sys.stderr)
+    who = "advnets" if here().first else f"advnets (process {here().rank})"
+    print(f"{who}: {error}", file=sys.stderr)
     return 2
 
 
@@ -88,6 +90,8 @@ def train(words: list[str]) -> int:
         finished = run.train(config, folder, display=display())
     else:
         finished = run.resume(folder, config, display=display())
+    if not here().first:
+        return 0 if finished else 130
     if not finished:
         print(f"Stopped, and saved. Go on with: advnets train --resume {quoted}")
         return 130
@@ -130,11 +134,15 @@ def sample(words: list[str]) -> int:
     """The command `advnets sample`."""
     options = parse(SampleOptions, words, prog="advnets sample")
     checks.at_least(1, n=options.n)
-    loaded = run.load(options.run, checkpoint=options.checkpoint)
-    x = loaded.sample(options.n, seed=options.seed, start=options.start, weights=options.weights)
     out = options.out or options.run / "samples.png"
     if out.suffix.lower() not in (".png", ".npy", "") or (out / "config.toml").exists():
         raise checks.bad_output(out)
+    loaded = trained.load(options.run, checkpoint=options.checkpoint)
+    which = {"seed": options.seed, "start": options.start}
+    with joined() as own:
+        x = loaded.sample(options.n, **which, weights=options.weights, ranks=own)
+    if not own.first:
+        return 0
     with checks.saving(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == "":
@@ -152,11 +160,14 @@ def sample(words: list[str]) -> int:
 def evaluate(words: list[str]) -> int:
     """The command `advnets evaluate`."""
     options = parse(EvaluateOptions, words, prog="advnets evaluate")
-    loaded = run.load(options.run, checkpoint=options.checkpoint)
+    loaded = trained.load(options.run, checkpoint=options.checkpoint)
     protocol = loaded.config.evaluation
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
-    result = loaded.evaluate(protocol, seed=options.seed)
+    with joined() as own:
+        result = loaded.evaluate(protocol, seed=options.seed, ranks=own)
+    if not own.first:
+        return 0
     show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
     picture, table = options.run / "evaluation.png", options.run / "evaluation.json"
     shown = min(protocol.samples, plots.picture_size(loaded.sampler().event_shape))

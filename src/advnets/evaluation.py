@@ -19,7 +19,8 @@ from advnets import checks
 from advnets.data.splits import Splits
 from advnets.parzen import BLUR, LogLikelihood, choose_sigma, score
 from advnets.protocols import Sampler
-from advnets.sampling import TrainingSet
+from advnets.ranks import ALONE, Ranks
+from advnets.sampling import TrainingSet, draw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +79,26 @@ REFERENCES = ("real training examples", "training mean")
 
 
 def validation_score(
-    sampler: Sampler, splits: Splits, config: EvaluationConfig, *, seed: int
+    sampler: Sampler,
+    splits: Splits,
+    config: EvaluationConfig,
+    *,
+    seed: int,
+    ranks: Ranks = ALONE,
 ) -> LogLikelihood:
     """The score on validation examples at the best sigma: what models are selected by."""
-    centres = sampler.sample(config.samples, seed=seed)
-    return choose_sigma(splits.validation.x[: config.validation], centres, config.sigmas())
+    centres = draw(sampler, config.samples, seed=seed, ranks=ranks)
+    x = splits.validation.x[: config.validation]
+    return choose_sigma(x, centres, config.sigmas(), ranks=ranks)
 
 
 def evaluate(
-    samplers: Mapping[str, Sampler], splits: Splits, config: EvaluationConfig, *, seed: int
+    samplers: Mapping[str, Sampler],
+    splits: Splits,
+    config: EvaluationConfig,
+    *,
+    seed: int,
+    ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Score samplers on the test set, beside real training examples and the training mean.
 
@@ -96,17 +108,25 @@ def evaluate(
         config: The protocol's constants. Where the training set is smaller than `samples`, its line
             stands on all of it.
         seed: Samples number 0 to `samples - 1` of this seed are scored.
+        ranks: The processes that share the work; each gets the whole result.
     """
     train = splits.train.x
     n = min(config.samples, len(train))
-    centres = {name: s.sample(config.samples, seed=seed) for name, s in samplers.items()}
+    centres = {
+        name: draw(sampler, config.samples, seed=seed, ranks=ranks)
+        for name, sampler in samplers.items()
+    }
     real, mean = REFERENCES
     centres[real] = TrainingSet(train).sample(n, seed=seed)
     centres[mean] = splits.statistics.mean[None]
-    lines = tuple(_line(name, mu, splits, config) for name, mu in centres.items())
+    lines = tuple(_line(name, mu, splits, config, ranks) for name, mu in centres.items())
     return Evaluation(lines=lines, sigmas=tuple(config.sigmas()))
 
 
-def _line(name: str, centres: Tensor, splits: Splits, config: EvaluationConfig) -> Line:
-    chosen = choose_sigma(splits.validation.x[: config.validation], centres, config.sigmas())
-    return Line(name=name, validation=chosen, test=score(splits.test.x, centres, chosen.sigma))
+def _line(
+    name: str, centres: Tensor, splits: Splits, config: EvaluationConfig, ranks: Ranks
+) -> Line:
+    x = splits.validation.x[: config.validation]
+    chosen = choose_sigma(x, centres, config.sigmas(), ranks=ranks)
+    test = score(splits.test.x, centres, chosen.sigma, ranks=ranks)
+    return Line(name=name, validation=chosen, test=test)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from advnets import checks
 
 _DRAWS_PER_WORD, _BITS = 4, 16
-_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 class Maxout(nn.Module):
@@ -42,8 +42,13 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor, *, constant: int = 0) -> Tensor:
         """`(n, inputs)` to `(n, units)`; no gradient goes back to the first `constant` rows."""
         y = affine(self.affine, x, constant=constant)
-        h: Tensor = _LargestPiece.apply(y.view(len(x), self.pieces, -1))
+        h: Tensor = _apply(_LargestPiece, y.view(len(x), self.pieces, -1))
         return h
+
+
+def _apply(node: type[torch.autograd.Function], *arguments: Any) -> Tensor:
+    y: Tensor = node.apply(*arguments)  # type: ignore[no-untyped-call]
+    return y
 
 
 class _LargestPiece(torch.autograd.Function):
@@ -69,9 +74,9 @@ def affine(layer: nn.Linear, x: Tensor, *, constant: int = 0) -> Tensor:
     The gradients in W and in x are two nodes of the graph, so that the one that nobody asks for is
     not computed.
     """
-    y: Tensor = _Affine.apply(x.detach(), layer.weight, layer.bias)
+    y = _apply(_Affine, x.detach(), layer.weight, layer.bias)
     if x.requires_grad:
-        y = _Back.apply(y, x, layer.weight.detach(), constant)
+        y = _apply(_Back, y, x, layer.weight.detach(), constant)
     return y
 
 
@@ -93,7 +98,13 @@ class _Back(torch.autograd.Function):
     """`y` as it is; on the way back, the gradient in x of y = x W^T + b, for the last rows."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, x: Tensor, weight: Tensor, constant: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        y: Tensor,
+        x: Tensor,  # noqa: ARG004  its gradient is what this node is for
+        weight: Tensor,
+        constant: int,
+    ) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.constant = constant
         ctx.mark_dirty(y)
@@ -158,7 +169,7 @@ class Dropout(nn.Module):
         return x * mask.div_(self.include)
 
     def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
-        """The bits of a mask for `n` examples of the last shape seen, `(n, *event_shape)`, int16."""
+        """Bits of a mask for `n` examples of the last shape seen: int16, `(n, *event_shape)`."""
         shape = (n, *(self.event_shape or ()))
         numel, device = math.prod(shape), rng.device if rng is not None else None
         words = torch.empty(-(-numel // _DRAWS_PER_WORD), dtype=torch.int64, device=device)

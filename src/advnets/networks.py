@@ -104,7 +104,11 @@ class Generator(_Constrained):
         if sigmoid and not 0 <= problem.low <= problem.high <= 1:
             raise checks.outside_unit_interval("data", problem.low, problem.high)
         sizes = (z_dim, *config.hidden)
-        hidden = [layer for i, o in pairwise(sizes) for layer in (layers.Affine(i, o), nn.ReLU(inplace=True))]
+        hidden = [
+            layer
+            for i, o in pairwise(sizes)
+            for layer in (layers.Affine(i, o), nn.ReLU(inplace=True))
+        ]
         last = layers.Affine(sizes[-1], problem.mean.numel())
         self.net = nn.Sequential(*hidden, last)
         self.squash = nn.Sigmoid() if sigmoid else nn.Identity()
@@ -137,9 +141,7 @@ class Discriminator(_Constrained):
         sizes = (int(torch.Size(event_shape).numel()), *config.units)
         include = (config.include_input, *[config.include_hidden] * len(config.units))
         self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
-        self.maxouts = nn.ModuleList(
-            layers.Maxout(i, o, config.pieces) for i, o in pairwise(sizes)
-        )
+        self.maxouts = nn.ModuleList(layers.Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
         self.last = nn.Linear(sizes[-1], 1)
         self.max_col_norm = config.max_col_norm
         layers.init_uniform(self, config.irange, rng=rng)

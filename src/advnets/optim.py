@@ -38,7 +38,7 @@ class Momentum(torch.optim.Optimizer):
         self, params: Iterable[Tensor], lr: float | Tensor, momentum: float | Tensor = 0.5
     ) -> None:
         checks.at_least(0, lr=float(lr))
-        checks.require(0 <= momentum < 1, "momentum", "at least 0 and below 1", momentum)
+        checks.require(0 <= float(momentum) < 1, "momentum", "at least 0 and below 1", momentum)
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @overload

@@ -13,7 +13,8 @@ import tyro
 
 from advnets import checks
 from advnets.config import fields_of, type_words
-from advnets.run import RunConfig, Which
+from advnets.run import RunConfig
+from advnets.trained import Which
 
 T = TypeVar("T")
 DRY_RUN = ("--dry_run", "--dry-run")

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from advnets import checks
 from advnets.protocols import Examples
+from advnets.ranks import ALONE, Ranks
 
 SIGMAS = tuple(float(s) for s in np.logspace(-1, 0, 10))
 """The authors' grid: ten points from .1 to 1, evenly spaced in the logarithm."""
@@ -89,7 +90,7 @@ def log_densities(x: Examples, centres: Tensor, sigmas: Sequence[float]) -> Tens
     half_norms = centres.square().sum(dim=1).div_(2)
     widths = torch.tensor(sigmas, dtype=torch.float64, device=centres.device)
     blocks = [
-        _block(_rows("x", x[i : i + _ROWS], i).to(dtype) - origin, centres, half_norms, widths)
+        _block(_rows("x", x[i : i + _ROWS], i).to(origin) - origin, centres, half_norms, widths)
         for i in range(0, len(x), _ROWS)
     ]
     normaliser = math.log(n) + d * (widths.log() + 0.5 * math.log(2 * math.pi))
@@ -142,16 +143,31 @@ def summarise(log_p: Tensor, sigma: float, centres: int) -> LogLikelihood:
     )
 
 
-def score(x: Examples, centres: Tensor, sigma: float) -> LogLikelihood:
+def score(x: Examples, centres: Tensor, sigma: float, *, ranks: Ranks = ALONE) -> LogLikelihood:
     """Mean log-density of `x` under the window of width `sigma` on `centres`."""
-    return summarise(log_densities(x, centres, [sigma])[0], sigma, len(centres))
+    return summarise(_shared(x, centres, [sigma], ranks)[0], sigma, len(centres))
+
+
+def _shared(x: Examples, centres: Tensor, sigmas: Sequence[float], ranks: Ranks) -> Tensor:
+    """`log_densities`, of which each process computes those of its own rows."""
+    if ranks.world == 1:
+        return log_densities(x, centres, sigmas)
+    own = x[ranks.rows(len(x))]
+    log_p = torch.empty(len(sigmas), 0, dtype=torch.float64)
+    if len(own):
+        log_p = log_densities(own, centres, sigmas)
+    return ranks.gather(log_p.T, len(x)).T
 
 
 def choose_sigma(
-    validation: Examples, centres: Tensor, sigmas: Sequence[float] = SIGMAS
+    validation: Examples,
+    centres: Tensor,
+    sigmas: Sequence[float] = SIGMAS,
+    *,
+    ranks: Ranks = ALONE,
 ) -> LogLikelihood:
     """The score on `validation` at the width, of those in `sigmas`, where it is highest."""
     checks.require(len(sigmas) > 0, "sigmas", "at least one width", 0)
-    log_p = log_densities(validation, centres, sigmas)
+    log_p = _shared(validation, centres, sigmas, ranks)
     best = int(log_p.mean(dim=1).argmax())
     return summarise(log_p[best], sigmas[best], len(centres))

@@ -46,7 +46,10 @@ class Examples(Protocol):
 
 
 Info = Mapping[str, Tensor]
-"""What a person needs to see of one step: detached 0-d tensors, read only when they are logged."""
+"""What a person needs to see of one step: detached 0-d tensors, read only when they are logged.
+
+Where several processes train together, each holds its share, and the shares add up.
+"""
 
 
 @runtime_checkable

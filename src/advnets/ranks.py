@@ -5,12 +5,13 @@ its own rows, so that the game is the one that a single process would play. `tor
 gloo joins them on CPUs, NCCL on GPUs.
 """
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from advnets import checks
 
@@ -22,6 +23,10 @@ class Ranks:
     Attributes:
         rank: Its number, from 0.
         world: How many there are.
+
+    Example:
+        >>> [Ranks(rank, 3).rows(10) for rank in range(3)]
+        [slice(0, 3, None), slice(3, 6, None), slice(6, 10, None)]
     """
 
     rank: int = 0
@@ -29,46 +34,82 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes, and speaks to the user."""
+        """Whether this is the process that writes files."""
         return self.rank == 0
 
     def rows(self, n: int) -> slice:
         """This process's rows of `n`: as even as can be, in the order of the ranks."""
         return slice(self.rank * n // self.world, (self.rank + 1) * n // self.world)
 
-    def add_up(self, tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
+    def add_up(self, tensors: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
         """The sum over all processes of each tensor, in one flat all-reduce."""
         if self.world == 1:
-            return list(tensors)
+            return tensors
         there = [t for t in tensors if t is not None]
         flat = torch.cat([t.reshape(-1) for t in there])
-        with checks.together():
-            torch.distributed.all_reduce(flat)
-        parts = iter(flat.split([t.numel() for t in there]))
+        with checks.reaching_the_others():
+            distributed.all_reduce(flat)
+        parts = iter(torch.split(flat, [t.numel() for t in there]))
         return [None if t is None else next(parts).view_as(t) for t in tensors]
 
     def gather(self, own: Tensor, n: int) -> Tensor:
-        """All `n` rows, of which this process holds `own`, in their order."""
+        """All `n` rows in their order, of which this process holds `own`."""
         if self.world == 1:
             return own
-        parts = [own.new_empty(0)] * self.world
-        for rank in range(self.world):
-            rows = Ranks(rank, self.world).rows(n)
-            parts[rank] = own.new_empty(rows.stop - rows.start, *own.shape[1:])
-        parts[self.rank] = own.contiguous()
-        with checks.together():
-            for rank, part in enumerate(parts):
-                torch.distributed.broadcast(part, rank)
-        return torch.cat(parts)
+        nccl = distributed.get_backend() == "nccl"
+        whole = torch.zeros(n, *own.shape[1:], dtype=own.dtype, device="cuda" if nccl else "cpu")
+        whole[self.rows(n)] = own.to(whole.device)
+        with checks.reaching_the_others():
+            distributed.all_reduce(whole)  # a sum of rows, each of which one process alone holds
+        return whole.to(own.device)
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is up in any process."""
-        (flags,) = self.add_up([torch.tensor([float(flag)], device=_device())])
-        return flag if flags is None else flags.item() > 0
+        if self.world == 1:
+            return flag
+        with checks.reaching_the_others():
+            flags: list[bool] = [False] * self.world
+            distributed.all_gather_object(flags, flag)
+        return any(flags)
 
 
 ALONE = Ranks()
 
 
-def _device() -> str:
-    return "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+def here() -> Ranks:
+    """This process as `torchrun` numbered it."""
+    return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
+@contextlib.contextmanager
+def joined(device: str = "cpu") -> Iterator[Ranks]:
+    """Inside, this process is one of those that `torchrun` started; alone where it started none.
+
+    Raises:
+        BadValue: For more processes on this machine than it has cores or GPUs.
+    """
+    own = here()
+    if own.world == 1:
+        yield ALONE
+        return
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", own.world))
+    if device == "cuda":
+        places, what, backend = torch.cuda.device_count(), "GPUs", "nccl"
+    else:
+        places, what, backend = cores(), "cores", "gloo"
+    if beside > places:
+        raise checks.too_many_ranks(beside, places, what)
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    with checks.reaching_the_others():
+        distributed.init_process_group(backend)
+    try:
+        yield own
+    finally:
+        distributed.destroy_process_group()
+
+
+def cores() -> int:
+    """Cores that this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,8 +1,9 @@
 """Randomness: one seed, named streams, one state to save.
 
-A stream is a `torch.Generator` on the CPU, whatever the device, so that a game draws the same
-numbers everywhere. Names keep streams apart: a picture drawn in the middle of a run does not move
-the masks of the next update.
+A stream is a `torch.Generator`. The one that a step draws from lives where the game is played, so
+that nothing has to be sent there; all others are on the CPU and give the same numbers everywhere.
+Names keep streams apart: a picture drawn in the middle of a run does not move the masks of the next
+update.
 """
 
 import hashlib
@@ -20,9 +21,11 @@ def derive(seed: int, name: str, index: int = 0) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def generator(seed: int, name: str, index: int = 0) -> torch.Generator:
-    """A fresh generator: a pure function of `(seed, name, index)`."""
-    return torch.Generator().manual_seed(derive(seed, name, index))
+def generator(
+    seed: int, name: str, index: int = 0, *, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """A fresh generator: a pure function of `(seed, name, index)` and the kind of device."""
+    return torch.Generator(device).manual_seed(derive(seed, name, index))
 
 
 def per_sample(seed: int, start: int, n: int) -> Iterator[torch.Generator]:
@@ -49,10 +52,10 @@ class Streams:
 
     NAMES = ("step",)
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, device: torch.device | str = "cpu") -> None:
         checks.at_least(0, seed=seed)
         self.seed = seed
-        self._streams = {name: generator(seed, name) for name in self.NAMES}
+        self._streams = {name: generator(seed, name, device=device) for name in self.NAMES}
 
     def __getitem__(self, name: str) -> torch.Generator:
         return self._streams[name]

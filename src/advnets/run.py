@@ -1,30 +1,30 @@
-"""A run from its configuration: train it, go on with it, load it."""
+"""A run from its configuration: train it, go on with it."""
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
-from rich.console import Console
-from torch import Tensor
 
 from advnets import checkpoints, checks, data, evaluation, learners, plots, rundir
-from advnets.checkpoints import Checkpoint, below
+from advnets.checkpoints import Checkpoint
 from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
 from advnets.data import Batches, DataConfig, Splits
-from advnets.environment import environment
-from advnets.evaluation import Evaluation, EvaluationConfig
+from advnets.environment import environment, has_bfloat16
+from advnets.evaluation import EvaluationConfig
 from advnets.parzen import LogLikelihood
-from advnets.progress import Display, Lines, Silent
-from advnets.protocols import Examples, Learner, ModelConfig, Problem, Sampler
+from advnets.progress import Display, Silent
+from advnets.protocols import Examples, Learner, ModelConfig, Problem
+from advnets.ranks import Ranks, joined
 from advnets.rng import Streams
 from advnets.rundir import RunDir
 from advnets.trainer import Trainer, TrainerConfig
 
 KINDS: Kinds = {DataConfig: data.KINDS, ModelConfig: learners.KINDS}
 
-Which = Literal["best", "last"]
+Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,9 @@ class RunConfig:
     seed: int = 0
     """Seed of everything: first weights, order of the data, noise, masks."""
     batch_size: int = 100
-    """Examples in a minibatch."""
+    """Examples in a minibatch; under `torchrun` each process takes its share of them."""
+    device: Device = "cpu"
+    """Where it trains: 'cpu', or 'cuda' for an NVIDIA GPU (whose noise is another one)."""
     data: DataConfig
     model: ModelConfig
     trainer: TrainerConfig = TrainerConfig()
@@ -45,6 +47,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         checks.at_least(0, seed=self.seed)
         checks.at_least(1, batch_size=self.batch_size)
+        checks.one_of(get_args(Device), device=self.device)
 
     def to_toml(self) -> str:
         """As TOML text, which `read_config` takes back."""
@@ -70,20 +73,25 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
         BadFile: When something is in the folder already, or the data cannot be read.
         BadValue: When a setting does not fit the data.
         Diverged: When a value or a parameter is no longer finite.
+        OthersLost: When another process of a run of several is gone.
     """
     path = Path(folder)
     # Velocities of dead inputs decay into subnormals; to be set before the first thread starts.
     torch.set_flush_denormal(True)
-    rundir.refuse_existing(path)  # before the data is read
-    splits = data.load(config.data, seed=config.seed)
-    learner, batches = build(config, splits)
-    run_folder = RunDir.create(
-        path, config=config.to_toml(), data=describe(splits), environment=environment()
-    )
-    display = display or Silent()
-    display.say(header(run_folder, config, splits))
-    with run_folder.lock():
-        return trainer(config, splits, learner, batches, run_folder, display).fit()
+    with joined(config.device) as own:
+        if own.first:
+            rundir.refuse_existing(path)  # before the data is read
+        splits = data.load(config.data, seed=config.seed)
+        parts = build(config, splits, own)
+        if not own.first:
+            return trainer(config, splits, *parts, own).fit()
+        run_folder = RunDir.create(
+            path, config=config.to_toml(), data=describe(splits), environment=environment()
+        )
+        display = display or Silent()
+        display.say(header(run_folder, config, splits))
+        with run_folder.lock():
+            return trainer(config, splits, *parts, own, run_folder, display).fit()
 
 
 def resume(
@@ -106,101 +114,44 @@ def resume(
         BadFile: When the folder is no run's, is another model's, or no checkpoint in it is whole.
         BadValue: When a setting that matters was changed, or the data was; names it.
         WrongMoment: When another process is training there.
+        OthersLost: When another process of a run of several is gone.
     """
     torch.set_flush_denormal(True)
     run_folder = RunDir(folder)
-    own = config_of(run_folder)
-    config = config or own
-    refuse_changes(run_folder, own, config)
-    display = display or Silent()
-    with run_folder.lock():
+    saved = config_of(run_folder)
+    config = config or saved
+    refuse_changes(run_folder, saved, config)
+    with contextlib.ExitStack() as stack:
+        own = stack.enter_context(joined(config.device))
+        display = display if own.first and display else Silent()
+        if own.first:
+            stack.enter_context(run_folder.lock())
         splits = data.load(config.data, seed=config.seed)
         refuse_other_data(run_folder, describe(splits))
-        going_on = trainer(config, splits, *build(config, splits), run_folder, display)
+        parts = build(config, splits, own)
+        going_on = trainer(config, splits, *parts, own, run_folder, display)
         checkpoint = run_folder.latest(display.say)
         if checkpoint is not None:
             refuse_foreign(checkpoint, config)
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
             display.say(f"{run_folder.path}: going on from update {checkpoint.update}.")
-        checkpoints.write_atomically(run_folder.path / "config.toml", config.to_toml().encode())
+        own.any(False)  # nobody writes before everybody has read
+        if own.first:
+            path = run_folder.path / "config.toml"
+            checkpoints.write_atomically(path, config.to_toml().encode())
         return going_on.fit()
 
 
-def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
-    """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`.
-
-    Args:
-        folder: A run's folder.
-        checkpoint: 'best' by the validation score, or 'last'.
-
-    Raises:
-        BadFile: When the folder is no run's, or has no whole checkpoint.
-    """
-    run_folder = RunDir(folder)
-    config = config_of(run_folder)
-    say = Lines(Console(stderr=True)).say
-    saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
-    if saved is None:
-        raise checks.no_checkpoint(run_folder.path)
-    facts = run_folder.facts("data", "event_shape", "low", "high")
-    shape = tuple(facts["event_shape"])
-    problem = Problem(
-        event_shape=shape,
-        low=facts["low"],
-        high=facts["high"],
-        mean=torch.zeros(shape),
-        batches_per_epoch=1,
-        steps=config.trainer.steps,
-    )
-    learner = learners.build(config.model, problem, seed=config.seed)
-    refuse_foreign(saved, config)
-    with checks.foreign_checkpoints(saved.path):
-        learner.load_state(below("learner.", saved.tensors))
-    return Run(run_folder, config, learner, saved.update, saved.path.name)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A trained run, at one of its checkpoints."""
-
-    folder: RunDir
-    config: RunConfig
-    learner: Learner
-    update: int
-    checkpoint: str
-
-    def sampler(self, weights: str | None = None) -> Sampler:
-        """One of the model's samplers; by default the model proper (a game's `raw` weights)."""
-        samplers = self.learner.samplers()
-        if weights is not None and weights not in samplers:
-            raise checks.unknown("weights", weights, samplers)
-        return samplers[weights or next(iter(samplers))]
-
-    def sample(
-        self, n: int, *, seed: int = 0, start: int = 0, weights: str | None = None
-    ) -> Tensor:
-        """Samples number `start` to `start + n - 1` of this seed, of shape `(n, *event_shape)`."""
-        return self.sampler(weights).sample(n, seed=seed, start=start)
-
-    def span(self) -> tuple[float, float]:
-        """The values that pictures of this run draw black and white."""
-        facts = self.folder.facts("data", "low", "high")
-        return plots.wide(facts["low"], facts["high"])
-
-    def evaluate(self, config: EvaluationConfig | None = None, *, seed: int = 0) -> Evaluation:
-        """Section 5's protocol on the run's own data, raw and averaged weights side by side."""
-        torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
-        splits = data.load(self.config.data, seed=self.config.seed)
-        refuse_other_data(self.folder, describe(splits))
-        samplers = self.learner.samplers()
-        return evaluation.evaluate(samplers, splits, config or self.config.evaluation, seed=seed)
-
-
-def build(config: RunConfig, splits: Splits) -> tuple[Learner, Batches]:
+def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Batches]:
     """The learner of a run and the order of its data."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise checks.no_gpu()
     low, high, mean = splits.statistics
-    batches = Batches(splits.train, size=config.batch_size, seed=config.seed)
+    device = torch.device(config.device)
+    batches = Batches(
+        splits.train, size=config.batch_size, seed=config.seed, ranks=ranks, device=device
+    )
     problem = Problem(
         event_shape=splits.event_shape,
         low=low,
@@ -208,6 +159,8 @@ def build(config: RunConfig, splits: Splits) -> tuple[Learner, Batches]:
         mean=mean,
         batches_per_epoch=batches.per_epoch,
         steps=config.trainer.steps,
+        ranks=ranks,
+        device=device,
     )
     return learners.build(config.model, problem, seed=config.seed), batches
 
@@ -217,14 +170,17 @@ def trainer(
     splits: Splits,
     learner: Learner,
     batches: Batches,
-    folder: RunDir,
-    display: Display | None,
+    ranks: Ranks,
+    folder: RunDir | None = None,
+    display: Display | None = None,
 ) -> Trainer:
     """The trainer of a run, with its validation score and its pictures."""
 
     def score(learner: Learner) -> dict[str, LogLikelihood]:
         return {
-            name: evaluation.validation_score(sampler, splits, config.evaluation, seed=config.seed)
+            name: evaluation.validation_score(
+                sampler, splits, config.evaluation, seed=config.seed, ranks=ranks
+            )
             for name, sampler in learner.samplers().items()
         }
 
@@ -239,12 +195,13 @@ def trainer(
         learner,
         batches,
         config.trainer,
-        streams=Streams(config.seed),
+        streams=Streams(config.seed, device=config.device),
         folder=folder,
         score=score,
         picture=picture,
         display=display,
         settings=matters(config),
+        ranks=ranks,
     )
 
 
@@ -263,8 +220,10 @@ def header(folder: RunDir, config: RunConfig, splits: Splits) -> str:
         if every
         else "No validation scores, so no best checkpoint."
     )
+    slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
+    notice = f"{checks.slow_bfloat16()}\n" if slow and not has_bfloat16() else ""
     return (
-        f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
+        f"{notice}{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
         f"{config.batch_size}. {rule}\n"
         "V, the players' value, is -1.386 and D_x, D_Gz (mean D on data and samples) are 0.5 "
         "where D cannot tell; J is what G descends."

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from advnets import checks, rng
 from advnets.priors import Prior
-from advnets.protocols import Examples
+from advnets.protocols import Chain, Examples, Sampler
+from advnets.ranks import ALONE, Ranks
 
 _CHUNK = 1000
 
@@ -78,6 +79,19 @@ class TrainingSet:
         checks.at_least(1, n=n)
         order = torch.randperm(len(self.x), generator=rng.generator(seed, "training set"))
         return self.x[order[torch.arange(start, start + n) % len(self.x)]]
+
+
+def draw(sampler: Sampler, n: int, *, seed: int, start: int = 0, ranks: Ranks = ALONE) -> Tensor:
+    """Samples number `start` to `start + n - 1`, of which each process draws its own.
+
+    A Markov chain cannot be cut: every process draws the whole of it.
+    """
+    checks.at_least(1, n=n)
+    rows = ranks.rows(n)
+    if ranks.world == 1 or n < ranks.world or isinstance(sampler, Chain):
+        return sampler.sample(n, seed=seed, start=start)
+    own = sampler.sample(rows.stop - rows.start, seed=seed, start=start + rows.start)
+    return ranks.gather(own, n)
 
 
 def save_array(path: Path, x: Tensor) -> None:

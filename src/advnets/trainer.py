@@ -25,6 +25,7 @@ from advnets.data.batches import Batches
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent, Status
 from advnets.protocols import Info, Learner
+from advnets.ranks import ALONE, Ranks
 from advnets.rng import Streams
 from advnets.rundir import RunDir
 
@@ -52,6 +53,8 @@ class TrainerConfig:
 
 
 Scores = Mapping[str, LogLikelihood]
+_TOGETHER = 10
+"""Updates between two agreements of several processes on whether to stop."""
 
 
 class Trainer:
@@ -68,6 +71,7 @@ class Trainer:
         picture: Draws the learner's samples of a fixed z into a file.
         display: Where a person looks.
         settings: What the run was made from; it is kept in every checkpoint.
+        ranks: The processes that train together. Only the first one's `folder` is used.
     """
 
     def __init__(
@@ -82,9 +86,11 @@ class Trainer:
         picture: Callable[[Learner, Path], None] | None = None,
         display: Display | None = None,
         settings: Mapping[str, Any] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.learner, self.batches, self.config = learner, batches, config
-        self.streams, self.folder = streams, folder
+        self.streams, self.folder = streams, folder if ranks.first else None
+        self.ranks = ranks
         self.score, self.picture, self.display = score, picture, display or Silent()
         self.settings = settings or {}
         self.update = 0
@@ -109,9 +115,9 @@ class Trainer:
             Diverged: At the first logged value, or saved tensor, that is not finite.
         """
         try:
-            with interrupted(self.display.say) as stop:
+            with interrupted(self.display.say, insist=self.ranks.world == 1) as signalled:
                 self._begin()
-                while self.update < self.config.steps and not stop():
+                while self.update < self.config.steps and not self._stop(signalled()):
                     info = self._step()
                     if self._due(self.config.log_every):
                         self._log(info)
@@ -139,6 +145,12 @@ class Trainer:
             self._before = max(seconds, default=0.0)
         self._logged = (self.update, 0.0)
 
+    def _stop(self, signalled: bool) -> bool:
+        """Whether to end here; several processes end at the same update."""
+        if self.ranks.world == 1:
+            return signalled
+        return self.update % _TOGETHER == 0 and self.ranks.any(signalled)
+
     def _due(self, every: int) -> bool:
         return every > 0 and (self.update % every == 0 or self.update == self.config.steps)
 
@@ -152,7 +164,8 @@ class Trainer:
 
     def _log(self, info: Info) -> None:
         """Read the step's values (here a device is waited for), write them down and show them."""
-        values = {name: value.item() for name, value in info.items()}
+        shares = self.ranks.add_up(list(info.values()))
+        values = {name: v.item() for name, v in zip(info, shares, strict=True) if v is not None}
         for name, value in values.items():
             if not math.isfinite(value):
                 raise checks.diverged(name, value, self.update)
@@ -232,15 +245,23 @@ def fit(learner: Learner, batches: Batches, config: TrainerConfig, *, seed: int 
 
 
 @contextlib.contextmanager
-def interrupted(say: Callable[[str], object]) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end the loop between two steps; a second one ends it at once."""
+def interrupted(
+    say: Callable[[str], object], *, insist: bool = True
+) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM end the loop between two steps; a second one ends it at once.
+
+    `torchrun` passes a Ctrl-C on that every process has had already: there nothing is to be read
+    from a second signal, and `insist` is False.
+    """
     received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        if received:
+        if received and insist:
             raise KeyboardInterrupt
+        if not received:
+            hint = " (a second signal stops at once)" if insist else ""
+            say(f"Stopping after this update{hint}.")
         received.append(number)
-        say("Stopping after this update (a second signal stops at once).")
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

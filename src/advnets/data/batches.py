@@ -7,6 +7,7 @@ from advnets import checks, rng
 from advnets.data.mapped import Mapped
 from advnets.data.splits import Split
 from advnets.protocols import Batch
+from advnets.ranks import ALONE, Ranks
 
 
 class Batches:
@@ -21,9 +22,12 @@ class Batches:
         data: Training examples: a `Split`, or `x` alone.
         size: Examples in a batch.
         seed: Seed of the permutations.
+        ranks: The processes that share out each batch; each holds its own rows.
+        device: Where the data is kept and the batches are made. What is in a file still is brought
+            there batch by batch.
 
     Raises:
-        BadValue: When a batch would be larger than the data.
+        BadValue: When a batch would be larger than the data, or cannot be shared out.
 
     Example:
         >>> batches = Batches(torch.arange(10.0)[:, None], size=4, seed=0)
@@ -31,13 +35,26 @@ class Batches:
         [4, 4, 2, 4]
     """
 
-    def __init__(self, data: Split | Tensor | Mapped, *, size: int, seed: int) -> None:
-        self.data = data if isinstance(data, Split) else Split(data)
+    def __init__(
+        self,
+        data: Split | Tensor | Mapped,
+        *,
+        size: int,
+        seed: int,
+        ranks: Ranks = ALONE,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        data = data if isinstance(data, Split) else Split(data)
+        self.data, self.device = data.to(device), device
         checks.at_least(1, batch_size=size)
-        if size > len(self.data):
-            raise checks.batch_too_large(size, len(self.data))
-        self.size, self.seed = size, seed
-        self.per_epoch = -(-len(self.data) // size)
+        if size > len(data):
+            raise checks.batch_too_large(size, len(data))
+        if size % ranks.world:
+            raise checks.uneven_batch(size, ranks.world)
+        if 0 < len(data) % size < ranks.world:
+            raise checks.last_batch_too_short(len(data) % size, ranks.world)
+        self.size, self.seed, self.ranks = size, seed, ranks
+        self.per_epoch = -(-len(data) // size)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def __getitem__(self, i: int) -> Batch:
@@ -46,9 +63,11 @@ class Batches:
         if epoch != self._epoch:
             draw = rng.generator(self.seed, "epoch", epoch)
             self._epoch, self._order = epoch, torch.randperm(len(self.data), generator=draw)
-        rows = self._order[place * self.size : (place + 1) * self.size]
-        context = self.data.context
-        return Batch(self.data.x[rows], None if context is None else context[rows])
+        whole = self._order[place * self.size : (place + 1) * self.size]
+        rows = whole[self.ranks.rows(len(whole))]
+        chosen = self.data.take(rows)
+        x = chosen.x if isinstance(chosen.x, Tensor) else chosen.x[:].to(self.device)
+        return Batch(x, chosen.context, len(whole))
 
     def of_step(self, step: int, k: int) -> tuple[Batch, ...]:
         """The k batches of step number 0, 1, ..."""

@@ -36,6 +36,11 @@ class Split:
         x = self.x.take(rows) if isinstance(self.x, Mapped) else self.x[rows]
         return Split(x, None if self.context is None else self.context[rows])
 
+    def to(self, device: torch.device | str) -> "Split":
+        """The same on another device; examples that are in a file still stay there."""
+        x = self.x if isinstance(self.x, Mapped) else self.x.to(device)
+        return Split(x, None if self.context is None else self.context.to(device))
+
 
 @dataclass(frozen=True)
 class Splits:

@@ -1,0 +1,99 @@
+"""A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from advnets import checks, data, evaluation, learners, plots
+from advnets.checkpoints import below
+from advnets.evaluation import Evaluation, EvaluationConfig
+from advnets.progress import Lines
+from advnets.protocols import Learner, Problem, Sampler
+from advnets.ranks import ALONE, Ranks
+from advnets.run import RunConfig, config_of, describe, refuse_foreign, refuse_other_data
+from advnets.rundir import RunDir
+from advnets.sampling import draw
+
+Which = Literal["best", "last"]
+
+
+def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
+    """Load a run at one of its checkpoints, on the CPU.
+
+    Args:
+        folder: A run's folder.
+        checkpoint: 'best' by the validation score, or 'last'.
+
+    Raises:
+        BadFile: When the folder is no run's, or has no whole checkpoint.
+    """
+    run_folder = RunDir(folder)
+    config = config_of(run_folder)
+    say = Lines(Console(stderr=True)).say
+    saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
+    if saved is None:
+        raise checks.no_checkpoint(run_folder.path)
+    facts = run_folder.facts("data", "event_shape", "low", "high")
+    shape = tuple(facts["event_shape"])
+    problem = Problem(
+        event_shape=shape,
+        low=facts["low"],
+        high=facts["high"],
+        mean=torch.zeros(shape),
+        batches_per_epoch=1,
+        steps=config.trainer.steps,
+    )
+    learner = learners.build(config.model, problem, seed=config.seed)
+    refuse_foreign(saved, config)
+    with checks.foreign_checkpoints(saved.path):
+        learner.load_state(below("learner.", saved.tensors))
+    return Run(run_folder, config, learner, saved.update, saved.path.name)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run, at one of its checkpoints."""
+
+    folder: RunDir
+    config: RunConfig
+    learner: Learner
+    update: int
+    checkpoint: str
+
+    def sampler(self, weights: str | None = None) -> Sampler:
+        """One of the model's samplers; by default the model proper (a game's `raw` weights)."""
+        samplers = self.learner.samplers()
+        if weights is not None and weights not in samplers:
+            raise checks.unknown("weights", weights, samplers)
+        return samplers[weights or next(iter(samplers))]
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        start: int = 0,
+        weights: str | None = None,
+        ranks: Ranks = ALONE,
+    ) -> Tensor:
+        """Samples number `start` to `start + n - 1` of this seed, of shape `(n, *event_shape)`."""
+        return draw(self.sampler(weights), n, seed=seed, start=start, ranks=ranks)
+
+    def span(self) -> tuple[float, float]:
+        """The values that pictures of this run draw black and white."""
+        facts = self.folder.facts("data", "low", "high")
+        return plots.wide(facts["low"], facts["high"])
+
+    def evaluate(
+        self, config: EvaluationConfig | None = None, *, seed: int = 0, ranks: Ranks = ALONE
+    ) -> Evaluation:
+        """Section 5's protocol on the run's own data, raw and averaged weights side by side."""
+        torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
+        splits = data.load(self.config.data, seed=self.config.seed)
+        refuse_other_data(self.folder, describe(splits))
+        samplers, config = self.learner.samplers(), config or self.config.evaluation
+        return evaluation.evaluate(samplers, splits, config, seed=seed, ranks=ranks)
