@@ -107,8 +107,8 @@ class Player:
         self.plays = network
         if precision == "bfloat16":
             self.plays = copy.deepcopy(network).bfloat16()
-        self._own = [p for p in network.parameters() if p.requires_grad]
-        self.weights = [p for p in self.plays.parameters() if p.requires_grad]
+        self._own: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
+        self.weights: list[Tensor] = [p for p in self.plays.parameters() if p.requires_grad]
         self.dropouts = layers.dropouts(self.plays)
         self._constrain = getattr(network, "constrain", None)
 
@@ -324,7 +324,7 @@ class Game:
 
     def _move_together(
         self, x: Tensor, x_g: Tensor, drawn: Noise, share: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Update both players by their gradients at the old weights; gives V, J, D_x and D_Gz."""
         judged = self._judge(x, x_g, drawn=drawn)
         logits = judged.detach().requires_grad_()
@@ -337,7 +337,7 @@ class Game:
             of_G = self.G_player.gradient(x_g, rows_times(ratio[len(x) :], along))
         else:
             of_G = self.G_player.gradient(judged, for_G, keep_graph=True)
-            of_D = self.D_player.gradient(judged, for_D)
+            of_D = list(self.D_player.gradient(judged, for_D))
         self.G_player.update(of_G, self.minibatches)
         self._update_D(of_D)
         return V, J, *logits.chunk(2)

@@ -156,4 +156,4 @@ class Discriminator(_Constrained):
 
     def both(self, x: Tensor, x_g: Tensor) -> Tensor:
         """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one."""
-        return self(torch.cat((x, x_g)), constant=len(x))
+        return self.forward(torch.cat((x, x_g)), constant=len(x))

@@ -222,8 +222,8 @@ def header(folder: RunDir, config: RunConfig, splits: Splits) -> str:
     )
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     notice = f"{checks.slow_bfloat16()}\n" if slow and not has_bfloat16() else ""
-    return (
-        f"{notice}{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
+    return notice + (
+        f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
         f"{config.batch_size}. {rule}\n"
         "V, the players' value, is -1.386 and D_x, D_Gz (mean D on data and samples) are 0.5 "
         "where D cannot tell; J is what G descends."
