@@ -31,6 +31,7 @@ from advnets.value import OBJECTIVES, Objective, shared_cotangent, value
 
 Order = Literal["alternating", "simultaneous"]
 Precision = Literal["float32", "bfloat16"]
+_JUST_BELOW_32_MB = 31 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,12 @@ class Player:
             self.plays = copy.deepcopy(network).bfloat16()
         self._own: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         self.weights: list[Tensor] = [p for p in self.plays.parameters() if p.requires_grad]
+        # One piece of memory for all gradients, kept from update to update.
+        self._flat, self._gradients = layers.side_by_side(self._own)
+        lent = self._gradients if self.plays is network else layers.side_by_side(self.weights)[1]
+        pieces = {id(p): memory for p, memory in zip(self.weights, lent, strict=True)}
+        affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
+        self._lent = [(layer, pieces.get(id(layer.weight))) for layer in affine]
         self.dropouts = layers.dropouts(self.plays)
         self._constrain = getattr(network, "constrain", None)
 
@@ -122,22 +129,30 @@ class Player:
         return logits.view(-1)
 
     def gradient(
-        self, of: Tensor, along: Tensor | None = None, *, keep_graph: bool = False
+        self,
+        of: Tensor,
+        along: Tensor | None = None,
+        *,
+        beside: Sequence[Tensor] = (),
+        keep_graph: bool = False,
     ) -> Sequence[Tensor | None]:
-        """The gradient of `of` in this player's own weights, and in nobody else's."""
-        return torch.autograd.grad(
-            of, self.weights, along, retain_graph=keep_graph, allow_unused=True
-        )
+        """The gradient of `of` in this player's weights and what is `beside`, in nothing else."""
+        if not torch.compiler.is_compiling():
+            for layer, memory in self._lent:
+                layer.lent = memory
+        inputs = [*self.weights, *beside]
+        return torch.autograd.grad(of, inputs, along, retain_graph=keep_graph, allow_unused=True)
 
     def update(self, gradient: Sequence[Tensor | None], minibatch: Tensor) -> None:
         """Move the weights along the gradient."""
-        for p, g in zip(self._own, self.ranks.add_up(gradient), strict=True):
-            p.grad = None if g is None else g.to(p.dtype)
+        for p, own, g in zip(self._own, self._gradients, gradient, strict=True):
+            if g is not None and g is not own:
+                own.copy_(g)
+            p.grad = None if g is None else own
+        self.ranks.add_up(self._flat)
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, minibatch)
         self.optimizer.step()
-        for p in self._own:
-            p.grad = None
         if self._constrain is not None:
             self._constrain()
         self._cast()
@@ -241,6 +256,7 @@ class Game:
         self.G_player = Player(G, G_optimizer, schedules[0], **together)
         self.D_player = Player(D, D_optimizer, schedules[1], **together)
         self._one_by_one = hasattr(D, "both")
+        keep_freed_memory()
         first = self.G_player.weights[0]
         self._device, self._playing = first.device, first.dtype
         self.updates, self.minibatches = 0, torch.zeros((), dtype=torch.int64, device=self._device)
@@ -333,7 +349,7 @@ class Game:
         (for_G,) = torch.autograd.grad(share * J, logits)
         if self._one_by_one:
             u, ratio = shared_cotangent(for_D, for_G)
-            *of_D, along = torch.autograd.grad(judged, [*self.D_player.weights, x_g], u)
+            *of_D, along = self.D_player.gradient(judged, u, beside=[x_g])
             of_G = self.G_player.gradient(x_g, rows_times(ratio[len(x) :], along))
         else:
             of_G = self.G_player.gradient(judged, for_G, keep_graph=True)
@@ -354,14 +370,12 @@ class Game:
 
     def _judge(self, *parts: Tensor, drawn: Noise) -> Tensor:
         """D's logits on data and samples, or on samples alone: flat, in float32 at least."""
-        m, parts = len(parts[0]), tuple(part.to(self._playing) for part in parts)
-        passes = [parts] if self._one_by_one else [(part,) for part in parts]
-        logits = []
-        for i, together in enumerate(passes):
-            rows = slice(i * m, (i + len(together)) * m)
-            layers.hand_out(self.D_player.dropouts, [bits[rows] for bits in drawn.D])
-            logits.append(self.D_player.logits(*together))
-        flat = torch.cat(logits) if len(logits) > 1 else logits[0]
+        layers.hand_out(self.D_player.dropouts, drawn.D)
+        parts = tuple(part.to(self._playing) for part in parts)
+        if self._one_by_one:
+            flat = self.D_player.logits(*parts)
+        else:
+            flat = torch.cat([self.D_player.logits(part) for part in parts])
         return flat.to(torch.promote_types(flat.dtype, torch.float32))
 
     def _noise(self, batch: Batch, parts: int, rng: torch.Generator) -> Noise:
@@ -407,9 +421,19 @@ class Game:
         self.updates = int(state["minibatches"]) // self.batches_per_step
 
 
-def rows_times(factors: Tensor, x: Tensor) -> Tensor:
+def rows_times(factors: Tensor, x: Tensor | None) -> Tensor | None:
     """Row i of `x` times factor i."""
-    return x * factors.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+    return None if x is None else x * factors.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed at the end of a step for the next one.
+
+    It gives large pieces back to the system, which then clears every page of them anew at each
+    step, unless a larger one has been freed before (up to 32 MB). This frees one that was never
+    touched.
+    """
+    torch.empty(_JUST_BELOW_32_MB, dtype=torch.uint8)
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -17,6 +17,91 @@ _DRAWS_PER_WORD, _BITS = 4, 16
 _ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+class Affine(nn.Linear):
+    r"""`nn.Linear`, :math:`y = x W^\top + b`, by the quicker of torch's float32 products.
+
+    The next gradient in W is written into `lent`, memory of its shape, where there is some: fresh
+    memory costs the system nearly as much time as the product takes.
+    """
+
+    lent: Tensor | None = None
+
+    def borrow(self) -> Tensor | None:
+        """The memory lent, once: a second use in one graph has a gradient of its own."""
+        if self.lent is None:
+            return None
+        memory, self.lent = self.lent, None
+        return memory
+
+    def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
+        """`(n, inputs)` to `(n, outputs)`; rows put `before` x come first and get no gradient."""
+        whole = x.detach() if before is None else torch.cat((before, x.detach()))
+        y = _apply(_Affine, whole, self.weight, self.bias, self)
+        return _apply(_Back, y, x, self.weight.detach()) if x.requires_grad else y
+
+
+def side_by_side(tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """One flat piece of zeros, and views of it in the tensors' shapes."""
+    first, sizes = tensors[0], [t.numel() for t in tensors]
+    flat = torch.zeros(sum(sizes), dtype=first.dtype, device=first.device)
+    views = zip(torch.split(flat, sizes), tensors, strict=True)
+    return flat, [view.view_as(t) for view, t in views]
+
+
+def _apply(node: type[torch.autograd.Function], *arguments: Any) -> Tensor:
+    y: Tensor = node.apply(*arguments)  # type: ignore[no-untyped-call]
+    return y
+
+
+# Two nodes, one for the gradients in W and b and one for that in x, so that autograd passes over
+# the one that nobody asks for.
+
+
+class _Affine(torch.autograd.Function):
+    """y = x W^T + b, with its gradients in W and b."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: Affine) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.layer = layer
+        return product(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, d: Tensor) -> tuple[None, Tensor, Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return None, torch.mm(d.T, x, out=ctx.layer.borrow()), d.sum(dim=0), None
+
+
+class _Back(torch.autograd.Function):
+    """`y` as it is; on the way back, the gradient in x, the last rows of what went in."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        y: Tensor,
+        x: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.n = len(x)
+        ctx.mark_dirty(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, Tensor, None]:
+        (weight,) = ctx.saved_tensors
+        return d, product(d[len(d) - ctx.n :], weight.T), None
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x weight^T + bias`. In float32 on a CPU by oneDNN, which is up to twice as fast as MKL."""
+    eager = not torch.compiler.is_compiling()
+    if eager and _ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu":
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return y
+    return nn.functional.linear(x, weight, bias)
+
+
 class Maxout(nn.Module):
     r"""An affine map to `pieces` numbers for each of q units, then each unit's largest.
 
@@ -37,18 +122,12 @@ class Maxout(nn.Module):
         super().__init__()
         checks.at_least(1, units=units, pieces=pieces)
         self.pieces = pieces
-        self.affine = nn.Linear(inputs, units * pieces)
+        self.affine = Affine(inputs, units * pieces)
 
-    def forward(self, x: Tensor, *, constant: int = 0) -> Tensor:
-        """`(n, inputs)` to `(n, units)`; no gradient goes back to the first `constant` rows."""
-        y = affine(self.affine, x, constant=constant)
-        h: Tensor = _apply(_LargestPiece, y.view(len(x), self.pieces, -1))
-        return h
-
-
-def _apply(node: type[torch.autograd.Function], *arguments: Any) -> Tensor:
-    y: Tensor = node.apply(*arguments)  # type: ignore[no-untyped-call]
-    return y
+    def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
+        """`(n, inputs)` to `(n, units)`; rows put `before` x come first and get no gradient."""
+        y = self.affine(x, before=before)
+        return _apply(_LargestPiece, y.view(len(y), self.pieces, -1))
 
 
 class _LargestPiece(torch.autograd.Function):
@@ -66,74 +145,6 @@ class _LargestPiece(torch.autograd.Function):
         # As numbers, not as truth values: those are many times slower to multiply with.
         largest = torch.eq(y, h.unsqueeze(1), out=torch.empty_like(y))
         return largest.mul_((d / largest.sum(dim=1)).unsqueeze(1))
-
-
-def affine(layer: nn.Linear, x: Tensor, *, constant: int = 0) -> Tensor:
-    """`layer(x)`; the gradient in x is taken only for the rows after the first `constant`.
-
-    The gradients in W and in x are two nodes of the graph, so that the one that nobody asks for is
-    not computed.
-    """
-    y = _apply(_Affine, x.detach(), layer.weight, layer.bias)
-    if x.requires_grad:
-        y = _apply(_Back, y, x, layer.weight.detach(), constant)
-    return y
-
-
-class _Affine(torch.autograd.Function):
-    """y = x W^T + b, with its gradients in W and b."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return product(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, d: Tensor) -> tuple[None, Tensor, Tensor]:
-        (x,) = ctx.saved_tensors
-        return None, d.T @ x, d.sum(dim=0)
-
-
-class _Back(torch.autograd.Function):
-    """`y` as it is; on the way back, the gradient in x of y = x W^T + b, for the last rows."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        y: Tensor,
-        x: Tensor,  # noqa: ARG004  its gradient is what this node is for
-        weight: Tensor,
-        constant: int,
-    ) -> Tensor:
-        ctx.save_for_backward(weight)
-        ctx.constant = constant
-        ctx.mark_dirty(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        (weight,) = ctx.saved_tensors
-        d_x = product(d[ctx.constant :], weight.T)
-        if ctx.constant:
-            d_x = nn.functional.pad(d_x, (0, 0, ctx.constant, 0))
-        return d, d_x, None, None
-
-
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x weight^T + bias`. In float32 on a CPU by oneDNN, which is up to twice as fast as MKL."""
-    eager = not torch.compiler.is_compiling()
-    if eager and _ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu":
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return y
-    return nn.functional.linear(x, weight, bias)
-
-
-class Affine(nn.Linear):
-    """`nn.Linear` by `affine`: the same numbers, sooner."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(n, inputs)` to `(n, outputs)`."""
-        return affine(self, x)
 
 
 class Dropout(nn.Module):
@@ -163,10 +174,17 @@ class Dropout(nn.Module):
             self.event_shape = x.shape[1:]
         if not self.training or self.include == 1:
             return x
-        bits = self.draw(len(x)) if self.bits is None else self.bits
         last = round(self.include * 2**_BITS) - 2 ** (_BITS - 1) - 1
-        mask = torch.le(bits.to(x.device), last, out=torch.empty_like(x, requires_grad=False))
+        bits = self._next(len(x)).to(x.device)
+        mask = torch.le(bits, last, out=torch.empty_like(x, requires_grad=False))
         return x * mask.div_(self.include)
+
+    def _next(self, n: int) -> Tensor:
+        """The next `n` rows of the bits handed over, or fresh ones."""
+        if self.bits is None or len(self.bits) < n:
+            return self.draw(n)
+        now, self.bits = self.bits[:n], self.bits[n:]
+        return now
 
     def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
         """Bits of a mask for `n` examples of the last shape seen: int16, `(n, *event_shape)`."""
@@ -186,8 +204,8 @@ def dropouts(network: nn.Module) -> list[Dropout]:
     return [m for m in network.modules() if isinstance(m, Dropout) and m.include < 1]
 
 
-def hand_out(layers: Sequence[Dropout], bits: Sequence[Tensor | None]) -> None:
-    """Give each dropout layer the bits of its next mask."""
+def hand_out(layers: Sequence[Dropout], bits: Sequence[Tensor]) -> None:
+    """Give each dropout layer the bits of its next masks."""
     for layer, own in zip(layers, bits, strict=True):
         layer.bits = own
 

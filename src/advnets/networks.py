@@ -142,18 +142,24 @@ class Discriminator(_Constrained):
         include = (config.include_input, *[config.include_hidden] * len(config.units))
         self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
         self.maxouts = nn.ModuleList(layers.Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
-        self.last = nn.Linear(sizes[-1], 1)
+        self.last = layers.Affine(sizes[-1], 1)
         self.max_col_norm = config.max_col_norm
         layers.init_uniform(self, config.irange, rng=rng)
 
-    def forward(self, x: Tensor, *, constant: int = 0) -> Tensor:
-        """`(n, *event_shape)` to logits `(n, 1)`; the first `constant` rows get no gradient."""
-        h = self.dropouts[0](x.flatten(1))
-        for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):
-            h, constant = dropout(maxout(h, constant=constant)), 0
-        logits: Tensor = self.last(h)
-        return logits
+    def forward(self, x: Tensor) -> Tensor:
+        """`(n, *event_shape)` to logits of shape `(n, 1)`."""
+        return self._logits(self.dropouts[0](x.flatten(1)))
 
     def both(self, x: Tensor, x_g: Tensor) -> Tensor:
-        """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one."""
-        return self.forward(torch.cat((x, x_g)), constant=len(x))
+        """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one.
+
+        No gradient goes back to the data.
+        """
+        data, samples = (self.dropouts[0](part.flatten(1)) for part in (x, x_g))
+        return self._logits(samples, before=data.detach())
+
+    def _logits(self, h: Tensor, before: Tensor | None = None) -> Tensor:
+        for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):
+            h, before = dropout(maxout(h, before=before)), None
+        logits: Tensor = self.last(h)
+        return logits

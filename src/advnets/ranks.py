@@ -7,7 +7,7 @@ gloo joins them on CPUs, NCCL on GPUs.
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -41,16 +41,12 @@ class Ranks:
         """This process's rows of `n`: as even as can be, in the order of the ranks."""
         return slice(self.rank * n // self.world, (self.rank + 1) * n // self.world)
 
-    def add_up(self, tensors: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
-        """The sum over all processes of each tensor, in one flat all-reduce."""
-        if self.world == 1:
-            return tensors
-        there = [t for t in tensors if t is not None]
-        flat = torch.cat([t.reshape(-1) for t in there])
-        with checks.reaching_the_others():
-            distributed.all_reduce(flat)
-        parts = iter(torch.split(flat, [t.numel() for t in there]))
-        return [None if t is None else next(parts).view_as(t) for t in tensors]
+    def add_up(self, flat: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.world > 1:
+            with checks.reaching_the_others():
+                distributed.all_reduce(flat)
+        return flat
 
     def gather(self, own: Tensor, n: int) -> Tensor:
         """All `n` rows in their order, of which this process holds `own`."""

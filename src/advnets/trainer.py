@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from advnets import checks
@@ -164,8 +165,8 @@ class Trainer:
 
     def _log(self, info: Info) -> None:
         """Read the step's values (here a device is waited for), write them down and show them."""
-        shares = self.ranks.add_up(list(info.values()))
-        values = {name: v.item() for name, v in zip(info, shares, strict=True) if v is not None}
+        numbers = self.ranks.add_up(torch.stack(list(info.values()))).tolist()
+        values = dict(zip(info, numbers, strict=True))
         for name, value in values.items():
             if not math.isfinite(value):
                 raise checks.diverged(name, value, self.update)
