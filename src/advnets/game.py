@@ -4,8 +4,9 @@ Reference: Goodfellow et al. (2014), Section 3 and Algorithm 1; goodfeli/adversa
     `AdversaryCost2`.
 """
 
+import contextlib
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -27,7 +28,7 @@ from advnets.protocols import Batch, Info, ModelConfig, Problem
 from advnets.ranks import ALONE, Ranks
 from advnets.rng import generator
 from advnets.sampling import GeneratorSampler, evaluating
-from advnets.value import OBJECTIVES, Objective, shared_cotangent, value
+from advnets.value import OBJECTIVES, SLOPES, Objective, shared_cotangent, value, value_slope
 
 Order = Literal["alternating", "simultaneous"]
 Precision = Literal["float32", "bfloat16"]
@@ -143,6 +144,18 @@ class Player:
         inputs = [*self.weights, *beside]
         return torch.autograd.grad(of, inputs, along, retain_graph=keep_graph, allow_unused=True)
 
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Inside, what this player makes of an input has no gradient in its weights."""
+        weights = [] if torch.compiler.is_compiling() else self.weights
+        for p in weights:
+            p.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for p in weights:
+                p.requires_grad_(True)
+
     def update(self, gradient: Sequence[Tensor | None], minibatch: Tensor) -> None:
         """Move the weights along the gradient."""
         for p, own, g in zip(self._own, self._gradients, gradient, strict=True):
@@ -249,7 +262,7 @@ class Game:
             need = f"an optimiser of {name}'s own parameters"
             checks.require(moved <= own, f"{name}_optimizer", need, "other parameters")
         self.G, self.D, self.prior = G.train(), D.train(), prior
-        self.objective, self.order = OBJECTIVES[objective], order
+        self.objective, self.slope, self.order = OBJECTIVES[objective], SLOPES[objective], order
         self.batches_per_step, self.D_scale, self.ranks = k, D_scale, ranks
         together: dict[str, Any] = {"precision": precision, "ranks": ranks}
         self.average = Average(G, rate=average_rate, every=average_every)
@@ -315,48 +328,53 @@ class Game:
         together = self.order == "simultaneous"
 
         # For k steps (k - 1, where the last one is made together with G's):
-        for (x, _, whole), drawn in zip(batches[: -1 if together else None], noise, strict=False):
+        for batch, drawn in zip(batches[: -1 if together else None], noise, strict=False):
             # Sample m noise vectors from p_g(z), m examples from p_data(x).
             with torch.no_grad():
                 x_g = self._generate(drawn)
-            D_x, D_Gz = self._judge(x, x_g, drawn=drawn).chunk(2)
+            logits = self._judge(drawn, batch.x, x_g)
 
             # Update D by ascending its stochastic gradient.
-            V, share = value(D_x, D_Gz), len(x) / (whole or len(x))
-            self._update_D(self.D_player.gradient(-self.D_scale * share * V))
+            self._update_D(self.D_player.gradient(logits, self._descent_of_D(logits, batch)))
 
         # Sample m noise vectors; update G by descending its stochastic gradient.
-        (x, _, whole), drawn = batches[-1], noise[-1]
-        x_g, share = self._generate(drawn), len(x) / (whole or len(x))
+        batch, drawn = batches[-1], noise[-1]
+        x_g = self._generate(drawn)
         if together:
-            V, J, D_x, D_Gz = self._move_together(x, x_g, drawn, share)
+            logits = self._judge(drawn, batch.x, x_g)
+            answer = logits[len(x_g) :]
+            self._move_together(logits, x_g, batch)
         else:
-            J = self.objective(self._judge(x_g, drawn=drawn))
-            self.G_player.update(self.G_player.gradient(share * J), self.minibatches - 1)
+            with self.D_player.still():
+                answer = self._judge(drawn, x_g)
+            of_G = self.G_player.gradient(answer, self.slope(answer.detach()) * batch.share)
+            self.G_player.update(of_G, self.minibatches - 1)
 
         with torch.no_grad():
-            info = {"V": V, "J": J, "D_x": D_x.sigmoid().mean(), "D_Gz": D_Gz.sigmoid().mean()}
-            return {name: share * number for name, number in info.items()}
+            D_x, D_Gz = logits.chunk(2)
+            info = {"V": value(D_x, D_Gz), "J": self.objective(answer)}
+            info |= {"D_x": D_x.sigmoid().mean(), "D_Gz": D_Gz.sigmoid().mean()}
+            return {name: number * batch.share for name, number in info.items()}
 
-    def _move_together(
-        self, x: Tensor, x_g: Tensor, drawn: Noise, share: float
-    ) -> tuple[Tensor, ...]:
-        """Update both players by their gradients at the old weights; gives V, J, D_x and D_Gz."""
-        judged = self._judge(x, x_g, drawn=drawn)
-        logits = judged.detach().requires_grad_()
-        V, J = value(*logits.chunk(2)), self.objective(logits[len(x) :])
-        (for_D,) = torch.autograd.grad(-self.D_scale * share * V, logits)
-        (for_G,) = torch.autograd.grad(share * J, logits)
+    def _move_together(self, logits: Tensor, x_g: Tensor, batch: Batch) -> None:
+        """Update both players by their gradients at the old weights."""
+        for_D = self._descent_of_D(logits, batch)
+        data, samples = for_D.chunk(2)
+        for_G = self.slope(logits.detach().chunk(2)[1]) * batch.share
         if self._one_by_one:
-            u, ratio = shared_cotangent(for_D, for_G)
-            *of_D, along = self.D_player.gradient(judged, u, beside=[x_g])
-            of_G = self.G_player.gradient(x_g, rows_times(ratio[len(x) :], along))
+            u, ratio = shared_cotangent(samples, for_G)
+            *of_D, along = self.D_player.gradient(logits, torch.cat((data, u)), beside=[x_g])
+            of_G = self.G_player.gradient(x_g, rows_times(ratio, along))
         else:
-            of_G = self.G_player.gradient(judged, for_G, keep_graph=True)
-            of_D = list(self.D_player.gradient(judged, for_D))
+            along = torch.cat((torch.zeros_like(data), for_G))
+            of_G = self.G_player.gradient(logits, along, keep_graph=True)
+            of_D = list(self.D_player.gradient(logits, for_D))
         self.G_player.update(of_G, self.minibatches)
         self._update_D(of_D)
-        return V, J, *logits.chunk(2)
+
+    def _descent_of_D(self, logits: Tensor, batch: Batch) -> Tensor:
+        """The gradient in D's logits of what D descends, this process's share of -D_scale V."""
+        return value_slope(*logits.detach().chunk(2)) * (-self.D_scale * batch.share)
 
     def _update_D(self, gradient: Sequence[Tensor | None]) -> None:
         self.D_player.update(gradient, self.minibatches)
@@ -368,7 +386,7 @@ class Game:
         x_g: Tensor = self.G_player.plays(drawn.z.to(self._playing))
         return x_g
 
-    def _judge(self, *parts: Tensor, drawn: Noise) -> Tensor:
+    def _judge(self, drawn: Noise, *parts: Tensor) -> Tensor:
         """D's logits on data and samples, or on samples alone: flat, in float32 at least."""
         layers.hand_out(self.D_player.dropouts, drawn.D)
         parts = tuple(part.to(self._playing) for part in parts)

@@ -35,9 +35,7 @@ class Affine(nn.Linear):
 
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, outputs)`; rows put `before` x come first and get no gradient."""
-        whole = x.detach() if before is None else torch.cat((before, x.detach()))
-        y = _apply(_Affine, whole, self.weight, self.bias, self)
-        return _apply(_Back, y, x, self.weight.detach()) if x.requires_grad else y
+        return _apply(_Affine, x, self.weight, self.bias, before, self)
 
 
 def side_by_side(tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -53,44 +51,27 @@ def _apply(node: type[torch.autograd.Function], *arguments: Any) -> Tensor:
     return y
 
 
-# Two nodes, one for the gradients in W and b and one for that in x, so that autograd passes over
-# the one that nobody asks for.
-
-
 class _Affine(torch.autograd.Function):
-    """y = x W^T + b, with its gradients in W and b."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: Affine) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.layer = layer
-        return product(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, d: Tensor) -> tuple[None, Tensor, Tensor, None]:
-        (x,) = ctx.saved_tensors
-        return None, torch.mm(d.T, x, out=ctx.layer.borrow()), d.sum(dim=0), None
-
-
-class _Back(torch.autograd.Function):
-    """`y` as it is; on the way back, the gradient in x, the last rows of what went in."""
+    """y = x W^T + b, with the gradients in x, W and b that are asked for."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        y: Tensor,
-        x: Tensor,
-        weight: Tensor,
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, before: Tensor | None, layer: Affine
     ) -> Tensor:
-        ctx.save_for_backward(weight)
-        ctx.n = len(x)
-        ctx.mark_dirty(y)
-        return y
+        whole = x if before is None else torch.cat((before, x))
+        ctx.save_for_backward(whole, weight)
+        ctx.layer, ctx.rows = layer, len(x)
+        return product(whole, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, Tensor, None]:
-        (weight,) = ctx.saved_tensors
-        return d, product(d[len(d) - ctx.n :], weight.T), None
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        d_x = d_weight = d_bias = None
+        if ctx.needs_input_grad[1]:
+            d_weight, d_bias = torch.mm(d.T, x, out=ctx.layer.borrow()), d.sum(dim=0)
+        if ctx.needs_input_grad[0]:
+            d_x = product(d[len(d) - ctx.rows :], weight.T)
+        return d_x, d_weight, d_bias, None, None
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -51,13 +51,14 @@ class Momentum(torch.optim.Optimizer):
         if closure is not None:
             raise checks.bad_value("closure", "None", closure)
         for group in self.param_groups:
+            lr = torch.as_tensor(group["lr"]).to(group["params"][0])
             for p in group["params"]:
                 if p.grad is None:
                     continue
                 if not self.state[p]:
                     self.state[p]["velocity"] = torch.zeros_like(p)
                 # One layer after the other, so that the later passes find it in the cache.
-                v, lr = self.state[p]["velocity"], torch.as_tensor(group["lr"]).to(p)
+                v = self.state[p]["velocity"]
                 v.mul_(group["momentum"]).addcmul_(p.grad, lr, value=-1)
                 p.add_(v)
         return None

@@ -26,6 +26,11 @@ class Batch(NamedTuple):
     context: Tensor | None = None
     whole: int | None = None
 
+    @property
+    def share(self) -> float:
+        """This process's share of the minibatch."""
+        return len(self.x) / (self.whole or len(self.x))
+
 
 class Examples(Protocol):
     """Examples of shape `(n, *event_shape)`: a tensor, or what reads rows when asked for them."""

@@ -7,6 +7,7 @@ gloo joins them on CPUs, NCCL on GPUs.
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -101,8 +102,11 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
         distributed.init_process_group(backend)
     try:
         yield own
-    finally:
-        distributed.destroy_process_group()
+    except checks.OthersLost:
+        # torchrun ends us now with a SIGTERM; the user is to read why first.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
+    distributed.destroy_process_group()
 
 
 def cores() -> int:

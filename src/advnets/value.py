@@ -65,6 +65,31 @@ OBJECTIVES: dict[Objective, Callable[[Tensor], Tensor]] = {
 }
 
 
+def value_slope(D_x: Tensor, D_Gz: Tensor) -> Tensor:
+    r"""The gradient of V in D's logits, on data and then on samples, flat.
+
+    .. math:: \frac{\partial V}{\partial a(x_i)} = \frac{1 - D(x_i)}{m}, \qquad
+              \frac{\partial V}{\partial a(G(z_i))} = -\frac{D(G(z_i))}{m}
+    """
+    return torch.cat((torch.sigmoid(-D_x) / len(D_x), torch.sigmoid(D_Gz) / -len(D_Gz)))
+
+
+def minimax_slope(D_Gz: Tensor) -> Tensor:
+    """The gradient of `minimax` in the logits, -D(G(z)) / m: nothing where D is sure."""
+    return torch.sigmoid(D_Gz) / -len(D_Gz)
+
+
+def non_saturating_slope(D_Gz: Tensor) -> Tensor:
+    """The gradient of `non_saturating` in the logits, -(1 - D(G(z))) / m."""
+    return torch.sigmoid(-D_Gz) / -len(D_Gz)
+
+
+SLOPES: dict[Objective, Callable[[Tensor], Tensor]] = {
+    "minimax": minimax_slope,
+    "non-saturating": non_saturating_slope,
+}
+
+
 _LEAST, _TINY = 2.0**-50, 1e-30
 
 
@@ -78,8 +103,8 @@ def shared_cotangent(for_D: Tensor, for_G: Tensor) -> tuple[Tensor, Tensor]:
     its weights can tell.
 
     Args:
-        for_D: Gradient of D's loss in each logit.
-        for_G: Gradient of G's objective in the same logits; 0 on data.
+        for_D: Gradient of D's loss in each logit on samples.
+        for_G: Gradient of G's objective in the same logits.
 
     Returns:
         u and g / u, of the shape of the logits.

@@ -33,13 +33,17 @@ class Split:
 
     def take(self, rows: Tensor | slice) -> "Split":
         """The examples in these rows."""
-        x = self.x.take(rows) if isinstance(self.x, Mapped) else self.x[rows]
-        return Split(x, None if self.context is None else self.context[rows])
+        x = self.x.take(rows) if isinstance(self.x, Mapped) else _rows(self.x, rows)
+        return Split(x, None if self.context is None else _rows(self.context, rows))
 
     def to(self, device: torch.device | str) -> "Split":
         """The same on another device; examples that are in a file still stay there."""
         x = self.x if isinstance(self.x, Mapped) else self.x.to(device)
         return Split(x, None if self.context is None else self.context.to(device))
+
+
+def _rows(x: Tensor, rows: Tensor | slice) -> Tensor:
+    return x[rows] if isinstance(rows, slice) else x.index_select(0, rows.to(x.device))
 
 
 @dataclass(frozen=True)
