@@ -11,6 +11,7 @@ from advnets.data import MnistConfig, RingConfig, Splits, load
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.protocols import Problem
+from advnets.ranks import ALONE
 
 ROOT = Path(__file__).parents[1]
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
@@ -50,7 +51,7 @@ def small_config(**settings) -> advnets.GameConfig:
     return advnets.GameConfig(**(SMALL | settings))
 
 
-def small_game(*, seed=0, steps=50, event_shape=(2,), **settings) -> advnets.Game:
+def small_game(*, seed=0, steps=50, event_shape=(2,), ranks=ALONE, **settings) -> advnets.Game:
     problem = Problem(
         event_shape=event_shape,
         low=0.0,
@@ -58,6 +59,7 @@ def small_game(*, seed=0, steps=50, event_shape=(2,), **settings) -> advnets.Gam
         mean=torch.full(event_shape, 0.5),
         batches_per_epoch=5,
         steps=steps,
+        ranks=ranks,
     )
     return advnets.Game.from_config(small_config(**settings), problem, seed=seed)
 

@@ -1,0 +1,193 @@
+"""Several processes play the game that one plays: to rounding, dropout included. And what ends them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import advnets
+from advnets.ranks import ALONE, Ranks, cores
+from conftest import ROOT, small_config, small_run
+from two_processes import GAMES, everything
+
+if not torch.distributed.is_available():
+    pytest.skip("torch without torch.distributed", allow_module_level=True)
+
+
+def together(*words, n=2, **settings):
+    """A command line in n processes, joined on a free port of this machine."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
+    return subprocess.Popen(
+        [*launcher, "--nproc_per_node", str(n), *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        **settings,
+    )
+
+
+def advnets_together(*words, n=2, **settings):
+    return together("-m", "advnets", *words, n=n, **settings)
+
+
+def small_toml(folder, **trainer):
+    settings = {"steps": 40, "log_every": 5, "score_every": 10, "checkpoint_every": 4, **trainer}
+    path = folder / "small.toml"
+    path.write_text(small_run(trainer=advnets.TrainerConfig(**settings)).to_toml())
+    return path
+
+
+def lines(text):
+    return [line for line in text.splitlines() if line.startswith("advnets")]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """What two processes found, and one."""
+    folder = tmp_path_factory.mktemp("two")
+    process = together(ROOT / "tests" / "two_processes.py", folder)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return torch.load(folder / "found.pt"), everything(ALONE)
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_two_processes_play_the_game_of_one(both, game):
+    """The same global batch, noise and masks: parameters, velocities, averages and what is logged."""
+    two, one = both
+    names = [name for name in one if name.startswith(f"{game}.")]
+    assert len(names) > 10
+    for name in names:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_two_processes_draw_the_samples_of_one(both):
+    two, one = both
+    torch.testing.assert_close(two["samples"], one["samples"], rtol=1e-5, atol=1e-5)
+
+
+def test_two_processes_give_the_scores_of_one(both):
+    two, one = both
+    torch.testing.assert_close(two["scores"], one["scores"], rtol=1e-5, atol=1e-5)
+
+
+def test_the_command_in_two_processes_writes_once_and_can_be_resumed_by_one(tmp_path):
+    config, folder = small_toml(tmp_path), tmp_path / "run"
+    process = advnets_together("train", config, "--folder", folder)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert said.count("Finished: ") == 1
+    alone = tmp_path / "alone"
+    assert advnets.train(advnets.read_config(config), alone)
+    logged = [(f / "metrics.jsonl").read_text().count("\n") for f in (folder, alone)]
+    assert logged[0] == logged[1]
+    one, two = (advnets.load(f, checkpoint="last").learner.state() for f in (alone, folder))
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5, msg=name)
+    longer = advnets.read_config(folder / "config.toml")
+    assert advnets.resume(folder, longer)
+
+    process = advnets_together("evaluate", folder)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert said.count("training mean") == 1
+    assert (folder / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_ends_all_with_a_message_and_a_resumable_folder(tmp_path, victim):
+    config = small_toml(tmp_path, steps=1_000_000, score_every=0, checkpoint_every=20)
+    folder = tmp_path / "run"
+    process = advnets_together("train", config, "--folder", folder)
+    while not any((folder / "checkpoints").glob("*00.safetensors")):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+    os.kill(pid_of(victim, str(folder)), signal.SIGKILL)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    (line,) = lines(said)
+    assert "Another process of this run is gone" in line
+    assert "--resume" in line
+    reached = int(max((folder / "checkpoints").glob("0*")).stem)
+    shorter = small_run(
+        trainer=advnets.TrainerConfig(
+            steps=reached + 20, log_every=5, score_every=0, checkpoint_every=20
+        )
+    )
+    assert advnets.resume(folder, shorter)
+
+
+def pid_of(rank, folder):
+    """The worker with this rank, among the processes of the launcher."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdecimal():
+            continue
+        try:
+            words = open(f"/proc/{entry}/cmdline").read().split("\0")
+            variables = open(f"/proc/{entry}/environ").read().split("\0")
+        except OSError:
+            continue
+        if folder in words and f"RANK={rank}" in variables and "LOCAL_RANK=0" in variables or (
+            folder in words and f"RANK={rank}" in variables
+        ):
+            return int(entry)
+    raise AssertionError(f"no worker {rank}")
+
+
+def test_ctrl_c_ends_all_at_the_same_update_and_saves(tmp_path):
+    config = small_toml(tmp_path, steps=1_000_000, score_every=0, checkpoint_every=0)
+    folder = tmp_path / "run"
+    process = advnets_together("train", config, "--folder", folder, start_new_session=True)
+    clock = folder / "clock.jsonl"
+    while not clock.exists() or not clock.read_text():
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert f"Stopped, and saved. Go on with: advnets train --resume {folder}" in said
+    assert advnets.load(folder, checkpoint="last").update > 0
+
+
+def test_a_batch_that_does_not_divide_is_refused(tmp_path):
+    config, folder = small_toml(tmp_path), tmp_path / "run"
+    process = advnets_together("train", config, "--folder", folder, "--batch_size", 15)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    words = "'batch_size' must be a multiple of the number of processes, 2, got 15."
+    assert all(line.endswith(words) for line in lines(said))
+    assert lines(said)
+    assert not folder.exists()
+
+
+def test_more_processes_than_cores_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", str(cores() + 1))
+    monkeypatch.setenv("RANK", "0")
+    need = f"'nproc_per_node' must be at most the number of cores here, {cores()}, got {cores() + 1}"
+    with pytest.raises(advnets.checks.BadValue, match=need), advnets.ranks.joined():
+        pass
+
+
+@pytest.mark.parametrize("network", ["D", "G"])
+def test_networks_that_do_not_treat_examples_one_by_one_are_refused(network):
+    G, D = advnets.Generator, advnets.Discriminator
+    problem = advnets.protocols.Problem(
+        event_shape=(2,), low=0, high=1, mean=torch.zeros(2), batches_per_epoch=1, steps=1
+    )
+    config, rng = small_config(), torch.Generator().manual_seed(0)
+    nets = {
+        "G": G(config.G, z_dim=3, problem=problem, rng=rng),
+        "D": D(config.D, event_shape=(2,), rng=rng),
+    }
+    if network == "D":
+        nets["D"] = torch.nn.Sequential(nets["D"])
+    else:
+        nets["G"] = torch.nn.Sequential(nets["G"], torch.nn.BatchNorm1d(2))
+    rules = {f"{k}_optimizer": torch.optim.SGD(v.parameters(), 0.1) for k, v in nets.items()}
+    with pytest.raises(ValueError, match=f"'{network}' must be a network that treats every example"):
+        advnets.Game(**nets, prior=advnets.Uniform(3), ranks=Ranks(0, 2), **rules)

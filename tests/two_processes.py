@@ -1,0 +1,63 @@
+"""What `tests/test_ranks.py` has two processes do: games, scores and samples, saved by the first.
+
+    torchrun --nproc_per_node 2 tests/two_processes.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+import advnets
+from advnets import evaluation, ranks, sampling
+from advnets.data import RingConfig, load
+from advnets.ranks import ALONE
+from advnets.rng import Streams
+from advnets.trainer import Trainer
+from conftest import small_game
+
+GAMES = {
+    "simultaneous": {"order": "simultaneous"},
+    "alternating": {"order": "alternating"},
+    "k": {"order": "simultaneous", "k": 2, "objective": "minimax"},
+    "adam": {"order": "alternating", "G_optimizer": advnets.OptimizerConfig(rule="adam", lr=1e-3)},
+}
+PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
+
+
+def played(own: ranks.Ranks, **settings) -> dict[str, torch.Tensor]:
+    """The state of a game after some updates on batches of 16, the last of an epoch of 5."""
+    game = small_game(ranks=own, **settings)
+    data = torch.rand(37, 2, generator=torch.Generator().manual_seed(1))
+    batches = advnets.Batches(data, size=16, seed=0, ranks=own)
+    config = advnets.TrainerConfig(steps=9, log_every=3)
+    trainer = Trainer(game, batches, config, streams=Streams(5), ranks=own)
+    trainer.fit()
+    return game.state() | {"info": trainer.last_logged()}
+
+
+def everything(own: ranks.Ranks) -> dict[str, torch.Tensor]:
+    """All that one process and several must agree on."""
+    tensors = {
+        f"{name}.{key}": tensor
+        for name, settings in GAMES.items()
+        for key, tensor in played(own, **settings).items()
+    }
+    sampler = small_game().samplers()["raw"]
+    tensors["samples"] = sampling.draw(sampler, 11, seed=3, start=4, ranks=own)
+    splits = load(RingConfig(examples=160), seed=0)
+    table = evaluation.evaluate({"raw": sampler}, splits, PROTOCOL, seed=0, ranks=own)
+    scores = [s for line in table.lines for s in (line.validation, line.test)]
+    tensors["scores"] = torch.tensor([(s.mean, s.standard_error, s.sigma) for s in scores])
+    return tensors
+
+
+if __name__ == "__main__":
+    with ranks.joined() as together:
+        assert together.world == 2
+        assert together.any(together.rank == 1)
+        assert not together.any(False)
+        found = everything(together)
+    if together.first:
+        torch.save(found, Path(sys.argv[1]) / "found.pt")
+    assert ALONE.first
