@@ -256,7 +256,7 @@ def real_images(root: str) -> tuple[Tensor, Tensor, Tensor]:
     """10,000 training images as samples, 1,000 validation and 10,000 test images of MNIST."""
     splits = load(MnistConfig(root=root), seed=0)
     order = torch.randperm(50_000, generator=torch.Generator().manual_seed(0))[:10_000]
-    return splits.train.x[order], splits.validation.x[:1_000], splits.test.x
+    return splits.train.x[order], splits.validation.x[:1_000], splits.test.x[:]
 
 
 def random_images() -> tuple[Tensor, Tensor, Tensor]:

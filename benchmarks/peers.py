@@ -46,6 +46,7 @@ class Rival:
 
     burst: Callable[[int], float]
     parameters: int
+    flop: int = 0  # of an update, where it is known
 
 
 def clocked(play: Callable[[int], None]) -> Callable[[int], float]:

@@ -1,11 +1,16 @@
 """The floor of a step: its matrix products and nothing else, with or without the optimiser's pass.
 
-The products are `torch.mm(a, b, out=c)` on tensors made beforehand, with the shapes of an ideal
-step and in the order of a real one, so that the caches see the real traffic. The ideal step wastes
-nothing: D reads x and G(z) as one batch of 2 m rows, and no gradient is taken that nobody uses.
+The products have the shapes of an ideal step and the order of a real one, so that the caches see
+the real traffic. The ideal step wastes nothing: D reads x and G(z) as one batch of 2 m rows, and no
+gradient is taken that nobody uses. The layouts 'linear' and 'transposed' are `torch.mm` into
+tensors made beforehand, and differ in how the weights lie. 'quickest' stores them as 'linear' does
+and, in float32, takes oneDNN for what goes forward and for the gradients in the inputs. That makes
+its results anew, and they are kept until the half is over, as a real step keeps them.
 `peers.Sizes` are the published pair's. `speed.py` plays them.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,12 +19,13 @@ from torch import Tensor
 
 Order = Literal["alternating", "simultaneous"]
 Precision = Literal["float32", "bfloat16"]
-Layout = Literal["linear", "transposed"]
+Layout = Literal["quickest", "linear", "transposed"]
 ORDERS: tuple[Order, ...] = ("alternating", "simultaneous")
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
-LAYOUTS: tuple[Layout, ...] = ("linear", "transposed")
+LAYOUTS: tuple[Layout, ...] = ("quickest", "linear", "transposed")
+ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
-Product = tuple[Tensor, Tensor, Tensor]
+Product = tuple[int, Callable[[], Tensor]]  # its FLOP, and what computes it
 Moved = tuple[Tensor, Tensor, Tensor, Tensor | None]  # master, velocity, gradient, bfloat16 copy
 
 
@@ -31,13 +37,15 @@ class Layer:
         outputs: Features that come out.
         rows: Rows of the largest batch that it sees.
         precision: What is multiplied. In 'bfloat16' the pass moves float32 masters.
-        layout: Weights stored as `nn.Linear` does, (outputs, inputs), or the other way round.
+        layout: Weights stored as `nn.Linear` does, (outputs, inputs), or the other way round; and
+            what multiplies them.
     """
 
     def __init__(
         self, inputs: int, outputs: int, rows: int, *, precision: Precision, layout: Layout
     ) -> None:
-        self.linear, dtype = layout == "linear", getattr(torch, precision)
+        self.linear, dtype = layout != "transposed", getattr(torch, precision)
+        self.onednn = layout == "quickest" and precision == "float32" and ONEDNN
         self.x, self.dx = (drawn(rows, inputs).to(dtype) for _ in range(2))
         self.y, self.dy = (drawn(rows, outputs).to(dtype) for _ in range(2))
         shape = (outputs, inputs) if self.linear else (inputs, outputs)
@@ -52,16 +60,29 @@ class Layer:
 
     def forward(self, rows: int) -> Product:
         """Y = x W."""
-        return self.x[:rows], self.W.T if self.linear else self.W, self.y[:rows]
+        x, W = self.x[:rows], self.W.T if self.linear else self.W
+        return by_onednn(x, self.W) if self.onednn else by_mm(x, W, self.y[:rows])
 
     def gradient(self, rows: int) -> Product:
         """The gradient in the weights."""
         x, dy = self.x[:rows], self.dy[:rows]
-        return (dy.T, x, self.dW) if self.linear else (x.T, dy, self.dW)
+        return by_mm(dy.T, x, self.dW) if self.linear else by_mm(x.T, dy, self.dW)
 
     def backward(self, rows: int) -> Product:
         """The gradient in the inputs."""
-        return self.dy[:rows], self.W if self.linear else self.W.T, self.dx[:rows]
+        dy, W = self.dy[:rows], self.W if self.linear else self.W.T
+        return by_onednn(dy, self.W.T) if self.onednn else by_mm(dy, W, self.dx[:rows])
+
+
+def by_mm(a: Tensor, b: Tensor, out: Tensor) -> Product:
+    """`out` = a b, by what `torch.mm` takes."""
+    return 2 * a.numel() * b.shape[1], partial(torch.mm, a, b, out=out)
+
+
+def by_onednn(x: Tensor, W: Tensor) -> Product:
+    """X W^T, by oneDNN."""
+    linear = torch.ops.mkldnn._linear_pointwise
+    return 2 * x.numel() * len(W), partial(linear, x, W, None, "none", [], "")
 
 
 def drawn(*shape: int) -> Tensor:
@@ -95,24 +116,24 @@ class IdealStep:
         for layer in G[:0:-1]:
             second += [layer.gradient(m), layer.backward(m)]
         second += [G[0].gradient(m)]
-        self.halves = (first, second)
-        self.flop = sum(2 * a.numel() * b.shape[1] for half in self.halves for a, b, _ in half)
+        self.halves = [[compute for _, compute in half] for half in (first, second)]
+        self.flop = sum(flop for flop, _ in first + second)
         self.parameters = sum(p.numel() for player in self.moved for p, *_ in player)
 
     def play(self, n: int, *, passes: bool) -> None:
         """N steps, with or without the optimiser's pass."""
         for _ in range(n):
             for half, moved in zip(self.halves, self.moved, strict=True):
-                for a, b, out in half:
-                    torch.mm(a, b, out=out)
+                kept = [compute() for compute in half]
                 if passes and not self.together:
                     move(moved)
+                del kept
             if passes and self.together:
                 move(self.moved[0] + self.moved[1])
 
     def rival(self, *, passes: bool) -> Rival:
         """The race's view of it."""
-        return Rival(clocked(lambda n: self.play(n, passes=passes)), self.parameters)
+        return Rival(clocked(partial(self.play, passes=passes)), self.parameters, self.flop)
 
 
 def move(parameters: list[Moved]) -> None:
