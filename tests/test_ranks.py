@@ -133,8 +133,11 @@ def pid_of(rank, folder):
             variables = open(f"/proc/{entry}/environ").read().split("\0")
         except OSError:
             continue
-        if folder in words and f"RANK={rank}" in variables and "LOCAL_RANK=0" in variables or (
-            folder in words and f"RANK={rank}" in variables
+        if (
+            folder in words
+            and f"RANK={rank}" in variables
+            and "LOCAL_RANK=0" in variables
+            or (folder in words and f"RANK={rank}" in variables)
         ):
             return int(entry)
     raise AssertionError(f"no worker {rank}")
@@ -168,7 +171,9 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
 def test_more_processes_than_cores_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", str(cores() + 1))
     monkeypatch.setenv("RANK", "0")
-    need = f"'nproc_per_node' must be at most the number of cores here, {cores()}, got {cores() + 1}"
+    need = (
+        f"'nproc_per_node' must be at most the number of cores here, {cores()}, got {cores() + 1}"
+    )
     with pytest.raises(advnets.checks.BadValue, match=need), advnets.ranks.joined():
         pass
 
@@ -189,5 +194,7 @@ def test_networks_that_do_not_treat_examples_one_by_one_are_refused(network):
     else:
         nets["G"] = torch.nn.Sequential(nets["G"], torch.nn.BatchNorm1d(2))
     rules = {f"{k}_optimizer": torch.optim.SGD(v.parameters(), 0.1) for k, v in nets.items()}
-    with pytest.raises(ValueError, match=f"'{network}' must be a network that treats every example"):
+    with pytest.raises(
+        ValueError, match=f"'{network}' must be a network that treats every example"
+    ):
         advnets.Game(**nets, prior=advnets.Uniform(3), ranks=Ranks(0, 2), **rules)

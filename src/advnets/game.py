@@ -270,6 +270,8 @@ class Game:
         self.D_player = Player(D, D_optimizer, schedules[1], **together)
         self._one_by_one = hasattr(D, "both")
         keep_freed_memory()
+        if ranks.world > 1:
+            refuse_dependence(G, D)
         first = self.G_player.weights[0]
         self._device, self._playing = first.device, first.dtype
         self.updates, self.minibatches = 0, torch.zeros((), dtype=torch.int64, device=self._device)
@@ -442,6 +444,17 @@ class Game:
 def rows_times(factors: Tensor, x: Tensor | None) -> Tensor | None:
     """Row i of `x` times factor i."""
     return None if x is None else x * factors.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+
+
+def refuse_dependence(G: nn.Module, D: nn.Module) -> None:
+    """Raise where what becomes of an example depends on those beside it, or on the process."""
+    if not hasattr(D, "both"):
+        raise checks.not_one_by_one("D", "one without a method both(x, x_g)")
+    strange = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+    for name, network in (("G", G), ("D", D)):
+        for module in network.modules():
+            if isinstance(module, strange):
+                raise checks.not_one_by_one(name, f"one with {type(module).__name__}")
 
 
 def keep_freed_memory() -> None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from advnets import checks
 
-_DRAWS_PER_WORD, _BITS = 4, 16
+_WORD = 8
+"""Bytes of the words that random bits are drawn in."""
 _ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
@@ -133,8 +134,8 @@ class Dropout(nn.Module):
 
     :math:`\tilde x = x \odot m / include`, with :math:`m \sim` Bernoulli(include) elementwise, in
     training only. The mask is a function of 16 random bits an element, so the probability is exact
-    to 1e-5. A game draws the bits of a pass beforehand (`draw`) and hands them over (`hand_out`);
-    without them they come from torch's global stream.
+    to 1e-5 (of 8 bits, where it is a multiple of 1/256). A game draws the bits of a pass beforehand
+    (`draw`) and hands them over (`hand_out`); without them they come from torch's global stream.
 
     Reference: Hinton et al. (2012); goodfeli/adversarial: .8 on D's input, .5 on each hidden layer.
 
@@ -146,6 +147,8 @@ class Dropout(nn.Module):
         super().__init__()
         checks.probability(include=include)
         self.include = include
+        self._bits = 8 if float(include * 2**8).is_integer() else 16
+        self._dtype = torch.int8 if self._bits == 8 else torch.int16
         self.event_shape: torch.Size | None = None
         self.bits: Tensor | None = None
 
@@ -155,7 +158,7 @@ class Dropout(nn.Module):
             self.event_shape = x.shape[1:]
         if not self.training or self.include == 1:
             return x
-        last = round(self.include * 2**_BITS) - 2 ** (_BITS - 1) - 1
+        last = round(self.include * 2**self._bits) - 2 ** (self._bits - 1) - 1
         bits = self._next(len(x)).to(x.device)
         mask = torch.le(bits, last, out=torch.empty_like(x, requires_grad=False))
         return x * mask.div_(self.include)
@@ -168,12 +171,13 @@ class Dropout(nn.Module):
         return now
 
     def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
-        """Bits of a mask for `n` examples of the last shape seen: int16, `(n, *event_shape)`."""
+        """Bits of a mask for `n` examples of the last shape seen: integers, `(n, *event_shape)`."""
         shape = (n, *(self.event_shape or ()))
         numel, device = math.prod(shape), rng.device if rng is not None else None
-        words = torch.empty(-(-numel // _DRAWS_PER_WORD), dtype=torch.int64, device=device)
+        size = -(-numel * self._bits // (8 * _WORD))
+        words = torch.empty(size, dtype=torch.int64, device=device)
         words.random_(-(2**63), None, generator=rng)
-        return words.view(torch.int16)[:numel].view(shape)
+        return words.view(self._dtype)[:numel].view(shape)
 
     def extra_repr(self) -> str:
         """Shown by `repr`."""

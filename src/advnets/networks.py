@@ -142,7 +142,7 @@ class Discriminator(_Constrained):
         include = (config.include_input, *[config.include_hidden] * len(config.units))
         self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
         self.maxouts = nn.ModuleList(layers.Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
-        self.last = layers.Affine(sizes[-1], 1)
+        self.last = nn.Linear(sizes[-1], 1)
         self.max_col_norm = config.max_col_norm
         layers.init_uniform(self, config.irange, rng=rng)
 

@@ -96,6 +96,7 @@ class Trainer:
         self.settings = settings or {}
         self.update = 0
         self.best: dict[str, float] = {}
+        self.values: dict[str, float] = {}
         self._saved = -1
         self._words = ""
         self._stepping, self._logged, self._before = 0.0, (0, 0.0), 0.0
@@ -172,7 +173,7 @@ class Trainer:
                 raise checks.diverged(name, value, self.update)
         update, stepping = self._logged
         speed = (self.update - update) / max(self._stepping - stepping, 1e-9)
-        self._logged = (self.update, self._stepping)
+        self._logged, self.values = (self.update, self._stepping), values
         left = (self.config.steps - self.update) / speed
         if self.folder is not None:
             self.folder.log({"update": self.update, **values})
