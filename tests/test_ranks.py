@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def small_toml(folder, **trainer):
 
 
 def lines(text):
-    return [line for line in text.splitlines() if line.startswith("advnets")]
+    return [s for s in text.splitlines() if s.startswith(("advnets: ", "advnets ("))]
 
 
 @pytest.fixture(scope="module")
@@ -125,21 +126,14 @@ def test_a_killed_process_ends_all_with_a_message_and_a_resumable_folder(tmp_pat
 
 def pid_of(rank, folder):
     """The worker with this rank, among the processes of the launcher."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdecimal():
-            continue
+    for process in Path("/proc").iterdir():
         try:
-            words = open(f"/proc/{entry}/cmdline").read().split("\0")
-            variables = open(f"/proc/{entry}/environ").read().split("\0")
+            words = (process / "cmdline").read_text().split("\0")
+            variables = (process / "environ").read_text().split("\0")
         except OSError:
             continue
-        if (
-            folder in words
-            and f"RANK={rank}" in variables
-            and "LOCAL_RANK=0" in variables
-            or (folder in words and f"RANK={rank}" in variables)
-        ):
-            return int(entry)
+        if folder in words and f"RANK={rank}" in variables:
+            return int(process.name)
     raise AssertionError(f"no worker {rank}")
 
 
