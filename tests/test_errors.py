@@ -116,6 +116,16 @@ def a_run_on_array(folder):
     assert cli.main(["train", "array", "--data.path", path, "--folder", out, *words.split()]) == 0
 
 
+def facts_cut_short(folder):
+    a_run(folder)
+    (folder / "run" / "data.json").write_text('{"low": 0.0')
+
+
+def facts_of_another_time(folder):
+    a_run(folder)
+    (folder / "run" / "data.json").write_text('{"low": 0.0}')
+
+
 def toml(text):
     return lambda folder: (folder / "my.toml").write_text(text)
 
@@ -184,6 +194,9 @@ CASES = [
     ("no whole checkpoint", all_damaged, "train --resume run", r"00000040\.safetensors: damaged checkpoint \("),
     ("no whole checkpoint to sample", all_damaged, "sample run", r"best\.safetensors: damaged checkpoint \("),
     ("no checkpoint yet", no_checkpoints, "sample run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
+    ("facts that are cut short", facts_cut_short, "sample run", r"run/data\.json: missing or damaged \("),
+    ("facts that lack some", facts_of_another_time, "sample run", r"run/data\.json: missing or damaged \(it must hold event_shape, low, high\)"),
+    ("a name that the system does not take", nothing, "train ring --trainer.steps 2 --folder " + "x" * 300, r"x: File name too long\."),
     ("weights that there are not", a_run, "sample run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
     ("points as pictures", a_run, "sample run --out pictures", r"'samples' must be of shape \(n, 1, H, W\) or \(n, 3, H, W\) for PNGs"),

@@ -8,22 +8,176 @@ from torch import nn
 
 from advnets import layers
 from advnets.checks import BadValue
-from advnets.layers import Dropout, Maxout
+from advnets.layers import Affine, Dropout, Maxout
 
 
 def rows(t):
     return t.detach().double().tolist()
 
 
+def masked(layer, x, rng):
+    """The layer's output under a mask whose bits come from `rng`, as a game hands them over."""
+    layer.eval()(x)  # it sees the shape
+    layers.hand_out([layer], [layer.train().draw(len(x), rng=rng)])
+    return layer(x)
+
+
+# Affine
+
+
+def twins(dtype=torch.float32, inputs=5, outputs=4):
+    """One of ours and nn.Linear with the same weights."""
+    torch.manual_seed(0)
+    ours, theirs = Affine(inputs, outputs).to(dtype), nn.Linear(inputs, outputs).to(dtype)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+def gradients(layer, x, cotangent):
+    x = x.clone().requires_grad_()
+    y = layer(x)
+    return [y.detach(), *torch.autograd.grad(y, [x, layer.weight, layer.bias], cotangent)]
+
+
+PRECISIONS = [(torch.float64, 1e-14), (torch.float32, 1e-5), (torch.bfloat16, 2e-2)]
+
+
+@pytest.mark.parametrize(("dtype", "error"), PRECISIONS, ids=str)
+@pytest.mark.parametrize("n", [1, 7, 64])
+def test_an_affine_layer_is_nn_linear_in_value_and_gradients(n, dtype, error, rng):
+    ours, theirs = twins(dtype)
+    x, d = (torch.randn(n, w, generator=rng).to(dtype) for w in (5, 4))
+    for cotangent in (d, d[:1].expand(n, 4), d.T.contiguous().T):  # with any strides
+        results = gradients(ours, x, cotangent), gradients(theirs, x, cotangent)
+        for a, b in zip(*results, strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            assert (a - b).abs().max() <= error * (1 + b.abs().max())
+    with torch.no_grad():
+        assert (ours(x) - theirs(x)).abs().max() <= error * (1 + theirs(x).abs().max())
+
+
+def test_an_affine_layer_takes_x_with_any_strides(rng):
+    ours, theirs = twins()
+    for x in (torch.randn(5, 7, generator=rng).T, torch.randn(7, 10, generator=rng)[:, ::2]):
+        for a, b in zip(*(gradients(m, x, torch.ones(7, 4)) for m in (ours, theirs)), strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_an_affine_layer_shares_names_and_states_with_nn_linear():
+    ours, theirs = twins()
+    assert isinstance(ours, nn.Linear)
+    assert list(ours.state_dict()) == list(theirs.state_dict()) == ["weight", "bias"]
+
+
+def test_gradcheck_of_an_affine_layer(rng):
+    layer = twins(torch.float64)[0]
+
+    def f(x, weight, bias):
+        return torch.func.functional_call(layer, {"weight": weight, "bias": bias}, x)
+
+    x = torch.randn(3, 5, dtype=torch.float64, generator=rng, requires_grad=True)
+    assert torch.autograd.gradcheck(f, (x, layer.weight, layer.bias))
+
+
+@pytest.mark.parametrize("make", [lambda: Affine(5, 4), lambda: Maxout(5, 4, 3)])
+@pytest.mark.parametrize("a", [1, 6])
+def test_rows_put_before_x_come_first_and_get_no_gradient(make, a, rng):
+    torch.manual_seed(0)
+    layer = make().double()
+    before = torch.randn(a, 5, generator=rng).double().requires_grad_()
+    x = torch.randn(6, 5, generator=rng).double().requires_grad_()
+    d = torch.randn(a + 6, 4, generator=rng).double()
+    y = layer(x, before=before)
+    expected = layer(torch.cat((before.detach(), x)))
+    assert (y - expected).abs().max() < 1e-14
+    inputs = [x, *layer.parameters()]
+    whole = torch.autograd.grad(expected, inputs, d)
+    for g, e in zip(torch.autograd.grad(y, inputs, d, retain_graph=True), whole, strict=True):
+        assert (g - e).abs().max() < 1e-13
+    assert torch.autograd.grad(y, [before], d, allow_unused=True) == (None,)
+
+
+def test_a_layer_that_is_frozen_passes_the_gradient_on(rng):
+    ours, theirs = (m.requires_grad_(False) for m in twins())
+    x = torch.randn(6, 5, generator=rng)
+    a, b = (
+        torch.autograd.grad(m(y).sum(), y)[0]
+        for m in (ours, theirs)
+        for y in [x.clone().requires_grad_()]
+    )
+    torch.testing.assert_close(a, b)
+    assert not ours(x).requires_grad
+
+
+def test_the_gradient_in_W_is_written_into_the_memory_that_was_lent_once(rng):
+    ours, theirs = twins()
+    x, memory = torch.randn(6, 5, generator=rng), torch.full((4, 5), 7.0)
+    ours.lent = memory
+    first = torch.autograd.grad(ours(x).sum(), ours.weight)[0]
+    assert first.data_ptr() == memory.data_ptr()
+    assert ours.lent is None
+    kept = first.clone()
+    torch.testing.assert_close(kept, torch.autograd.grad(theirs(x).sum(), theirs.weight)[0])
+    second = torch.autograd.grad(ours(2 * x).sum(), ours.weight)[0]
+    assert second.data_ptr() != memory.data_ptr()
+    assert torch.equal(memory, kept)
+    assert ours.borrow() is None
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_two_uses_in_one_graph_add_up_whatever_was_lent(lent, rng):
+    ours, theirs = twins(torch.float64, 5, 5)
+    x = torch.randn(6, 5, generator=rng).double()
+    a, b = (m(m(x).tanh()).square().sum() for m in (ours, theirs))
+    ours.lent = torch.full((5, 5), 7.0, dtype=torch.float64) if lent else None
+    results = (torch.autograd.grad(y, list(m.parameters())) for y, m in ((a, ours), (b, theirs)))
+    for g, e in zip(*results, strict=True):
+        assert (g - e).abs().max() < 1e-12
+
+
+def test_a_second_derivative_is_right_or_refused(rng):
+    """A gradient penalty through an affine layer must not come out as silence."""
+    ours, theirs = twins(torch.float64)
+    penalties = []
+    for layer in (ours, theirs):
+        x = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+        try:
+            (g,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+            # The layer has a part in g beside its weights' own, so that the graph is not empty.
+            penalty = g.square().sum() + 0 * layer.weight.sum()
+            penalties.append(torch.autograd.grad(penalty, layer.weight)[0])
+        except RuntimeError:
+            assert layer is ours
+            return
+    torch.testing.assert_close(*penalties)
+
+
+def test_side_by_side_is_one_flat_piece_and_views_of_it():
+    tensors = [torch.ones(2, 3), torch.ones(4), torch.ones(()), torch.ones(1, 2, 1)]
+    flat, views = layers.side_by_side(tensors)
+    assert flat.shape == (13,)
+    assert not flat.any()
+    assert [v.shape for v in views] == [t.shape for t in tensors]
+    for i, view in enumerate(views):
+        view.fill_(i + 1)
+    assert flat.tolist() == [1] * 6 + [2] * 4 + [3] + [4] * 2
+    assert all(v.untyped_storage().data_ptr() == flat.data_ptr() for v in views)
+    assert layers.side_by_side([torch.ones(2, dtype=torch.bfloat16)])[0].dtype == torch.bfloat16
+
+
+# Maxout
+
+
 @pytest.mark.parametrize(("units", "pieces"), [(4, 5), (3, 1), (1, 2)])
-def test_maxout_is_the_largest_of_consecutive_pieces(units, pieces, rng):
+def test_maxout_is_the_largest_of_its_pieces_which_lie_side_by_side(units, pieces, rng):
+    """h_i = max_j y_{jq + i}."""
     layer = Maxout(6, units, pieces).double()
     x = torch.randn(7, 6, dtype=torch.float64, generator=rng)
     W, b = rows(layer.affine.weight), rows(layer.affine.bias)
     expected = [
         [
             max(
-                sum(w * v for w, v in zip(W[i * pieces + j], row, strict=True)) + b[i * pieces + j]
+                sum(w * v for w, v in zip(W[j * units + i], row, strict=True)) + b[j * units + i]
                 for j in range(pieces)
             )
             for i in range(units)
@@ -45,9 +199,45 @@ def test_the_gradient_of_maxout_reaches_the_winning_piece_alone(rng):
     layer = Maxout(4, 3, 5)
     x = torch.randn(1, 4, generator=rng)
     layer(x).sum().backward()
-    winners = layer.affine(x).view(3, 5).argmax(dim=1)
-    expected = torch.zeros(3, 5).scatter_(1, winners[:, None], 1.0)
-    assert torch.equal(layer.affine.bias.grad.view(3, 5), expected)
+    winners = layer.affine(x).view(5, 3).argmax(dim=0)
+    expected = torch.zeros(5, 3).scatter_(0, winners[None], 1.0)
+    assert torch.equal(layer.affine.bias.grad.view(5, 3), expected)
+
+
+def test_equal_pieces_share_the_gradient_evenly():
+    layer = Maxout(2, 2, 4)
+    with torch.no_grad():
+        layer.affine.weight.zero_()
+        layer.affine.bias.view(4, 2).copy_(
+            torch.tensor([[1.0, 5.0], [3.0, 2.0], [3.0, 5.0], [3.0, 5.0]])
+        )
+    layer(torch.ones(1, 2)).sum().backward()
+    third = torch.tensor(1 / 3)
+    expected = torch.tensor([[0, third], [third, 0], [third, third], [third, third]])
+    torch.testing.assert_close(layer.affine.bias.grad.view(4, 2), expected)
+    assert torch.equal(layer.affine.weight.grad, layer.affine.bias.grad[:, None].expand(8, 2))
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5])
+@pytest.mark.parametrize("tied", [False, True])
+def test_gradcheck_of_maxout(pieces, tied, rng):
+    """At a tie of two, the slope that a central difference sees is half of each."""
+    layer = Maxout(4, 3, pieces).double()
+    if tied and pieces > 1:
+        with torch.no_grad():  # the first two pieces equal, and above the others
+            layer.affine.weight.view(pieces, 3, 4)[1] = layer.affine.weight.view(pieces, 3, 4)[0]
+            layer.affine.bias.view(pieces, 3)[:2] = 9.0
+
+    def f(x, weight, bias):
+        names = {"affine.weight": weight, "affine.bias": bias}
+        return torch.func.functional_call(layer, names, x)
+
+    x = torch.randn(5, 4, dtype=torch.float64, generator=rng, requires_grad=True)
+    assert torch.autograd.gradcheck(f, (x, layer.affine.weight, layer.affine.bias))
+
+
+def test_maxout_of_no_examples_is_no_examples():
+    assert Maxout(4, 3, 2)(torch.zeros(0, 4)).shape == (0, 3)
 
 
 @pytest.mark.parametrize("sizes", [(0, 5), (4, 0)])
@@ -56,12 +246,13 @@ def test_maxout_needs_a_unit_and_a_piece(sizes):
         Maxout(3, *sizes)
 
 
+# Dropout
+
+
 @pytest.mark.parametrize("include", [0.8, 0.5, 0.1, 0.99])
 def test_dropout_keeps_the_stated_share_and_scales_by_its_inverse(include, rng):
-    layer = Dropout(include)
-    layers.bind([layer], rng)
     x = torch.rand(400, 501, generator=rng, dtype=torch.float64) + 1
-    out = layer(x)
+    out = masked(Dropout(include), x, rng)
     kept = out != 0
     assert torch.equal(out[kept], (x * (1 / torch.tensor(include, dtype=torch.float64)))[kept])
     n = x.numel()
@@ -70,9 +261,7 @@ def test_dropout_keeps_the_stated_share_and_scales_by_its_inverse(include, rng):
 
 
 def test_dropout_drops_each_element_of_each_example_on_its_own(rng):
-    layer = Dropout(0.5)
-    layers.bind([layer], rng)
-    kept = (layer(torch.ones(4000, 12)) != 0).double()
+    kept = (masked(Dropout(0.5), torch.ones(4000, 12), rng) != 0).double()
     deviation = 5 * 0.5 / 4000**0.5
     assert (kept.mean(dim=0) - 0.5).abs().max() < deviation
     pairs = (kept - 0.5).T @ (kept - 0.5) / 4000
@@ -80,63 +269,108 @@ def test_dropout_drops_each_element_of_each_example_on_its_own(rng):
     assert (kept[1:] * kept[:-1]).mean().item() == pytest.approx(0.25, abs=0.01)
 
 
-@pytest.mark.parametrize("include", [1e-4, 0.999, 0.99999, 0.999999, 1.0])
+@pytest.mark.parametrize("include", [1e-6, 5e-6, 1e-4, 0.999, 0.99999, 0.999999, 1.0])
 def test_the_share_is_right_to_1e_5_up_to_the_ends(include, rng):
-    layer = Dropout(include)
-    layers.bind([layer], rng)
-    kept = layer(torch.ones(1000, 1000)).count_nonzero().item() / 1e6
+    kept = masked(Dropout(include), torch.ones(1000, 1000), rng).count_nonzero().item() / 1e6
     assert kept == pytest.approx(include, abs=1e-5 + 5 * (include * (1 - include) / 1e6) ** 0.5)
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 3, 4, 5), (0, 7)])
 def test_dropout_keeps_shape_and_type(shape, rng):
-    layer = Dropout(0.5)
-    layers.bind([layer], rng)
-    for dtype in (torch.float32, torch.float64):
-        out = layer(torch.ones(shape, dtype=dtype))
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        out = masked(Dropout(0.5), torch.ones(shape, dtype=dtype), rng)
         assert (out.shape, out.dtype) == (shape, dtype)
 
 
-def test_the_same_state_of_the_generator_gives_the_same_mask(rng):
+def test_the_same_bits_give_the_same_mask(rng):
     layer, x = Dropout(0.5), torch.ones(9, 11)
-    layers.bind([layer], rng)
     state = rng.get_state()
-    first, second = layer(x), layer(x)
+    first, second = masked(layer, x, rng), masked(layer, x, rng)
     rng.set_state(state)
-    assert torch.equal(layer(x), first)
+    assert torch.equal(masked(layer, x, rng), first)
     assert not torch.equal(first, second)
 
 
-def test_a_layer_that_nobody_bound_draws_from_the_global_stream():
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_same_bits_give_the_same_mask_in_every_precision(dtype):
+    masks = []
+    for kind in (torch.float32, dtype):
+        rng = torch.Generator().manual_seed(1)
+        masks.append(masked(Dropout(0.8), torch.ones(50, 40, dtype=kind), rng) != 0)
+    assert torch.equal(*masks)
+
+
+def test_bits_are_of_the_last_shape_seen(rng):
+    layer = Dropout(0.5)
+    assert layer.draw(5, rng=rng).shape == (5,)
+    for shape in [(7,), (1, 3, 2), (9,)]:
+        layer(torch.ones(4, *shape))
+        bits = layer.draw(6, rng=rng)
+        assert (bits.dtype, bits.shape) == (torch.int16, (6, *shape))
+    assert layer.draw(0, rng=rng).shape == (0, 9)
+    bits = layer.draw(4000, rng=rng).double()
+    assert bits.mean().abs() < 5 * 2**16 / (12 * bits.numel()) ** 0.5
+    assert bits.min() < -(2**15) + 100 and bits.max() > 2**15 - 100
+
+
+def test_bits_are_a_function_of_the_generator():
+    layer = Dropout(0.5)
+    layer(torch.ones(2, 5))
+    before = torch.get_rng_state()
+    a, b, c = (layer.draw(8, rng=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_pass_takes_the_next_rows_of_the_bits(rng):
+    """Passes over 3 and 4 examples have the masks of one pass over 7."""
+    layer, x = Dropout(0.5), torch.ones(7, 11)
+    layer(x)
+    bits, before = layer.draw(7, rng=rng), torch.get_rng_state()
+    layers.hand_out([layer], [bits])
+    whole = layer(x)
+    layers.hand_out([layer], [bits])
+    assert torch.equal(torch.cat([layer(x[:3]), layer(x[3:])]), whole)
+    assert torch.equal(torch.get_rng_state(), before)
+    keep = (bits.long() + 2**15) < 2**15
+    assert torch.equal(whole, 2.0 * keep)
+
+
+def test_with_too_few_bits_left_it_draws_from_the_global_stream(rng):
+    layer, x = Dropout(0.5), torch.ones(7, 11)
+    layer(x)
+    layers.hand_out([layer], [layer.draw(10, rng=rng)])
+    layer(x)  # three rows are left
+    torch.manual_seed(3)
+    drawn = layer(x)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, masked(Dropout(0.5), x, None))
+
+
+def test_a_layer_that_was_handed_nothing_draws_from_the_global_stream():
     layer, x = Dropout(0.5), torch.ones(9, 11)
     torch.manual_seed(3)
     first = layer(x)
     torch.manual_seed(3)
     assert torch.equal(layer(x), first)
-
-
-def test_a_bound_layer_leaves_the_global_stream_alone(rng):
-    layer = Dropout(0.5)
-    layers.bind([layer], rng)
-    before = torch.get_rng_state()
-    layer(torch.ones(9, 11))
-    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(layer(x), first)
 
 
 @pytest.mark.parametrize(("include", "training"), [(0.5, False), (1.0, True)])
 def test_dropout_is_the_identity_in_evaluation_and_at_include_1(include, training, rng):
     layer = Dropout(include).train(training)
-    layers.bind([layer], rng)
-    x, state = torch.randn(5, 3), rng.get_state()
+    x = torch.randn(5, 3)
+    layers.hand_out([layer], [layer.draw(5, rng=rng)])
+    state, bits = torch.get_rng_state(), layer.bits
     assert torch.equal(layer(x), x)
-    assert torch.equal(rng.get_state(), state)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert layer.bits is bits
 
 
 def test_the_gradient_of_dropout_is_its_mask(rng):
-    layer = Dropout(0.8)
-    layers.bind([layer], rng)
     x = torch.full((6, 7), 2.0, requires_grad=True)
-    out = layer(x)
+    out = masked(Dropout(0.8), x, rng)
     out.sum().backward()
     assert torch.equal(x.grad, out.detach() / 2)
 
@@ -151,12 +385,20 @@ def test_a_dropout_layer_shows_its_share():
     assert repr(Dropout(0.8)) == "Dropout(include=0.8)"
 
 
-def test_dropouts_finds_ours_in_every_network_and_bind_binds_them(rng):
-    first, second = nn.Sequential(nn.Sequential(Dropout(0.5)), nn.Dropout(0.5)), Dropout(0.8)
-    found = layers.dropouts(first, second)
-    assert found == [first[0][0], second]
-    layers.bind(found, rng)
-    assert all(layer.rng is rng for layer in found)
+def test_dropouts_finds_ours_that_do_anything_in_order(rng):
+    network = nn.Sequential(
+        nn.Sequential(Dropout(0.5), nn.Dropout(0.5)), Dropout(1.0), nn.ReLU(), Dropout(0.8)
+    )
+    found = layers.dropouts(network)
+    assert found == [network[0][0], network[3]]
+    bits = [torch.zeros(2, dtype=torch.int16), torch.ones(3, dtype=torch.int16)]
+    layers.hand_out(found, bits)
+    assert all(layer.bits is own for layer, own in zip(found, bits, strict=True))
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        layers.hand_out(found, bits[:1])
+
+
+# Weights
 
 
 def test_uniform_initialisation_spans_its_range_and_zeroes_biases(rng):

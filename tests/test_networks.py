@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from advnets.checks import BadValue
-from advnets.layers import Dropout
+from advnets.layers import Dropout, hand_out
 from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from advnets.protocols import Problem
 
@@ -55,8 +55,9 @@ def test_D_is_maxout_layers_and_one_logit(rng):
     first, second, last = [(m.weight, m.bias) for m in linears(D)]
     h = x.reshape(6, 6)
     for W, b in (first, second):
-        pieces = h @ W.T + b
-        h = torch.stack([pieces[:, i : i + 2].amax(dim=1) for i in range(0, len(b), 2)], dim=1)
+        y = h @ W.T + b
+        q = len(b) // 2
+        h = torch.stack([torch.maximum(y[:, i], y[:, q + i]) for i in range(q)], dim=1)
     assert D(x).shape == (6, 1)
     assert (D(x) - (h @ last[0].T + last[1])).abs().max() < 1e-12
 
@@ -79,9 +80,46 @@ def test_the_published_sizes():
 
 
 def test_dropout_keeps_8_tenths_of_x_and_half_of_every_hidden_layer():
-    layers = [m for m in make_D().modules() if isinstance(m, Dropout | nn.Linear)]
-    kinds = [m.include if isinstance(m, Dropout) else "affine" for m in layers]
-    assert kinds == [0.8, "affine", 0.5, "affine", 0.5, "affine"]
+    """Layers in the order in which an example passes through them."""
+    D, kinds = make_D(), []
+    for layer in D.modules():
+        if isinstance(layer, Dropout | nn.Linear):
+            kind = f"drop {layer.include}" if isinstance(layer, Dropout) else "affine"
+            layer.register_forward_hook(lambda m, x, y, kind=kind: kinds.append(kind))
+    passed = ["drop 0.8", "affine", "drop 0.5", "affine", "drop 0.5", "affine"]
+    D(torch.ones(3, 2, 3))
+    assert kinds == passed
+    kinds.clear()
+    D.both(torch.ones(3, 2, 3), torch.ones(3, 2, 3))
+    assert kinds == ["drop 0.8", *passed]  # data and samples, then everything once
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("units", [(), (4,), (4, 3)])
+def test_both_is_D_on_data_and_then_on_samples(units, training, rng):
+    """Same logits and same gradients from one pass, but for those in the data: there are none."""
+    D = make_D(units=units).double().train(training)
+    x, x_g = (torch.randn(m, 2, 3, generator=rng).double().requires_grad_() for m in (5, 5))
+    D.eval()(x)
+    bits = [dropout.draw(10, rng=rng) for dropout in D.train(training).dropouts]
+    hand_out(D.dropouts, bits)
+    once = D.both(x, x_g)
+    hand_out(D.dropouts, bits)
+    twice = torch.cat([D(x), D(x_g)])
+    assert once.shape == (10, 1)
+    assert (once - twice).abs().max() < 1e-13
+    d = torch.randn(10, 1, generator=rng).double()
+    inputs = [x_g, *D.parameters()]
+    results = (torch.autograd.grad(y, inputs, d, retain_graph=True) for y in (once, twice))
+    for a, b in zip(*results, strict=True):
+        assert (a - b).abs().max() < 1e-13
+    assert torch.autograd.grad(once, [x], d, allow_unused=True) == (None,)
+
+
+@pytest.mark.parametrize("network", [make_G, make_D])
+def test_an_example_of_another_size_is_refused_in_words_of_shapes(network):
+    with pytest.raises((ValueError, RuntimeError), match=r"shape|size"):
+        network()(torch.zeros(3, 11))
 
 
 def test_G_has_no_dropout():

@@ -39,6 +39,19 @@ def schedule(batches_per_epoch=500, batches=10_000, **config):
     return Schedule(config=config, batches_per_epoch=batches_per_epoch, batches=batches)
 
 
+def lr(schedule, b):
+    """The rate of minibatch b, which is a 0-d tensor both ways."""
+    rate = schedule.lr(torch.tensor(b))
+    assert (rate.shape, rate.dtype) == ((), torch.float64)
+    return rate.item()
+
+
+def momentum(schedule, b):
+    m = schedule.momentum(torch.tensor(b))
+    assert (m.shape, m.dtype) == ((), torch.float64)
+    return m.item()
+
+
 # Momentum
 
 
@@ -65,7 +78,7 @@ def test_momentum_is_torchs_sgd_while_the_rate_stands_still():
         move(ours, a, t)
         move(theirs, b, t)
     for p, q in zip(weights(ours), weights(theirs), strict=True):
-        assert torch.allclose(p, q, atol=1e-14)
+        assert torch.allclose(p, q, rtol=1e-13, atol=1e-14)
 
 
 def test_a_parameter_without_a_gradient_stays_and_remembers_nothing():
@@ -107,9 +120,11 @@ def test_the_configuration_builds_the_rule_it_names():
     momentum = OptimizerConfig(lr=0.2, momentum=0.4).build(params)
     adam = OptimizerConfig(rule="adam", lr=2e-4, beta1=0.6, beta2=0.99).build(params)
     assert isinstance(momentum, Momentum)
-    assert (momentum.param_groups[0]["lr"], momentum.param_groups[0]["momentum"]) == (0.2, 0.4)
+    rates = momentum.param_groups[0]["lr"], momentum.param_groups[0]["momentum"]
+    assert [(t.shape, t.item()) for t in rates] == [((), pytest.approx(v)) for v in (0.2, 0.4)]
     assert isinstance(adam, torch.optim.Adam)
-    assert (adam.param_groups[0]["lr"], adam.param_groups[0]["betas"]) == (2e-4, (0.6, 0.99))
+    assert adam.param_groups[0]["lr"].item() == pytest.approx(2e-4)
+    assert adam.param_groups[0]["betas"] == (0.6, 0.99)
 
 
 @pytest.mark.parametrize(
@@ -138,28 +153,28 @@ def test_limits_are_checked_on_construction(settings, message):
 
 @pytest.mark.parametrize("t", [1, 2, 500, 50_000, 2_000_000])
 def test_update_t_uses_the_first_rate_over_the_decay_to_the_t_minus_1(t):
-    assert schedule().lr(t - 1) == pytest.approx(0.1 / 1.000004 ** (t - 1), rel=1e-9)
+    assert lr(schedule(), t - 1) == pytest.approx(0.1 / 1.000004 ** (t - 1), rel=1e-9)
 
 
 def test_the_rate_falls_to_the_published_shares_and_then_to_its_floor():
     s = schedule()
-    assert s.lr(100 * 500) / 0.1 == pytest.approx(0.819, abs=5e-4)
-    assert s.lr(250 * 500) / 0.1 == pytest.approx(0.607, abs=5e-4)
-    assert s.lr(2_870_000) > 1e-6
-    assert s.lr(2_890_000) == s.lr(10**12) == 1e-6
+    assert lr(s, 100 * 500) / 0.1 == pytest.approx(0.819, abs=5e-4)
+    assert lr(s, 250 * 500) / 0.1 == pytest.approx(0.607, abs=5e-4)
+    assert lr(s, 2_870_000) > 1e-6
+    assert lr(s, 2_890_000) == lr(s, 10**12) == 1e-6
 
 
 def test_the_floor_lifts_no_rate_above_the_first():
-    assert schedule(lr=1e-7).lr(0) == pytest.approx(1e-7)
+    assert lr(schedule(lr=1e-7), 0) == pytest.approx(1e-7)
 
 
 def test_cosine_annealing_ends_at_0_with_the_run():
     s = schedule(anneal="cosine", lr_decay=1.0, batches=1000)
-    assert s.lr(0) == 0.1
-    assert s.lr(500) == pytest.approx(0.05)
-    assert s.lr(250) == pytest.approx(0.1 * (0.5 + 0.5 * math.cos(math.pi / 4)))
-    assert s.lr(1000) == s.lr(2000) == 0
-    rates = [s.lr(b) for b in range(1001)]
+    assert lr(s, 0) == 0.1
+    assert lr(s, 500) == pytest.approx(0.05)
+    assert lr(s, 250) == pytest.approx(0.1 * (0.5 + 0.5 * math.cos(math.pi / 4)))
+    assert lr(s, 1000) == lr(s, 2000) == 0
+    rates = [lr(s, b) for b in range(1001)]
     assert rates == sorted(rates, reverse=True)
 
 
@@ -169,26 +184,56 @@ def test_cosine_annealing_ends_at_0_with_the_run():
 )
 def test_momentum_rises_by_the_epoch(epoch, m):
     s, first = schedule(), (epoch - 1) * 500
-    assert s.momentum(first) == s.momentum(first + 499) == pytest.approx(m, abs=1e-12)
+    assert momentum(s, first) == momentum(s, first + 499) == pytest.approx(m, abs=1e-12)
 
 
 @pytest.mark.parametrize("saturate", [1, 2, 3, 10])
 def test_momentum_is_final_in_the_epoch_that_is_named_for_it_and_not_before(saturate):
     s = schedule(batches_per_epoch=7, saturate_epochs=saturate)
-    assert s.momentum((saturate - 1) * 7) == pytest.approx(0.7)
+    assert momentum(s, (saturate - 1) * 7) == pytest.approx(0.7)
     if saturate > 1:
-        assert s.momentum((saturate - 1) * 7 - 1) < 0.7 - 1e-9
+        assert momentum(s, (saturate - 1) * 7 - 1) < 0.7 - 1e-9
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rule", ["momentum", "adam"])
+def test_apply_sets_every_group_up_for_its_minibatch(rule, dtype):
+    """Into the tensors that the rates are, so that whoever holds them sees it."""
+    first, second = (nn.Parameter(torch.zeros(1, dtype=dtype)) for _ in range(2))
+    s = schedule(rule=rule)
+    optimizer = s.config.build([first])
+    optimizer.add_param_group({"params": [second], "lr": torch.tensor(0.3, dtype=dtype)})
+    kept = [group["lr"] for group in optimizer.param_groups]
+    s.apply(optimizer, torch.tensor(5000))
+    error = 1e-7 if dtype == torch.float32 else 1e-15
+    for group, rate in zip(optimizer.param_groups, kept, strict=True):
+        assert group["lr"] is rate
+        assert rate.item() == pytest.approx(lr(s, 5000), rel=error)
+        if rule == "momentum":
+            assert group["momentum"].item() == pytest.approx(momentum(s, 5000), rel=error)
+        else:
+            assert "momentum" not in group
+
+
+def test_a_schedule_leaves_its_clock_alone():
+    b, s = torch.tensor(5000), schedule(anneal="cosine")
+    s.lr(b), s.momentum(b)
+    assert b.item() == 5000
 
 
 @pytest.mark.parametrize("rule", ["momentum", "adam"])
-def test_apply_sets_every_group_up_for_its_minibatch(rule):
-    params = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
-    s = schedule(rule=rule)
-    optimizer = s.config.build([{"params": [p]} for p in params])
-    s.apply(optimizer, 5000)
-    for group in optimizer.param_groups:
-        assert group["lr"] == s.lr(5000)
-        assert group.get("momentum") == (s.momentum(5000) if rule == "momentum" else None)
+def test_a_rate_that_is_a_tensor_moves_as_the_number_does(rule):
+    ours, theirs = network(), network()
+    config = OptimizerConfig(rule=rule, lr=0.25, momentum=0.5)
+    a = config.build(ours.parameters())
+    b = Momentum(theirs.parameters(), lr=0.25, momentum=0.5)
+    if rule == "adam":
+        b = torch.optim.Adam(theirs.parameters(), 0.25, (config.beta1, config.beta2), fused=False)
+    for t in range(5):
+        move(ours, a, t)
+        move(theirs, b, t)
+    for p, q in zip(weights(ours), weights(theirs), strict=True):
+        assert torch.allclose(p, q, rtol=1e-12, atol=1e-14)
 
 
 # What an optimiser remembers

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from advnets.checks import BadValue
+from advnets.priors import PRIORS
 from advnets.rng import Streams, derive, generator, per_sample
 
 
@@ -111,3 +112,25 @@ def test_a_state_without_one_of_the_streams_is_refused_and_nothing_moves(missing
     with pytest.raises(BadValue, match=rf"'rng\.{missing}' must be in the saved state"):
         streams.load_state(state)
     assert torch.equal(draw(streams["step"]), draw(Streams(0)["step"]))
+
+
+def test_a_stream_lives_where_it_is_asked_for():
+    """On the CPU, named or not, its numbers are those of every other machine's CPU."""
+    for device in ("cpu", torch.device("cpu")):
+        rng = generator(1, "a", 2, device=device)
+        assert rng.device == torch.device("cpu")
+        assert torch.equal(draw(rng), draw(generator(1, "a", 2)))
+        streams = Streams(3, device=device)
+        assert streams["step"].device == torch.device("cpu")
+        assert torch.equal(draw(streams["step"]), draw(Streams(3)["step"]))
+    # A run of today is the same run tomorrow, on whichever machine.
+    assert draw(Streams(0)["step"], 2).tolist() == pytest.approx(
+        [0.21612298488616943, 0.5740669965744019]
+    )
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_a_prior_draws_where_its_generator_lives(prior):
+    z = PRIORS[prior](4).sample(3, rng=generator(0, "z", device="cpu"))
+    assert z.device == torch.device("cpu")
+    assert torch.equal(z, PRIORS[prior](4).sample(3, rng=generator(0, "z")))

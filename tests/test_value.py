@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from advnets.value import minimax, non_saturating, value
+from advnets.value import OBJECTIVES, minimax, non_saturating, shared_cotangent, value
 
 LOGITS = torch.linspace(-5, 5, 11, dtype=torch.float64)
 
@@ -50,3 +50,37 @@ def test_gradients_in_closed_form_and_which_one_saturates(logit):
     assert g.item() == pytest.approx(-D)  # vanishes as D rejects the sample
     (g,) = torch.autograd.grad(non_saturating(a), a)
     assert g.item() == pytest.approx(-(1 - D))  # is strongest there
+
+
+def cotangents(objective, logits, dtype):
+    """What D and G (in its own way) send back to the logits of data, then of samples."""
+    a = logits.to(dtype).requires_grad_()
+    x, x_g = a.chunk(2)
+    (for_D,) = torch.autograd.grad(-value(x, x_g), a)
+    (for_G,) = torch.autograd.grad(OBJECTIVES[objective](x_g), a)
+    return for_D, for_G
+
+
+SURE = torch.tensor([0.0, -0.1, 3.0, -3.0, 17.0, 60.0, -60.0, 200.0, -200.0, 1e4, -1e4])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_shared_cotangent_gives_both_players_theirs(objective, dtype):
+    """u is D's but for 2^-50 of G's; u times the ratio is G's, to rounding; all stays finite."""
+    for_D, for_G = cotangents(objective, torch.cat((SURE, -SURE)), dtype)
+    u, ratio = shared_cotangent(for_D, for_G)
+    assert u.isfinite().all() and ratio.isfinite().all() and (u != 0).all()
+    assert u.shape == ratio.shape == for_D.shape
+    assert ((u - for_D).abs() <= 2.0**-50 * for_G.abs() + 1e-30).all()
+    error = 4 * torch.finfo(dtype).eps
+    assert ((u * ratio - for_G).abs() <= error * for_G.abs() + torch.finfo(dtype).tiny).all()
+    assert not ratio[: len(SURE)].any()  # nothing of G's on data
+    assert (ratio.abs() <= 2.0**50).all()
+
+
+def test_where_D_is_not_beyond_all_doubt_the_shared_cotangent_is_its_own():
+    logits = torch.linspace(-15, 15, 62)
+    for objective in OBJECTIVES:
+        for_D, for_G = cotangents(objective, logits, torch.float32)
+        assert torch.equal(shared_cotangent(for_D, for_G)[0], for_D)

@@ -5,12 +5,13 @@ import torch
 
 from advnets.checks import BadValue
 from advnets.data import Batches, Split
+from advnets.ranks import Ranks
 
 N = 23
 
 
-def make(size=5, seed=0, n=N):
-    return Batches(torch.arange(float(n))[:, None], size=size, seed=seed)
+def make(size=5, seed=0, n=N, **settings):
+    return Batches(torch.arange(float(n))[:, None], size=size, seed=seed, **settings)
 
 
 def numbers(batch):
@@ -65,7 +66,7 @@ def test_labels_stay_with_their_examples():
     data = Split(torch.arange(float(N))[:, None], torch.arange(N) * 10)
     batches = Batches(data, size=4, seed=0)
     for i in range(12):
-        x, context = batches[i]
+        x, context, _ = batches[i]
         assert context.tolist() == [10 * int(v) for v in x[:, 0]]
     assert make()[0].context is None
 
@@ -97,3 +98,59 @@ def test_a_batch_larger_than_the_set_is_refused():
     message = r"'batch_size' must be at most the number of training examples, 23, got 24\."
     with pytest.raises(BadValue, match=message):
         make(size=24)
+
+
+# Several processes
+
+
+@pytest.mark.parametrize(("size", "n"), [(6, 23), (12, 12), (6, 33), (12, 100)])
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_the_rows_of_all_ranks_together_are_the_batch_of_one_process(world, size, n):
+    """In order, the last batch of an epoch included; each knows how many rows there are in all."""
+    alone = make(size, n=n)
+    ranks = [make(size, n=n, ranks=Ranks(rank, world)) for rank in range(world)]
+    for i in range(3 * alone.per_epoch):
+        own = [batches[i] for batches in ranks]
+        whole = numbers(alone[i])
+        assert [v for batch in own for v in numbers(batch)] == whole
+        assert [batch.whole for batch in own] == [len(whole)] * world
+        assert all(len(batch.x) for batch in own)
+    assert {batches.per_epoch for batches in ranks} == {alone.per_epoch}
+
+
+def test_labels_stay_with_their_examples_in_every_process():
+    data = Split(torch.arange(float(N))[:, None], torch.arange(N) * 10)
+    for rank in range(2):
+        x, context, _ = Batches(data, size=4, seed=0, ranks=Ranks(rank, 2))[3]
+        assert context.tolist() == [10 * int(v) for v in x[:, 0]]
+
+
+def test_a_batch_says_how_many_rows_it_has():
+    batches = make(5)
+    assert [batches[i].whole for i in range(5)] == [5, 5, 5, 5, 3]
+
+
+def test_batches_are_made_where_it_is_asked_for():
+    """On the CPU by either name; where there is no other place, this is all that can be seen."""
+    for device in ("cpu", torch.device("cpu")):
+        batches = make(device=device)
+        assert batches[0].x.device.type == "cpu"
+        assert numbers(batches[3]) == numbers(make()[3])
+
+
+@pytest.mark.parametrize(("size", "world"), [(5, 2), (1, 2), (20, 3)])
+def test_a_batch_that_cannot_be_shared_out_evenly_is_refused(size, world):
+    message = rf"'batch_size' must be a multiple of the number of processes, {world}, got {size}\."
+    with pytest.raises(BadValue, match=message):
+        make(size, ranks=Ranks(0, world))
+
+
+@pytest.mark.parametrize(("size", "world", "left"), [(22, 2, 1), (21, 3, 2)])
+def test_a_last_batch_without_an_example_for_each_process_is_refused(size, world, left):
+    message = (
+        r"'batch_size' must be such that the last one of an epoch has an example for each of "
+        rf"{world} processes, got {left} left for it\."
+    )
+    with pytest.raises(BadValue, match=message):
+        make(size, ranks=Ranks(0, world))
+    make(size, n=N + world - left, ranks=Ranks(0, world))
