@@ -51,7 +51,9 @@ def small_config(**settings) -> advnets.GameConfig:
     return advnets.GameConfig(**(SMALL | settings))
 
 
-def small_game(*, seed=0, steps=50, event_shape=(2,), ranks=ALONE, **settings) -> advnets.Game:
+def small_game(
+    *, seed=0, steps=50, event_shape=(2,), ranks=ALONE, device="cpu", **settings
+) -> advnets.Game:
     problem = Problem(
         event_shape=event_shape,
         low=0.0,
@@ -60,6 +62,7 @@ def small_game(*, seed=0, steps=50, event_shape=(2,), ranks=ALONE, **settings) -
         batches_per_epoch=5,
         steps=steps,
         ranks=ranks,
+        device=torch.device(device),
     )
     return advnets.Game.from_config(small_config(**settings), problem, seed=seed)
 

@@ -172,9 +172,14 @@ class Player:
 
     @torch.no_grad()
     def _cast(self) -> None:
-        """Give the weights to the copy that plays, and take its buffers back."""
+        """Give the weights to the copy that plays."""
         if self.plays is not self.network:
             torch._foreach_copy_(self.weights, self._own)
+
+    @torch.no_grad()
+    def take_back(self) -> None:
+        """Take the buffers of the copy that plays: what it has counted."""
+        if self.plays is not self.network:
             for own, played in zip(self.network.buffers(), self.plays.buffers(), strict=True):
                 own.copy_(played)
 
@@ -352,6 +357,8 @@ class Game:
             of_G = self.G_player.gradient(answer, self.slope(answer.detach()) * batch.share)
             self.G_player.update(of_G, self.minibatches - 1)
 
+        for player in (self.G_player, self.D_player):
+            player.take_back()
         with torch.no_grad():
             D_x, D_Gz = logits.chunk(2)
             info = {"V": value(D_x, D_Gz), "J": self.objective(answer)}

@@ -29,13 +29,16 @@ class Affine(nn.Linear):
 
     def borrow(self) -> Tensor | None:
         """The memory lent, once: a second use in one graph has a gradient of its own."""
-        if self.lent is None:
+        if self.lent is None or torch.is_grad_enabled():  # what is derived once more is kept
             return None
         memory, self.lent = self.lent, None
         return memory
 
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, outputs)`; rows put `before` x come first and get no gradient."""
+        plain = x.ndim == 2 and x.shape[1] == self.in_features and self.bias is not None
+        if not plain or torch.is_autocast_enabled(x.device.type):
+            return super().forward(x if before is None else torch.cat((before, x)))
         return _apply(_Affine, x, self.weight, self.bias, before, self)
 
 
@@ -77,8 +80,8 @@ class _Affine(torch.autograd.Function):
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x weight^T + bias`. In float32 on a CPU by oneDNN, which is up to twice as fast as MKL."""
-    eager = not torch.compiler.is_compiling()
-    if eager and _ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu":
+    plain = torch.compiler.is_compiling() or torch.is_grad_enabled()
+    if not plain and _ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu":
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
         return y
     return nn.functional.linear(x, weight, bias)
@@ -109,7 +112,7 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, units)`; rows put `before` x come first and get no gradient."""
         y = self.affine(x, before=before)
-        return _apply(_LargestPiece, y.view(len(y), self.pieces, -1))
+        return _apply(_LargestPiece, y.view(len(y), self.pieces, y.shape[1] // self.pieces))
 
 
 class _LargestPiece(torch.autograd.Function):
@@ -158,9 +161,12 @@ class Dropout(nn.Module):
             self.event_shape = x.shape[1:]
         if not self.training or self.include == 1:
             return x
-        last = round(self.include * 2**self._bits) - 2 ** (self._bits - 1) - 1
-        bits = self._next(len(x)).to(x.device)
-        mask = torch.le(bits, last, out=torch.empty_like(x, requires_grad=False))
+        kept, bits = round(self.include * 2**self._bits), self._next(len(x)).to(x.device)
+        mask = torch.empty_like(x, requires_grad=False)
+        if kept == 0:
+            mask.zero_()
+        else:
+            torch.le(bits, kept - 2 ** (self._bits - 1) - 1, out=mask)
         return x * mask.div_(self.include)
 
     def _next(self, n: int) -> Tensor:

@@ -161,5 +161,6 @@ class Discriminator(_Constrained):
     def _logits(self, h: Tensor, before: Tensor | None = None) -> Tensor:
         for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):
             h, before = dropout(maxout(h, before=before)), None
+        h = h if before is None else torch.cat((before, h))
         logits: Tensor = self.last(h)
         return logits

@@ -37,8 +37,11 @@ class Momentum(torch.optim.Optimizer):
     def __init__(
         self, params: Iterable[Tensor], lr: float | Tensor, momentum: float | Tensor = 0.5
     ) -> None:
-        checks.at_least(0, lr=float(lr))
-        checks.require(0 <= float(momentum) < 1, "momentum", "at least 0 and below 1", momentum)
+        if not isinstance(lr, Tensor):
+            checks.at_least(0, lr=lr)
+        if not isinstance(momentum, Tensor):
+            need = "at least 0 and below 1"
+            checks.require(0 <= momentum < 1, "momentum", need, momentum)
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @overload
@@ -51,7 +54,8 @@ class Momentum(torch.optim.Optimizer):
         if closure is not None:
             raise checks.bad_value("closure", "None", closure)
         for group in self.param_groups:
-            lr = torch.as_tensor(group["lr"]).to(group["params"][0])
+            first = group["params"][0]
+            lr = torch.as_tensor(group["lr"], dtype=first.dtype, device=first.device)
             for p in group["params"]:
                 if p.grad is None:
                     continue

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 Objective = Literal["minimax", "non-saturating"]
@@ -36,7 +35,12 @@ def value(D_x: Tensor, D_Gz: Tensor) -> Tensor:
         >>> round(value(torch.zeros(3), torch.zeros(3)).item(), 4)
         -1.3863
     """
-    return F.logsigmoid(D_x).mean() + F.logsigmoid(-D_Gz).mean()
+    return _log_sigmoid(D_x).mean() + _log_sigmoid(-D_Gz).mean()
+
+
+def _log_sigmoid(a: Tensor) -> Tensor:
+    # torch's own wakes every thread even for a hundred numbers.
+    return -torch.logaddexp(-a, a.new_zeros(()))
 
 
 def minimax(D_Gz: Tensor) -> Tensor:
@@ -46,7 +50,7 @@ def minimax(D_Gz: Tensor) -> Tensor:
 
     Reference: Goodfellow et al. (2014), eq. (1) and Algorithm 1.
     """
-    return F.logsigmoid(-D_Gz).mean()
+    return _log_sigmoid(-D_Gz).mean()
 
 
 def non_saturating(D_Gz: Tensor) -> Tensor:
@@ -56,7 +60,7 @@ def non_saturating(D_Gz: Tensor) -> Tensor:
 
     Reference: Goodfellow et al. (2014), Section 3, last paragraph but one.
     """
-    return -F.logsigmoid(D_Gz).mean()
+    return -_log_sigmoid(D_Gz).mean()
 
 
 OBJECTIVES: dict[Objective, Callable[[Tensor], Tensor]] = {
