@@ -22,7 +22,8 @@ class Affine(nn.Linear):
     r"""`nn.Linear`, :math:`y = x W^\top + b`, by the quicker of torch's float32 products.
 
     The next gradient in W is written into `lent`, memory of its shape, where there is some: fresh
-    memory costs the system nearly as much time as the product takes.
+    memory costs the system nearly as much time as the product takes. Autocast passes it by: a game
+    has a `precision`.
     """
 
     lent: Tensor | None = None
@@ -37,7 +38,7 @@ class Affine(nn.Linear):
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, outputs)`; rows put `before` x come first and get no gradient."""
         plain = x.ndim == 2 and x.shape[1] == self.in_features and self.bias is not None
-        if not plain or torch.is_autocast_enabled(x.device.type):
+        if not plain:
             return super().forward(x if before is None else torch.cat((before, x)))
         return _apply(_Affine, x, self.weight, self.bias, before, self)
 
