@@ -13,7 +13,7 @@ from runners import Build
 from torch import Tensor
 
 import advnets
-from advnets.game import keep_freed_memory
+from advnets.player import keep_freed_memory
 from advnets.protocols import Problem
 
 PLAIN, OURS, PRODUCTS, WITH_PASS = "plain PyTorch", "ours", "products", "products + pass"

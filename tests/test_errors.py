@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from advnets import checkpoints, cli, rundir
+from advnets import checkpoints, cli, run, rundir
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.trainer import TrainerConfig
@@ -147,6 +147,8 @@ CASES = [
     ("no value", nothing, "train ring --seed", r"'seed' must be an integer, got nothing\."),
     ("no run to sample", nothing, "sample", r"'RUN' must be given: the folder of a run, got nothing\."),
     ("a stray word", nothing, "train ring 12", r"Unknown argument '12'\."),
+    ("a GPU where there is none", nothing, "train ring --device cuda", r"'device' must be cpu: torch finds no CUDA GPU here, got cuda\."),
+    ("an unknown precision", nothing, "train ring --model.precision bf16", r"'model\.precision' must be one of float32, bfloat16, got bf16\."),
     # configurations
     ("a missing TOML file", nothing, "train my.toml", r"my\.toml: no such file; give the path of a TOML configuration\."),
     ("a file that is no TOML", toml("a = = 1"), "train my.toml", r"my\.toml: is not valid TOML: "),
@@ -187,6 +189,7 @@ CASES = [
     ("samples to a kind of file that there is not", a_run, "sample run --out a.jpg", r"'out' must be NAME\.png, NAME\.npy or the name of a folder, got a\.jpg\."),
     ("a flag that is neither", nothing, "train ring --model.G.bias_from_marginals maybe", r"'model\.G\.bias_from_marginals' must be True or False, got maybe\."),
     ("sizes beyond all memory", nothing, "train ring --model.G.hidden 100000000000 --folder run", r"The sizes asked for do not fit in memory"),
+    ("a changed precision", a_run, "train --resume run --model.precision bfloat16", r"'model\.precision' must be 'float32' to resume run, got 'bfloat16': it changes the run\."),
     ("a changed setting", a_run, "train --resume run --model.k 2", r"'model\.k' must be 1 to resume run, got 2: it changes the run\. Start a new one with --folder\."),
     ("a changed seed", a_run, "train --resume run --seed 5", r"'seed' must be 0 to resume run, got 5"),
     ("fewer steps than were made", a_run, "train --resume run --trainer.steps 3", r"'trainer\.steps' must be at least 40, where the run stands, got 3\."),
@@ -331,6 +334,17 @@ def test_two_processes_cannot_train_in_one_folder(tmp_path, monkeypatch, capsys)
     with rundir.RunDir("run").lock():
         assert cli.main(["train", "--resume", "run"]) == 2
     assert "run: another process is training in this folder." in capsys.readouterr().err
+
+
+def test_bfloat16_without_a_processor_for_it_is_slower_and_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "has_bfloat16", lambda: False)
+    slow = small_run(model=small_config(precision="bfloat16"))
+    (tmp_path / "small.toml").write_text(slow.to_toml())
+    assert cli.main(["train", "small.toml", "--folder", "run"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("This processor does not compute in bfloat16") == 1
+    assert "slower than float32; it goes on all the same." in said
 
 
 def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):

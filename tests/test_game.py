@@ -832,7 +832,7 @@ def test_a_foreign_state_is_refused_by_name():
 
 PAGE_FAULTS = """
 import resource, sys, torch
-from advnets.game import keep_freed_memory
+from advnets.player import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():

@@ -22,7 +22,7 @@ FLOORS = [
         "plots",
         "progress",
     },
-    {"game", "trainer", "evaluation"},
+    {"game", "player", "trainer", "evaluation"},
     {"learners"},
     {"run"},
     {"trained"},
@@ -37,6 +37,7 @@ WITHIN_A_FLOOR = {
     ("protocols", "ranks"),
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
+    ("game", "player"),
 }
 SOURCES = sorted((ROOT / "src" / "advnets").rglob("*.py"))
 MODULES = {m for floor in FLOORS for m in floor}

@@ -413,7 +413,7 @@ def foreign(**metadata):
 
 
 def ours(**header):
-    header = {"format": 1, "update": 1, "crc32": checksum({"a": torch.ones(2)}, {})} | header
+    header = {"format": 2, "update": 1, "crc32": checksum({"a": torch.ones(2)}, {})} | header
     return foreign(advnets=json.dumps({k: v for k, v in header.items() if v is not None}))
 
 
@@ -428,7 +428,7 @@ def ours(**header):
         (foreign(advnets="[1, 2]"), "it is not a checkpoint of advnets"),
         (ours(update=None), "it is not a checkpoint of advnets"),
         (ours(crc32=None), "it is not a checkpoint of advnets"),
-        (ours(format=99), "format 99; this version reads 1"),
+        (ours(format=1), "format 1; this version reads 2"),
         (ours(crc32=1), "its checksum is wrong"),
     ],
 )

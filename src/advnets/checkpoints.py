@@ -22,7 +22,7 @@ from advnets import checks
 from advnets.protocols import Examples
 from advnets.streaming import blocks
 
-FORMAT = 1
+FORMAT = 2
 """Version of what a checkpoint holds."""
 ASIDE = ".part."
 """What the name of a file begins with while it is being written."""

@@ -4,9 +4,7 @@ Reference: Goodfellow et al. (2014), Section 3 and Algorithm 1; goodfeli/adversa
     `AdversaryCost2`.
 """
 
-import contextlib
-import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -16,12 +14,13 @@ from torch import Tensor, nn
 from advnets import checks, layers
 from advnets.checkpoints import below
 from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from advnets.optim import (
-    Average,
-    OptimizerConfig,
-    Schedule,
-    load_optimizer_state,
-    optimizer_state,
+from advnets.optim import Average, OptimizerConfig, Schedule
+from advnets.player import (
+    Player,
+    Precision,
+    keep_freed_memory,
+    load_weights,
+    refuse_dependence,
 )
 from advnets.priors import PRIORS, Prior, PriorName
 from advnets.protocols import Batch, Info, ModelConfig, Problem
@@ -31,8 +30,6 @@ from advnets.sampling import GeneratorSampler, evaluating
 from advnets.value import OBJECTIVES, SLOPES, Objective, shared_cotangent, value, value_slope
 
 Order = Literal["alternating", "simultaneous"]
-Precision = Literal["float32", "bfloat16"]
-_JUST_BELOW_32_MB = 31 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,121 +76,6 @@ class GameConfig(ModelConfig):
     def ends_with_the_run(self) -> bool:
         """Whether a learning rate anneals towards the run's last update."""
         return "cosine" in (self.G_optimizer.anneal, self.D_optimizer.anneal)
-
-
-class Player:
-    """A network, the rule that moves its weights, and the rule's schedule.
-
-    Args:
-        network: G or D, whose weights the rule moves; it may have a method `constrain()`, which is
-            called after every update.
-        optimizer: Any torch optimiser over the network's parameters.
-        schedule: Learning rate and momentum by minibatch number; None leaves the optimiser as it
-            is.
-        precision: In 'bfloat16' it is a copy of the network that plays, whose weights are cast
-            from the network's own once an update.
-        ranks: The processes whose gradients add up.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        schedule: Schedule | None,
-        *,
-        precision: Precision = "float32",
-        ranks: Ranks = ALONE,
-    ) -> None:
-        self.network, self.optimizer, self.schedule = network, optimizer, schedule
-        self.ranks = ranks
-        self.plays = network
-        if precision == "bfloat16":
-            self.plays = copy.deepcopy(network).bfloat16()
-        self._own: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
-        self.weights: list[Tensor] = [p for p in self.plays.parameters() if p.requires_grad]
-        # One piece of memory for all gradients, kept from update to update.
-        self._flat, self._gradients = layers.side_by_side(self._own)
-        lent = self._gradients if self.plays is network else layers.side_by_side(self.weights)[1]
-        pieces = {id(p): memory for p, memory in zip(self.weights, lent, strict=True)}
-        affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
-        self._lent = [(layer, pieces.get(id(layer.weight))) for layer in affine]
-        self.dropouts = layers.dropouts(self.plays)
-        self._constrain = getattr(network, "constrain", None)
-
-    def logits(self, *parts: Tensor) -> Tensor:
-        """D's logits on each part in turn, flat. Raises `BadValue` unless one an example."""
-        network: Any = self.plays
-        logits: Tensor = network(*parts) if len(parts) == 1 else network.both(*parts)
-        n = sum(map(len, parts))
-        if logits.numel() != n:
-            raise checks.wrong_shape("D(x)", f"({n},): one logit an example", logits.shape)
-        return logits.view(-1)
-
-    def gradient(
-        self,
-        of: Tensor,
-        along: Tensor | None = None,
-        *,
-        beside: Sequence[Tensor] = (),
-        keep_graph: bool = False,
-    ) -> Sequence[Tensor | None]:
-        """The gradient of `of` in this player's weights and what is `beside`, in nothing else."""
-        if not torch.compiler.is_compiling():
-            for layer, memory in self._lent:
-                layer.lent = memory
-        inputs = [*self.weights, *beside]
-        return torch.autograd.grad(of, inputs, along, retain_graph=keep_graph, allow_unused=True)
-
-    @contextlib.contextmanager
-    def still(self) -> Iterator[None]:
-        """Inside, what this player makes of an input has no gradient in its weights."""
-        weights = [] if torch.compiler.is_compiling() else self.weights
-        for p in weights:
-            p.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for p in weights:
-                p.requires_grad_(True)
-
-    def update(self, gradient: Sequence[Tensor | None], minibatch: Tensor) -> None:
-        """Move the weights along the gradient."""
-        for p, own, g in zip(self._own, self._gradients, gradient, strict=True):
-            if g is not None and g is not own:
-                own.copy_(g)
-            p.grad = None if g is None else own
-        self.ranks.add_up(self._flat)
-        if self.schedule is not None:
-            self.schedule.apply(self.optimizer, minibatch)
-        self.optimizer.step()
-        if self._constrain is not None:
-            self._constrain()
-        self._cast()
-
-    @torch.no_grad()
-    def _cast(self) -> None:
-        """Give the weights to the copy that plays."""
-        if self.plays is not self.network:
-            torch._foreach_copy_(self.weights, self._own)
-
-    @torch.no_grad()
-    def take_back(self) -> None:
-        """Take the buffers of the copy that plays: what it has counted."""
-        if self.plays is not self.network:
-            for own, played in zip(self.network.buffers(), self.plays.buffers(), strict=True):
-                own.copy_(played)
-
-    def state(self) -> dict[str, Tensor]:
-        """Weights, buffers and what the optimiser remembers."""
-        weights = {f"network.{name}": t for name, t in self.network.state_dict().items()}
-        return weights | {f"optimizer.{n}": t for n, t in optimizer_state(self.optimizer).items()}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state`."""
-        load_weights(self.network, below("network.", state))
-        if self.plays is not self.network:
-            self.plays.load_state_dict(self.network.state_dict())
-        load_optimizer_state(self.optimizer, below("optimizer.", state))
 
 
 class Noise(NamedTuple):
@@ -451,33 +333,3 @@ class Game:
 def rows_times(factors: Tensor, x: Tensor | None) -> Tensor | None:
     """Row i of `x` times factor i."""
     return None if x is None else x * factors.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
-
-
-def refuse_dependence(G: nn.Module, D: nn.Module) -> None:
-    """Raise where what becomes of an example depends on those beside it, or on the process."""
-    if not hasattr(D, "both"):
-        raise checks.not_one_by_one("D", "one without a method both(x, x_g)")
-    strange = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-    for name, network in (("G", G), ("D", D)):
-        for module in network.modules():
-            if isinstance(module, strange):
-                raise checks.not_one_by_one(name, f"one with {type(module).__name__}")
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what is freed at the end of a step for the next one.
-
-    It gives large pieces back to the system, which then clears every page of them anew at each
-    step, unless a larger one has been freed before (up to 32 MB). This frees one that was never
-    touched.
-    """
-    torch.empty(_JUST_BELOW_32_MB, dtype=torch.uint8)
-
-
-def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a network's weights. Raises `BadValue` where a name or a shape differs."""
-    own = network.state_dict()
-    for name in {**own, **state}:
-        need, got = (tuple(s[name].shape) if name in s else "absent" for s in (own, state))
-        checks.require(need == got, name, f"of shape {need}", got)
-    network.load_state_dict(dict(state))
