@@ -165,6 +165,7 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
 def test_more_processes_than_cores_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", str(cores() + 1))
     monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
     need = (
         f"'nproc_per_node' must be at most the number of cores here, {cores()}, got {cores() + 1}"
     )

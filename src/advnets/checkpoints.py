@@ -81,7 +81,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except (KeyError, ValueError, TypeError, AttributeError):
         raise checks.damaged_checkpoint(path, "it is not a checkpoint of advnets") from None
     if version != FORMAT:
-        raise checks.damaged_checkpoint(path, f"format {version}; this version reads {FORMAT}")
+        raise checks.another_format(path, version, FORMAT)
     if expected != crc32:
         raise checks.damaged_checkpoint(path, "its checksum is wrong")
     return Checkpoint(path, update, tensors, facts)

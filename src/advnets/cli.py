@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def complain(error: checks.UserError) -> int:
     """One line on standard error; the exit code of a user's mistake."""
     who = "advnets" if here().first else f"advnets (process {here().rank})"
-    print(f"{who}: {error}", file=sys.stderr)
+    sys.stderr.write(f"{who}: {error}\n")  # in one piece: several processes may write at once
     return 2
 
 

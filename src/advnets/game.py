@@ -56,8 +56,8 @@ class GameConfig(ModelConfig):
     G_optimizer: OptimizerConfig = OptimizerConfig()
     D_optimizer: OptimizerConfig = OptimizerConfig()
     precision: Precision = "float32"
-    """What the networks are played in: 'float32' or 'bfloat16'. The weights themselves, what moves
-    them and all scores stay in float32."""
+    """What the networks are played in, D's logits included: 'float32' or 'bfloat16'. The weights
+    themselves, what moves them and all scores stay in float32."""
     average_rate: float = 0.01
     """Share of the newest weights in the moving average of G ..."""
     average_every: int = 10
@@ -159,8 +159,9 @@ class Game:
         keep_freed_memory()
         if ranks.world > 1:
             refuse_dependence(G, D)
-        first = self.G_player.weights[0]
-        self._device, self._playing = first.device, first.dtype
+        first = next(G.parameters())
+        self._device = first.device
+        self._playing = torch.bfloat16 if precision == "bfloat16" else first.dtype
         self.updates, self.minibatches = 0, torch.zeros((), dtype=torch.int64, device=self._device)
         self._look()
 
@@ -239,13 +240,17 @@ class Game:
             of_G = self.G_player.gradient(answer, self.slope(answer.detach()) * batch.share)
             self.G_player.update(of_G, self.minibatches - 1)
 
+        return self._seen(logits, answer, batch.share)
+
+    @torch.no_grad()
+    def _seen(self, logits: Tensor, answer: Tensor, share: float) -> Info:
+        """What a person is shown of a step, and what the copies that play have counted in it."""
         for player in (self.G_player, self.D_player):
             player.take_back()
-        with torch.no_grad():
-            D_x, D_Gz = logits.chunk(2)
-            info = {"V": value(D_x, D_Gz), "J": self.objective(answer)}
-            info |= {"D_x": D_x.sigmoid().mean(), "D_Gz": D_Gz.sigmoid().mean()}
-            return {name: number * batch.share for name, number in info.items()}
+        D_x, D_Gz = logits.chunk(2)
+        info = {"V": value(D_x, D_Gz), "J": self.objective(answer)}
+        info |= {"D_x": D_x.sigmoid().mean(), "D_Gz": D_Gz.sigmoid().mean()}
+        return {name: number * share for name, number in info.items()}
 
     def _move_together(self, logits: Tensor, x_g: Tensor, batch: Batch) -> None:
         """Update both players by their gradients at the old weights."""

@@ -22,8 +22,7 @@ class Affine(nn.Linear):
     r"""`nn.Linear`, :math:`y = x W^\top + b`, by the quicker of torch's float32 products.
 
     The next gradient in W is written into `lent`, memory of its shape, where there is some: fresh
-    memory costs the system nearly as much time as the product takes. Autocast passes it by: a game
-    has a `precision`.
+    memory costs the system nearly as much time as the product takes. Not for `torch.func`.
     """
 
     lent: Tensor | None = None
@@ -38,7 +37,8 @@ class Affine(nn.Linear):
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, outputs)`; rows put `before` x come first and get no gradient."""
         plain = x.ndim == 2 and x.shape[1] == self.in_features and self.bias is not None
-        if not plain:
+        kind = x.device.type
+        if not plain or (kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind)):
             return super().forward(x if before is None else torch.cat((before, x)))
         return _apply(_Affine, x, self.weight, self.bias, before, self)
 
@@ -64,25 +64,31 @@ class _Affine(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, before: Tensor | None, layer: Affine
     ) -> Tensor:
         whole = x if before is None else torch.cat((before, x))
-        ctx.save_for_backward(whole, weight)
-        ctx.layer, ctx.rows = layer, len(x)
+        ctx.save_for_backward(x, whole, weight)
+        ctx.layer = layer
         return product(whole, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
+        x, whole, weight = ctx.saved_tensors
+        before = len(whole) - len(x)
+        if torch.is_grad_enabled():  # to be derived once more, in x too
+            whole = torch.cat((whole[:before], x))
         d_x = d_weight = d_bias = None
-        if ctx.needs_input_grad[1]:
-            d_weight, d_bias = torch.mm(d.T, x, out=ctx.layer.borrow()), d.sum(dim=0)
         if ctx.needs_input_grad[0]:
-            d_x = product(d[len(d) - ctx.rows :], weight.T)
+            d_x = product(d[before:], weight.T)
+        if ctx.needs_input_grad[1]:
+            d_weight = torch.mm(d.T, whole, out=ctx.layer.borrow())
+        if ctx.needs_input_grad[2]:
+            d_bias = d.sum(dim=0)
         return d_x, d_weight, d_bias, None, None
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x weight^T + bias`. In float32 on a CPU by oneDNN, which is up to twice as fast as MKL."""
     plain = torch.compiler.is_compiling() or torch.is_grad_enabled()
-    if not plain and _ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu":
+    suits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
+    if _ONEDNN and suits and not plain:
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
         return y
     return nn.functional.linear(x, weight, bias)
@@ -138,8 +144,9 @@ class Dropout(nn.Module):
 
     :math:`\tilde x = x \odot m / include`, with :math:`m \sim` Bernoulli(include) elementwise, in
     training only. The mask is a function of 16 random bits an element, so the probability is exact
-    to 1e-5 (of 8 bits, where it is a multiple of 1/256). A game draws the bits of a pass beforehand
-    (`draw`) and hands them over (`hand_out`); without them they come from torch's global stream.
+    to 1e-5; of 8 bits, where it is a multiple of 1/256. bfloat16 rounds 1 / include (not for .8
+    and .5). A game draws the bits of a pass beforehand (`draw`) and hands them over (`hand_out`);
+    without them they come from torch's global stream.
 
     Reference: Hinton et al. (2012); goodfeli/adversarial: .8 on D's input, .5 on each hidden layer.
 
@@ -158,7 +165,7 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as `x`; the identity in evaluation mode."""
-        if self.event_shape != x.shape[1:]:
+        if self.event_shape is None or (self.training and self.event_shape != x.shape[1:]):
             self.event_shape = x.shape[1:]
         if not self.training or self.include == 1:
             return x

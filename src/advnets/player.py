@@ -45,17 +45,20 @@ class Player:
     ) -> None:
         self.network, self.optimizer, self.schedule = network, optimizer, schedule
         self.ranks = ranks
-        self.plays = network
-        if precision == "bfloat16":
-            self.plays = copy.deepcopy(network).bfloat16()
+        self.plays = in_bfloat16(network) if precision == "bfloat16" else network
         self._own: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         self.weights: list[Tensor] = [p for p in self.plays.parameters() if p.requires_grad]
-        # One piece of memory for all gradients, kept from update to update.
+        checks.require(bool(self._own), "network", "one with a weight that moves", "none")
+        # One piece of memory for all gradients, kept from update to update. What plays in
+        # bfloat16 has its own; a weight that two layers share is lent it for one of them.
         self._flat, self._gradients = layers.side_by_side(self._own)
-        lent = self._gradients if self.plays is network else layers.side_by_side(self.weights)[1]
-        pieces = {id(p): memory for p, memory in zip(self.weights, lent, strict=True)}
+        memory = {id(p): g for p, g in zip(self._own, self._gradients, strict=True)}
         affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
-        self._lent = [(layer, pieces.get(id(layer.weight))) for layer in affine]
+        if affine and self.plays is not network:
+            weights = {id(layer.weight): layer.weight for layer in affine}
+            _, pieces = layers.side_by_side(list(weights.values()))
+            memory = dict(zip(weights, pieces, strict=True))
+        self._lent = [(layer, memory.pop(id(layer.weight), None)) for layer in affine]
         self.dropouts = layers.dropouts(self.plays)
         self._constrain = getattr(network, "constrain", None)
 
@@ -133,6 +136,16 @@ class Player:
         if self.plays is not self.network:
             self.plays.load_state_dict(self.network.state_dict())
         load_optimizer_state(self.optimizer, below("optimizer.", state))
+
+
+def in_bfloat16(network: nn.Module) -> nn.Module:
+    """A copy with its weights in bfloat16, but for layers that count in float buffers of theirs."""
+    twin = copy.deepcopy(network)
+    for module in twin.modules():
+        if not any(buffer.is_floating_point() for buffer in module.buffers(recurse=False)):
+            for p in module.parameters(recurse=False):
+                p.data = p.data.bfloat16()
+    return twin
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -8,6 +8,7 @@ gloo joins them on CPUs, NCCL on GPUs.
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,7 +75,9 @@ ALONE = Ranks()
 
 
 def here() -> Ranks:
-    """This process as `torchrun` numbered it."""
+    """This process as `torchrun` numbered it; alone where it did not."""
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
+        return ALONE
     return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
@@ -104,7 +107,11 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
         yield own
     except checks.OthersLost:
         # torchrun ends us now with a SIGTERM; the user is to read why first.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
+    except BaseException:
+        distributed.destroy_process_group()
         raise
     distributed.destroy_process_group()
 

@@ -54,7 +54,7 @@ class Streams:
 
     def __init__(self, seed: int, *, device: torch.device | str = "cpu") -> None:
         checks.at_least(0, seed=seed)
-        self.seed = seed
+        self.seed, self._on_gpu = seed, torch.device(device).type == "cuda"
         self._streams = {name: generator(seed, name, device=device) for name in self.NAMES}
 
     def __getitem__(self, name: str) -> torch.Generator:
@@ -67,6 +67,8 @@ class Streams:
     def state(self) -> dict[str, Tensor]:
         """The state of every stream, by name."""
         states = {name: rng.get_state() for name, rng in self._streams.items()}
+        if self._on_gpu:
+            states["global on the GPU"] = torch.cuda.get_rng_state()
         return states | {"global": torch.get_rng_state()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -76,3 +78,5 @@ class Streams:
         for name, rng in self._streams.items():
             rng.set_state(state[name])
         torch.set_rng_state(state["global"])
+        if self._on_gpu:
+            torch.cuda.set_rng_state(state["global on the GPU"])

@@ -90,6 +90,7 @@ def map_array(path: Path, resident: bool | None) -> Split | None:
 def _is_large(header: Header) -> bool:
     """Whether an array would, as float32, take more than a quarter of the machine's memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # each process has its own
     return 4 * math.prod(header.shape) > memory / 4
 
 

@@ -62,7 +62,9 @@ class Batches:
         epoch, place = divmod(i, self.per_epoch)
         if epoch != self._epoch:
             draw = rng.generator(self.seed, "epoch", epoch)
-            self._epoch, self._order = epoch, torch.randperm(len(self.data), generator=draw)
+            order = torch.randperm(len(self.data), generator=draw)
+            resident = isinstance(self.data.x, Tensor)
+            self._epoch, self._order = epoch, order.to(self.device) if resident else order
         whole = self._order[place * self.size : (place + 1) * self.size]
         rows = whole[self.ranks.rows(len(whole))]
         chosen = self.data.take(rows)
