@@ -861,3 +861,25 @@ def test_what_is_freed_at_the_end_of_a_step_is_there_for_the_next():
     # Where the system clears every page, this is what it counts, so that the bound above says much.
     pinned = faults("plain", MALLOC_MMAP_THRESHOLD_=str(2**20))
     assert pinned >= 20 * 6 * 2**20 // (2 * 2**20)
+
+
+def test_a_weight_that_two_layers_share_has_the_sum_of_its_gradients():
+    first, second = layers.Affine(3, 3), layers.Affine(3, 3)
+    second.weight = first.weight
+    D = nn.Sequential(first, nn.Tanh(), second, nn.Linear(3, 1))
+    player = advnets.game.Player(D, torch.optim.SGD(D.parameters(), 0.1), None)
+    x = torch.randn(5, 3)
+    expected = torch.autograd.grad(D(x).sum(), list(D.parameters()))
+    for ours, plain in zip(player.gradient(D(x).sum()), expected, strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
+def test_a_network_of_which_nothing_moves_is_refused():
+    G, D = nn.Linear(2, 3), nn.Linear(3, 1)
+    rules = {
+        "G_optimizer": torch.optim.SGD(G.parameters(), 0.1),
+        "D_optimizer": torch.optim.SGD(D.parameters(), 0.1),
+    }
+    G.requires_grad_(False)
+    with pytest.raises(ValueError, match="'network' must be one with a weight that moves"):
+        advnets.Game(G, D, prior=advnets.Gaussian(2), **rules)

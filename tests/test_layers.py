@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import advnets
 from advnets import layers
 from advnets.checks import BadValue
 from advnets.layers import Affine, Dropout, Maxout
@@ -480,3 +481,37 @@ def test_column_norms_end_within_the_limit_and_zero_stays_zero(rng):
 
 def linears(network):
     return [m for m in network.modules() if isinstance(m, nn.Linear)]
+
+
+def test_a_frozen_weight_leaves_its_bias_a_gradient():
+    layer, x = layers.Affine(3, 2), torch.randn(5, 3)
+    layer.weight.requires_grad_(False)
+    layer(x).sum().backward()
+    assert layer.weight.grad is None
+    assert torch.equal(layer.bias.grad, torch.full((2,), 5.0))
+
+
+def test_autocast_reaches_an_affine_layer():
+    layer, x = layers.Affine(3, 2), torch.randn(5, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    y.float().sum().backward()
+    assert layer.weight.grad.dtype == torch.float32
+
+
+def test_second_derivatives_through_both_are_those_of_two_passes():
+    rng = torch.Generator().manual_seed(0)
+    config = advnets.DiscriminatorConfig(
+        units=(6,), pieces=3, irange=0.5, include_input=1.0, include_hidden=1.0
+    )
+    D = advnets.Discriminator(config, event_shape=(4,), rng=rng).double()
+    x, x_g = (torch.rand(5, 4, generator=rng, dtype=torch.float64) for _ in range(2))
+    found = []
+    for judge in (D.both, lambda x, x_g: torch.cat((D(x), D(x_g)))):
+        z = x_g.clone().requires_grad_()
+        of_W = torch.autograd.grad(
+            judge(x, z).sigmoid().sum(), list(D.parameters()), create_graph=True
+        )
+        found.append(torch.autograd.grad(sum(g.square().sum() for g in of_W), z)[0])
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)

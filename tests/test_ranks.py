@@ -173,6 +173,12 @@ def test_more_processes_than_cores_are_refused(monkeypatch):
         pass
 
 
+def test_a_launcher_that_numbers_no_process_starts_one_alone(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with advnets.ranks.joined() as own:
+        assert own == ALONE
+
+
 @pytest.mark.parametrize("network", ["D", "G"])
 def test_networks_that_do_not_treat_examples_one_by_one_are_refused(network):
     G, D = advnets.Generator, advnets.Discriminator

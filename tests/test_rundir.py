@@ -394,9 +394,7 @@ def test_a_checkpoint_cut_off_anywhere_is_refused(tmp_path):
     raw = path.read_bytes()
     for length in range(len(raw)):
         path.write_bytes(raw[:length])
-        with pytest.raises(
-            BadFile, match=r"00000012\.safetensors: (damaged checkpoint|was written by another)"
-        ):
+        with pytest.raises(BadFile, match=r"00000012\.safetensors: damaged checkpoint \("):
             read_checkpoint(path)
 
 
