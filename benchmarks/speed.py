@@ -46,7 +46,7 @@ def main() -> None:
     s = Sizes().tenth() if options.quick else Sizes()
     facts = machine()
     print("\n".join(f"{name}: {value}" for name, value in facts.items()), flush=True)
-    numbers = steady(s, quick=options.quick) if options.steady else race(s, options)
+    numbers = steady(s, options.root, quick=options.quick) if options.steady else race(s, options)
     if options.json:
         options.json.write_text(json.dumps({"machine": facts} | numbers, indent=2) + "\n")
     if numbers.get("failed"):
@@ -64,6 +64,7 @@ def parsed() -> argparse.Namespace:
     add("--layout", choices=LAYOUTS, default="quickest", help="of the bare products")
     add("--compiled", action="store_true", help="a row for ours under torch.compile (20 s more)")
     add("--json", type=Path, metavar="FILE", help="where to write the numbers")
+    add("--root", type=Path, default=Path("../shared/data/mnist"), help="MNIST, for --steady")
     add("--steady", action="store_true", help="one run of 21,000 updates instead")
     add("--quick", action="store_true", help="sizes / 10, 2 rounds of 3 updates")
     options = parser.parse_args()
