@@ -48,8 +48,9 @@ def mnist() -> RunConfig:
 
     Command: advnets train mnist --data.root FOLDER
     Time: 20,000 updates (40 epochs) in 8 minutes on 2 cores.
-    Score: 119.3 +- 1.5 nats raw, 161.5 +- 1.5 averaged after 40 epochs (10,000 samples, sigma
-    0.2154, 10,000 tests); 10,000 real training examples: 241.0 +- 2.1.
+    Score: 88.2 and 89.8 nats raw, 145.4 and 149.9 averaged after 20 epochs with seeds 0 and 2
+    (--trainer.steps 10000; standard errors 1.7 and 1.5; 10,000 samples, sigma 0.2154, 10,000
+    tests); seed 1 was lost to D (docs/speed.md). 10,000 real training examples: 241.0 +- 2.1.
     """
     return RunConfig(recipe="mnist", data=MnistConfig(), model=GameConfig())
 
@@ -63,7 +64,7 @@ def mnist_algorithm1() -> RunConfig:
     Command: advnets train mnist-algorithm1 --data.root FOLDER
     Time: 20,000 updates (40 epochs) in 10 minutes on 2 cores.
     Score: 110.6 +- 1.6 nats raw, 158.7 +- 1.5 averaged after 20 epochs, --trainer.steps 10000
-    (10,000 samples, sigma 0.2154, 10,000 tests).
+    (10,000 samples, sigma 0.2154, 10,000 tests), before the engine was rebuilt (commit f5c98b0).
     """
     return RunConfig(
         recipe="mnist-algorithm1",
