@@ -32,15 +32,15 @@ def compiled(game, backend):
 @pytest.fixture
 def whole_graph(monkeypatch):
     """Let dynamo follow the game's own calls of autograd, and keep its notices to itself."""
-    import torch._dynamo
+    from torch._dynamo import config, reset
 
-    if not hasattr(torch._dynamo.config, "trace_autograd_ops"):
+    if "trace_autograd_ops" not in config.get_config_copy():
         pytest.skip("this torch cannot compile a step with its gradients")
-    monkeypatch.setattr(torch._dynamo.config, "trace_autograd_ops", True)
     monkeypatch.setattr(torch._logging._internal.log, "disabled", True)
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
+    reset()
+    with config.patch(trace_autograd_ops=True):
+        yield
+    reset()
 
 
 @pytest.mark.filterwarnings("ignore")
