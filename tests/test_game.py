@@ -113,6 +113,7 @@ class Slow:
         self.minimax = game.objective.__name__ == "minimax"
         self.G_layers, self.G_include, self.D_include = G_layers, G_include, D_include
         self.prior, self.per_epoch, self.b = game.prior, PER_EPOCH, 0
+        self.norms = {}
 
     def generate(self, z, mask):
         *hidden, last = self.G_layers
@@ -159,6 +160,7 @@ class Slow:
         lr = max(RULE.lr / RULE.lr_decay**b, RULE.min_lr)
         share = min((b // self.per_epoch) / (RULE.saturate_epochs - 1), 1)
         m = RULE.momentum + (RULE.final_momentum - RULE.momentum) * share
+        self.norms["D" if own is self.D else "G"] = sum(g.square().sum() for g in gradients).sqrt()
         with torch.no_grad():
             for w, g in zip(own.values(), gradients, strict=True):
                 self.velocity[id(w)] = m * self.velocity[id(w)] - lr * g
@@ -217,6 +219,10 @@ def test_a_step_equals_the_slow_loop(order, objective, k, D_scale, plain_D):
         slow.assert_is(game, rtol=1e-11, atol=1e-13)
         for name, number in expected.items():
             assert info[name].item() == pytest.approx(number.item(), rel=1e-11), name
+        for player, norm in slow.norms.items():
+            assert game.watch()[f"{player}_gradient"].item() == pytest.approx(
+                norm.item(), rel=1e-11
+            )
     assert torch.equal(fast_rng.get_state(), slow_rng.get_state())
 
 
@@ -409,7 +415,7 @@ def test_play_is_a_function_of_its_batches_and_its_noise(order, k):
     assert same(games[0].G_player.state(), games[1].G_player.state())
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(rng.get_state(), at)
-    used = [d.bits for game in games for d in (*game.D_player.dropouts, *game.G_player.dropouts)]
+    used = [d.drawn for game in games for d in (*game.D_player.random, *game.G_player.random)]
     assert all(len(bits) == 0 for bits in used)  # no more is drawn than is used
 
 

@@ -365,10 +365,10 @@ def test_dropout_is_the_identity_in_evaluation_and_at_include_1(include, trainin
     layer = Dropout(include).train(training)
     x = torch.randn(5, 3)
     layers.hand_out([layer], [layer.draw(5, rng=rng)])
-    state, bits = torch.get_rng_state(), layer.bits
+    state, bits = torch.get_rng_state(), layer.drawn
     assert torch.equal(layer(x), x)
     assert torch.equal(torch.get_rng_state(), state)
-    assert layer.bits is bits
+    assert layer.drawn is bits
 
 
 def test_the_gradient_of_dropout_is_its_mask(rng):
@@ -388,17 +388,48 @@ def test_a_dropout_layer_shows_its_share():
     assert repr(Dropout(0.8)) == "Dropout(include=0.8)"
 
 
-def test_dropouts_finds_ours_that_do_anything_in_order(rng):
+def test_random_layers_of_ours_that_do_anything_are_found_in_order(rng):
     network = nn.Sequential(
         nn.Sequential(Dropout(0.5), nn.Dropout(0.5)), Dropout(1.0), nn.ReLU(), Dropout(0.8)
     )
-    found = layers.dropouts(network)
+    found = layers.stochastic(network)
     assert found == [network[0][0], network[3]]
     bits = [torch.zeros(2, dtype=torch.int16), torch.ones(3, dtype=torch.int16)]
     layers.hand_out(found, bits)
-    assert all(layer.bits is own for layer, own in zip(found, bits, strict=True))
+    assert all(layer.drawn is own for layer, own in zip(found, bits, strict=True))
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         layers.hand_out(found, bits[:1])
+
+
+# Noise
+
+
+def test_gaussian_noise_adds_what_was_handed_out_in_training_only(rng):
+    layer, x = layers.GaussianNoise(0.3), torch.rand(6, 2, 3, generator=rng)
+    assert torch.equal(layer.eval()(x), x)
+    layer.train()
+    drawn = layer.draw(6, rng=torch.Generator().manual_seed(3))
+    layers.hand_out([layer], [drawn])
+    both = torch.cat([layer(x[:4]), layer(x[4:])])
+    torch.testing.assert_close(both, x + 0.3 * drawn, rtol=0, atol=1e-6)
+    assert drawn.shape == x.shape
+    assert torch.equal(drawn, layer.draw(6, rng=torch.Generator().manual_seed(3)))
+
+
+def test_gaussian_noise_is_standard_normal_times_its_deviation():
+    layer = layers.GaussianNoise(2.0).train()
+    y = layer(torch.zeros(1000, 100)) / 2
+    assert abs(y.mean()) < 5 / 1e5**0.5
+    assert abs(y.square().mean() - 1) < 5 * (2 / 1e5) ** 0.5
+    assert abs(y.pow(4).mean() - 3) < 5 * (96 / 1e5) ** 0.5
+
+
+def test_no_gaussian_noise_draws_nothing():
+    layer, x = layers.GaussianNoise(0.0).train(), torch.rand(4, 3)
+    state = torch.get_rng_state()
+    assert layer(x) is x
+    assert torch.equal(torch.get_rng_state(), state)
+    assert layers.stochastic(layer) == []
 
 
 # Weights

@@ -192,6 +192,8 @@ def test_metrics_hold_no_clock(tmp_path):
         "J",
         "D_x",
         "D_Gz",
+        "G_gradient",
+        "D_gradient",
         "validation",
     }
     clock = [

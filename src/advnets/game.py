@@ -79,7 +79,7 @@ class GameConfig(ModelConfig):
 
 
 class Noise(NamedTuple):
-    """All that is random in one pass: z, and the bits of the dropout masks of G and of D."""
+    """All that is random in one pass: z, and what the random layers of G and of D need."""
 
     z: Tensor
     G: list[Tensor]
@@ -213,6 +213,10 @@ class Game:
         self.average.follow(self.G, self.updates)
         return info
 
+    def watch(self) -> Info:
+        """The norms of the last gradients: of J in G's weights, of D_scale V in D's."""
+        return {"G_gradient": self.G_player.norm(), "D_gradient": self.D_player.norm()}
+
     def play(self, batches: Sequence[Batch], noise: Sequence[Noise]) -> Info:
         """Algorithm 1 with its randomness given: a function of tensors, which can be compiled."""
         together = self.order == "simultaneous"
@@ -278,13 +282,13 @@ class Game:
 
     def _generate(self, drawn: Noise) -> Tensor:
         """G(z), in the precision that is played in."""
-        layers.hand_out(self.G_player.dropouts, drawn.G)
+        layers.hand_out(self.G_player.random, drawn.G)
         x_g: Tensor = self.G_player.plays(drawn.z.to(self._playing))
         return x_g
 
     def _judge(self, drawn: Noise, *parts: Tensor) -> Tensor:
         """D's logits on data and samples, or on samples alone: flat, in float32 at least."""
-        layers.hand_out(self.D_player.dropouts, drawn.D)
+        layers.hand_out(self.D_player.random, drawn.D)
         parts = tuple(part.to(self._playing) for part in parts)
         if self._one_by_one:
             flat = self.D_player.logits(*parts)
@@ -297,13 +301,13 @@ class Game:
         m = batch.whole or len(batch.x)
         own = self.ranks.rows(m)
 
-        def bits(dropout: layers.Dropout, parts: int) -> Tensor:
-            drawn = dropout.draw(parts * m, rng=rng)
+        def own_rows(layer: layers.Stochastic, parts: int) -> Tensor:
+            drawn = layer.draw(parts * m, rng=rng)
             return drawn.view(parts, m, *drawn.shape[1:])[:, own].flatten(0, 1).to(self._device)
 
         z = self.prior.sample(m, rng=rng)[own].to(self._device)
-        of_G = [bits(dropout, 1) for dropout in self.G_player.dropouts]
-        return Noise(z, of_G, [bits(dropout, parts) for dropout in self.D_player.dropouts])
+        of_G = [own_rows(layer, 1) for layer in self.G_player.random]
+        return Noise(z, of_G, [own_rows(layer, parts) for layer in self.D_player.random])
 
     def _look(self) -> None:
         """See what D makes of G's samples, before the first update."""

@@ -139,14 +139,53 @@ class _LargestPiece(torch.autograd.Function):
         return largest.mul_((d / largest.sum(dim=1)).unsqueeze(1))
 
 
-class Dropout(nn.Module):
+class Stochastic(nn.Module):
+    """A layer that is random in training.
+
+    A game draws what a pass needs beforehand (`draw`) and hands it over (`hand_out`); without that
+    it comes from torch's global stream.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.event_shape: torch.Size | None = None
+        self.drawn: Tensor | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is set to do nothing at all."""
+        raise NotImplementedError
+
+    def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
+        """What `n` examples of the last shape seen need, of shape `(n, *event_shape)`."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as `x`; the identity in evaluation mode."""
+        if self.event_shape is None or (self.training and self.event_shape != x.shape[1:]):
+            self.event_shape = x.shape[1:]
+        if not self.training or self.idle:
+            return x
+        return self._disturb(x, self._next(len(x)).to(x.device))
+
+    def _disturb(self, x: Tensor, drawn: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _next(self, n: int) -> Tensor:
+        """The next `n` rows of what was handed over, or fresh ones."""
+        if self.drawn is None or len(self.drawn) < n:
+            return self.draw(n)
+        now, self.drawn = self.drawn[:n], self.drawn[n:]
+        return now
+
+
+class Dropout(Stochastic):
     r"""Keeps each element of each example with probability `include` and divides it by that.
 
     :math:`\tilde x = x \odot m / include`, with :math:`m \sim` Bernoulli(include) elementwise, in
     training only. The mask is a function of 16 random bits an element, so the probability is exact
     to 1e-5; of 8 bits, where it is a multiple of 1/256. bfloat16 rounds 1 / include (not for .8
-    and .5). A game draws the bits of a pass beforehand (`draw`) and hands them over (`hand_out`);
-    without them they come from torch's global stream.
+    and .5).
 
     Reference: Hinton et al. (2012); goodfeli/adversarial: .8 on D's input, .5 on each hidden layer.
 
@@ -160,29 +199,20 @@ class Dropout(nn.Module):
         self.include = include
         self._bits = 8 if float(include * 2**8).is_integer() else 16
         self._dtype = torch.int8 if self._bits == 8 else torch.int16
-        self.event_shape: torch.Size | None = None
-        self.bits: Tensor | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape as `x`; the identity in evaluation mode."""
-        if self.event_shape is None or (self.training and self.event_shape != x.shape[1:]):
-            self.event_shape = x.shape[1:]
-        if not self.training or self.include == 1:
-            return x
-        kept, bits = round(self.include * 2**self._bits), self._next(len(x)).to(x.device)
+    @property
+    def idle(self) -> bool:
+        """Whether every element is kept."""
+        return self.include == 1
+
+    def _disturb(self, x: Tensor, drawn: Tensor) -> Tensor:
+        kept = round(self.include * 2**self._bits)
         mask = torch.empty_like(x, requires_grad=False)
         if kept == 0:
             mask.zero_()
         else:
-            torch.le(bits, kept - 2 ** (self._bits - 1) - 1, out=mask)
+            torch.le(drawn, kept - 2 ** (self._bits - 1) - 1, out=mask)
         return x * mask.div_(self.include)
-
-    def _next(self, n: int) -> Tensor:
-        """The next `n` rows of the bits handed over, or fresh ones."""
-        if self.bits is None or len(self.bits) < n:
-            return self.draw(n)
-        now, self.bits = self.bits[:n], self.bits[n:]
-        return now
 
     def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
         """Bits of a mask for `n` examples of the last shape seen: integers, `(n, *event_shape)`."""
@@ -198,15 +228,50 @@ class Dropout(nn.Module):
         return f"include={self.include}"
 
 
-def dropouts(network: nn.Module) -> list[Dropout]:
-    """The network's dropout layers that do anything, in order."""
-    return [m for m in network.modules() if isinstance(m, Dropout) and m.include < 1]
+class GaussianNoise(Stochastic):
+    r"""Adds :math:`\sigma \epsilon`, with :math:`\epsilon \sim N(0, I)`, in training only.
+
+    On data and on samples alike it lets D compare both after the same blur: where the two coincide,
+    so do p_data and p_g. Not in the paper's runs.
+
+    Reference: Arjovsky and Bottou (2017), Section 3.
+
+    Args:
+        stdev: :math:`\sigma`, in the units of x.
+    """
+
+    def __init__(self, stdev: float) -> None:
+        super().__init__()
+        checks.at_least(0, stdev=stdev)
+        self.stdev = stdev
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is added."""
+        return self.stdev == 0
+
+    def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
+        r""":math:`\epsilon` for `n` examples of the last shape seen: `(n, *event_shape)`."""
+        device = rng.device if rng is not None else None
+        return torch.randn(n, *(self.event_shape or ()), generator=rng, device=device)
+
+    def _disturb(self, x: Tensor, drawn: Tensor) -> Tensor:
+        return torch.add(x, drawn.to(x.dtype), alpha=self.stdev)
+
+    def extra_repr(self) -> str:
+        """Shown by `repr`."""
+        return f"stdev={self.stdev}"
 
 
-def hand_out(layers: Sequence[Dropout], bits: Sequence[Tensor]) -> None:
-    """Give each dropout layer the bits of its next masks."""
-    for layer, own in zip(layers, bits, strict=True):
-        layer.bits = own
+def stochastic(network: nn.Module) -> list[Stochastic]:
+    """The network's random layers of ours that do anything, in order."""
+    return [m for m in network.modules() if isinstance(m, Stochastic) and not m.idle]
+
+
+def hand_out(layers: Sequence[Stochastic], drawn: Sequence[Tensor]) -> None:
+    """Give each random layer what it needs in the next passes."""
+    for layer, own in zip(layers, drawn, strict=True):
+        layer.drawn = own
 
 
 @torch.no_grad()

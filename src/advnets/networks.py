@@ -55,6 +55,8 @@ class DiscriminatorConfig:
     """Affine pieces of one maxout unit."""
     irange: float = 0.005
     """Weights start uniform in (-irange, +irange)."""
+    input_noise: float = 0.0
+    """Standard deviation of Gaussian noise added to x, on data and samples alike."""
     include_input: float = 0.8
     """Dropout: probability of keeping an element of x."""
     include_hidden: float = 0.5
@@ -67,6 +69,7 @@ class DiscriminatorConfig:
         checks.at_least(1, pieces=self.pieces)
         for units in self.units:
             checks.at_least(1, units=units)
+        checks.at_least(0, input_noise=self.input_noise)
         checks.probability(include_input=self.include_input, include_hidden=self.include_hidden)
         if self.max_col_norm is not None:
             checks.positive(max_col_norm=self.max_col_norm)
@@ -140,6 +143,7 @@ class Discriminator(_Constrained):
         super().__init__()
         sizes = (int(torch.Size(event_shape).numel()), *config.units)
         include = (config.include_input, *[config.include_hidden] * len(config.units))
+        self.noise = layers.GaussianNoise(config.input_noise)
         self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
         self.maxouts = nn.ModuleList(layers.Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
         self.last = nn.Linear(sizes[-1], 1)
@@ -148,15 +152,20 @@ class Discriminator(_Constrained):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(n, *event_shape)` to logits of shape `(n, 1)`."""
-        return self._logits(self.dropouts[0](x.flatten(1)))
+        return self._logits(self._disturbed(x))
 
     def both(self, x: Tensor, x_g: Tensor) -> Tensor:
         """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one.
 
         No gradient goes back to the data.
         """
-        data, samples = (self.dropouts[0](part.flatten(1)) for part in (x, x_g))
+        data, samples = self._disturbed(x), self._disturbed(x_g)
         return self._logits(samples, before=data.detach())
+
+    def _disturbed(self, x: Tensor) -> Tensor:
+        """The examples as rows, with noise and dropout."""
+        h: Tensor = self.dropouts[0](self.noise(x.flatten(1)))
+        return h
 
     def _logits(self, h: Tensor, before: Tensor | None = None) -> Tensor:
         for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):

@@ -59,7 +59,7 @@ class Player:
             _, pieces = layers.side_by_side(list(weights.values()))
             memory = dict(zip(weights, pieces, strict=True))
         self._lent = [(layer, memory.pop(id(layer.weight), None)) for layer in affine]
-        self.dropouts = layers.dropouts(self.plays)
+        self.random = layers.stochastic(self.plays)
         self._constrain = getattr(network, "constrain", None)
 
     def logits(self, *parts: Tensor) -> Tensor:
@@ -111,6 +111,12 @@ class Player:
         if self._constrain is not None:
             self._constrain()
         self._cast()
+
+    def norm(self) -> Tensor:
+        """The Euclidean norm of the last gradient, of all weights together, 0-d."""
+        norms = [torch.linalg.vector_norm(p.grad) for p in self._own if p.grad is not None]
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms or [self._flat.new_zeros(())]))
+        return norm
 
     @torch.no_grad()
     def _cast(self) -> None:

@@ -113,6 +113,15 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class Watched(Protocol):
+    """A learner of whose last step more can be seen than every step can afford to show."""
+
+    def watch(self) -> Info:
+        """More of the last step, asked for only where it is logged; the same in every process."""
+        ...
+
+
+@runtime_checkable
 class HasLogDensity(Protocol):
     """A model with a tractable density."""
 

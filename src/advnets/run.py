@@ -240,8 +240,9 @@ def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:
 
 def refuse_foreign(checkpoint: Checkpoint, config: RunConfig) -> None:
     """Raise where a checkpoint was saved by a run with other settings."""
-    saved = checkpoint.facts.get("settings", {})
-    for name, (got, need) in differences(saved, matters(config)).items():
+    saved, own = checkpoint.facts.get("settings", {}), matters(config)
+    known = {name: own[name] for name in own if name in saved}  # others are younger than it
+    for name, (got, need) in differences(saved, known).items():
         raise checks.foreign_settings(checkpoint.path, name, need, got)
 
 

@@ -25,7 +25,7 @@ from advnets.config import FREE
 from advnets.data.batches import Batches
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent, Status
-from advnets.protocols import Info, Learner
+from advnets.protocols import Info, Learner, Watched
 from advnets.ranks import ALONE, Ranks
 from advnets.rng import Streams
 from advnets.rundir import RunDir
@@ -168,7 +168,9 @@ class Trainer:
         """Read the step's values (here a device is waited for), write them down and show them."""
         numbers = self.ranks.add_up(torch.stack(list(info.values()))).tolist()
         values = dict(zip(info, numbers, strict=True))
-        for name, value in values.items():
+        seen = self.learner.watch() if isinstance(self.learner, Watched) else {}
+        record = values | {name: value.item() for name, value in seen.items()}
+        for name, value in record.items():
             if not math.isfinite(value):
                 raise checks.diverged(name, value, self.update)
         update, stepping = self._logged
@@ -176,7 +178,7 @@ class Trainer:
         self._logged, self.values = (self.update, self._stepping), values
         left = (self.config.steps - self.update) / speed
         if self.folder is not None:
-            self.folder.log({"update": self.update, **values})
+            self.folder.log({"update": self.update, **record})
             clock = {"seconds": self._before + self._stepping, "updates_per_second": speed}
             self.folder.log({"update": self.update, **clock, "seconds_left": left}, to="clock")
         self.display.show(
