@@ -199,7 +199,11 @@ def test_a_sigmoid_refuses_data_outside_0_to_1(low, high):
         (DiscriminatorConfig, {"units": (0,)}, r"'units' must be a number that is at least 1"),
         (DiscriminatorConfig, {"include_input": 0}, r"'include_input' must be above 0 and at most"),
         (DiscriminatorConfig, {"include_hidden": 2}, r"'include_hidden' must be above 0 and at mo"),
-        (DiscriminatorConfig, {"input_noise": -0.1}, r"'input_noise' must be at least 0"),
+        (
+            DiscriminatorConfig,
+            {"input_noise": -0.1},
+            r"'input_noise' must be a number that is at least 0",
+        ),
         (DiscriminatorConfig, {"max_col_norm": 0}, r"'max_col_norm' must be a number above 0"),
     ],
 )
