@@ -1,0 +1,165 @@
+"""Which of the things that the paper leaves open move the raw Parzen score of its MNIST game?
+
+    python benchmarks/mnist_study.py --root FOLDER run              # all settings, seeds 0 and 1
+    python benchmarks/mnist_study.py --root FOLDER run base adam --seeds 2
+    python benchmarks/mnist_study.py table                          # what has been run, as Markdown
+
+Every setting is the published recipe in bfloat16 for 15 epochs, its learning rates brought to zero
+by half a cosine, with one change. Scores are on the 10,000 validation images, sigma chosen on the
+same ones; no test image is read for any of it. A run that is there already is gone on with, or left
+alone when it is finished.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from advnets import cli, run
+from advnets.rundir import RunDir
+
+EPOCHS, BATCHES = 15, 500
+COMMON = (
+    "--model.precision bfloat16 --evaluation.validation 10000 --trainer.picture_every 2500 "
+    "--trainer.checkpoint_every 2500"
+)
+ANNEAL = "--model.G_optimizer.anneal cosine --model.D_optimizer.anneal cosine"
+
+
+def both(option: str, value: object) -> str:
+    """An option of both players' optimisers."""
+    return " ".join(f"--model.{player}_optimizer.{option} {value}" for player in "GD")
+
+
+ADAM = f"{both('rule', 'adam')} {both('beta2', 0.99)}"
+SETTINGS: dict[str, tuple[str, str]] = {
+    "base": ("published, cosine to zero", ""),
+    "gaussian": ("z gaussian", "--model.prior gaussian"),
+    "z20": ("z of 20", "--model.z_dim 20"),
+    "z400": ("z of 400", "--model.z_dim 400"),
+    "alternating": ("alternating", "--model.order alternating"),
+    "k2": ("k = 2", "--model.k 2"),
+    "momentum9": (
+        "momentum .9, rate .02 (the same step)",
+        f"{both('momentum', 0.9)} {both('final_momentum', 0.9)} {both('lr', 0.02)}",
+    ),
+    "lr3": ("rate .3", both("lr", 0.3)),
+    "lr03": ("rate .03", both("lr", 0.03)),
+    "D-keeps": ("only G's rate decays", "--model.D_optimizer.anneal none"),
+    "G-faster": ("G's rate .3, D's .1", "--model.G_optimizer.lr 0.3"),
+    "D-whole-V": ("D ascends V, not V / 2", "--model.D_scale 1"),
+    "adam": ("Adam 5e-4 (.5, .99)", f"{ADAM} {both('lr', 5e-4)}"),
+    "adam2": ("Adam 2e-4 (.5, .99)", f"{ADAM} {both('lr', 2e-4)}"),
+    "batch50": ("batches of 50", "--batch_size 50"),
+    "batch200": ("batches of 200", "--batch_size 200"),
+    "input5": ("D keeps half of x, not .8", "--model.D.include_input 0.5"),
+    "hidden8": ("D keeps .8 of its hidden units", "--model.D.include_hidden 0.8"),
+    "hidden3": ("D keeps .3 of its hidden units", "--model.D.include_hidden 0.3"),
+    "norms": (
+        "column norms of 1.9365",
+        "--model.G.max_col_norm 1.9365 --model.D.max_col_norm 1.9365",
+    ),
+    "noise": ("noise of .3 on D's inputs", "--model.D.input_noise 0.3"),
+    "D-irange": ("D starts in +-.05", "--model.D.irange 0.05"),
+}
+
+
+def words_of(name: str) -> list[str]:
+    """The options of one setting, after `advnets train mnist`."""
+    change = SETTINGS[name][1].split()
+    per_epoch = BATCHES
+    if "--batch_size" in change:
+        per_epoch = BATCHES * 100 // int(change[change.index("--batch_size") + 1])
+    steps = EPOCHS * per_epoch
+    length = f"--trainer.steps {steps} --trainer.score_every {steps}"
+    # A change of the annealing comes after it, and takes its place.
+    options = dict(pairs(f"{COMMON} {length} {ANNEAL}".split()) | pairs(change))
+    return [word for pair in options.items() for word in pair]
+
+
+def pairs(words: Sequence[str]) -> dict[str, str]:
+    """`--a 1 --b 2` as a dictionary."""
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def play(name: str, seed: int, root: Path, runs: Path) -> None:
+    """Train one setting with one seed, or go on with it."""
+    folder = runs / f"{name}-{seed}"
+    if folder.exists():
+        if finished(folder) is None:
+            cli.main(["train", "--resume", str(folder)])
+        return
+    where = ["--data.root", str(root), "--seed", str(seed), "--folder", str(folder)]
+    cli.main(["train", "mnist", *words_of(name), *where])
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """The validation scores at a run's last update, raw and averaged; None before that."""
+    steps = run.config_of(folder).trainer.steps
+    for record in RunDir(folder).records():
+        if record["update"] == steps and "validation" in record:
+            scores: dict[str, Any] = record["validation"]
+            return scores
+    return None
+
+
+def seconds(folder: Path) -> float:
+    """How long a run has trained."""
+    return max((r["seconds"] for r in RunDir(folder).records("clock")), default=math.nan)
+
+
+def rows(runs: Path) -> Iterator[str]:
+    """One line of Markdown a setting: scores of every seed, their mean, the change to the base."""
+    means: dict[str, float] = {}
+    for name, (what, _) in SETTINGS.items():
+        folders = [runs / f"{name}-{seed}" for seed in range(10)]
+        found = [f for f in folders if f.exists() and finished(f) is not None]
+        scores = [finished(f) or {} for f in found]
+        if not scores:
+            continue
+        raw, averaged = ([s[w] for s in scores] for w in ("raw", "averaged"))
+        means[name] = sum(s["mean"] for s in raw) / len(raw)
+        change = f"{means[name] - means['base']:+.1f}" if "base" in means else ""
+        minutes = sum(map(seconds, found)) / len(found) / 60
+        cells = [
+            what,
+            ", ".join(f"{s['mean']:.1f}" for s in raw),
+            f"{raw[0]['standard_error']:.1f}",
+            f"{raw[0]['sigma']:.3f}",
+            ", ".join(f"{s['mean']:.1f}" for s in averaged),
+            f"{means[name]:.1f}",
+            change,
+            f"{minutes:.1f}",
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+HEAD = (
+    "| setting | raw, seed by seed (nats) | standard error | sigma | averaged | raw, mean "
+    "| to base | minutes |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path("../shared/data/mnist"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/study"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("do", choices=["run", "table", "commands"])
+    parser.add_argument("settings", nargs="*", default=list(SETTINGS))
+    options = parser.parse_args()
+    if options.do == "table":
+        print(HEAD, *rows(options.runs), sep="\n")
+    elif options.do == "commands":
+        print(json.dumps({name: " ".join(words_of(name)) for name in options.settings}, indent=1))
+    else:
+        for seed in options.seeds:
+            for name in options.settings:
+                play(name, seed, options.root, options.runs)
+
+
+if __name__ == "__main__":
+    main()
