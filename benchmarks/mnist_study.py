@@ -4,8 +4,9 @@
     python benchmarks/mnist_study.py --root FOLDER run base adam --seeds 2
     python benchmarks/mnist_study.py table                          # what has been run, as Markdown
 
-Every setting is the published recipe in bfloat16 for 15 epochs, its learning rates brought to zero
-by half a cosine, with one change. Scores are on the 10,000 validation images, sigma chosen on the
+The base is the published game in bfloat16 for 15 epochs, but with Adam (5e-4, .5, .99), whose rate
+half a cosine brings to zero: the paper's momentum has not got going by then. Every other setting
+makes one change to it. Scores are on the 10,000 validation images, sigma chosen on the
 same ones; no test image is read for any of it. A run that is there already is gone on with, or left
 alone when it is finished.
 """
@@ -25,7 +26,6 @@ COMMON = (
     "--model.precision bfloat16 --evaluation.validation 10000 --trainer.picture_every 2500 "
     "--trainer.checkpoint_every 2500"
 )
-ANNEAL = "--model.G_optimizer.anneal cosine --model.D_optimizer.anneal cosine"
 
 
 def both(option: str, value: object) -> str:
@@ -33,36 +33,35 @@ def both(option: str, value: object) -> str:
     return " ".join(f"--model.{player}_optimizer.{option} {value}" for player in "GD")
 
 
-ADAM = f"{both('rule', 'adam')} {both('beta2', 0.99)}"
+BASE = f"{both('rule', 'adam')} {both('beta2', 0.99)} {both('lr', 5e-4)} {both('anneal', 'cosine')}"
 SETTINGS: dict[str, tuple[str, str]] = {
-    "base": ("published, cosine to zero", ""),
+    "base": ("base", ""),
     "gaussian": ("z gaussian", "--model.prior gaussian"),
     "z20": ("z of 20", "--model.z_dim 20"),
     "z400": ("z of 400", "--model.z_dim 400"),
     "alternating": ("alternating", "--model.order alternating"),
     "k2": ("k = 2", "--model.k 2"),
-    "momentum9": (
-        "momentum .9, rate .02 (the same step)",
-        f"{both('momentum', 0.9)} {both('final_momentum', 0.9)} {both('lr', 0.02)}",
-    ),
-    "lr3": ("rate .3", both("lr", 0.3)),
-    "lr03": ("rate .03", both("lr", 0.03)),
+    "published": ("the paper's momentum, rate .1", f"{both('rule', 'momentum')} {both('lr', 0.1)}"),
+    "momentum3": ("the same, rate .3", f"{both('rule', 'momentum')} {both('lr', 0.3)}"),
+    "beta0": ("no momentum (beta1 0)", both("beta1", 0.0)),
+    "beta8": ("momentum .8 (beta1)", both("beta1", 0.8)),
+    "lr2": ("rate 2e-4", both("lr", 2e-4)),
+    "lr10": ("rate 1e-3", both("lr", 1e-3)),
     "D-keeps": ("only G's rate decays", "--model.D_optimizer.anneal none"),
-    "G-faster": ("G's rate .3, D's .1", "--model.G_optimizer.lr 0.3"),
-    "D-whole-V": ("D ascends V, not V / 2", "--model.D_scale 1"),
-    "adam": ("Adam 5e-4 (.5, .99)", f"{ADAM} {both('lr', 5e-4)}"),
-    "adam2": ("Adam 2e-4 (.5, .99)", f"{ADAM} {both('lr', 2e-4)}"),
+    "G-faster": ("G's rate 1e-3", "--model.G_optimizer.lr 1e-3"),
+    "D-faster": ("D's rate 1e-3", "--model.D_optimizer.lr 1e-3"),
     "batch50": ("batches of 50", "--batch_size 50"),
     "batch200": ("batches of 200", "--batch_size 200"),
-    "input5": ("D keeps half of x, not .8", "--model.D.include_input 0.5"),
-    "hidden8": ("D keeps .8 of its hidden units", "--model.D.include_hidden 0.8"),
-    "hidden3": ("D keeps .3 of its hidden units", "--model.D.include_hidden 0.3"),
+    "input5": ("D keeps .5 of x, not .8", "--model.D.include_input 0.5"),
+    "hidden3": ("D keeps .3 of hidden units, not .5", "--model.D.include_hidden 0.3"),
+    "hidden8": ("D keeps .8 of hidden units", "--model.D.include_hidden 0.8"),
     "norms": (
         "column norms of 1.9365",
         "--model.G.max_col_norm 1.9365 --model.D.max_col_norm 1.9365",
     ),
     "noise": ("noise of .3 on D's inputs", "--model.D.input_noise 0.3"),
-    "D-irange": ("D starts in +-.05", "--model.D.irange 0.05"),
+    "D-irange": ("D starts in +-.05, not +-.005", "--model.D.irange 0.05"),
+    "bias0": ("G's output starts at .5", "--model.G.bias_from_marginals False"),
 }
 
 
@@ -74,8 +73,7 @@ def words_of(name: str) -> list[str]:
         per_epoch = BATCHES * 100 // int(change[change.index("--batch_size") + 1])
     steps = EPOCHS * per_epoch
     length = f"--trainer.steps {steps} --trainer.score_every {steps}"
-    # A change of the annealing comes after it, and takes its place.
-    options = dict(pairs(f"{COMMON} {length} {ANNEAL}".split()) | pairs(change))
+    options = dict(pairs(f"{COMMON} {length} {BASE}".split()) | pairs(change))
     return [word for pair in options.items() for word in pair]
 
 
