@@ -50,7 +50,7 @@ RULE = OptimizerConfig(
     lr=0.1, lr_decay=1.02, min_lr=0.08, momentum=0.5, final_momentum=0.7, saturate_epochs=3
 )
 PER_EPOCH = 3
-G_INCLUDE, D_INCLUDE, PIECES = 0.7, (0.8, 0.5, 0.5), 3
+G_INCLUDE, D_INCLUDE, NOISE, PIECES = 0.7, (0.8, 0.5, 0.5), 0.3, 3
 
 
 class PlainD(nn.Module):
@@ -65,13 +65,13 @@ class PlainD(nn.Module):
 
 
 def written_out_game(*, plain_D=False, dtype=torch.float64, **settings):
-    """A pair with dropout in both players, momentum, and schedules that move at every step."""
+    """A pair with dropout in both, noise before D, momentum, and schedules that always move."""
     rng = torch.Generator().manual_seed(0)
     G = nn.Sequential(
         layers.Affine(3, 7), nn.ReLU(), layers.Dropout(G_INCLUDE), layers.Affine(7, 2)
     )
     D = Discriminator(
-        advnets.DiscriminatorConfig(units=(6, 5), pieces=PIECES, irange=0.5),
+        advnets.DiscriminatorConfig(units=(6, 5), pieces=PIECES, irange=0.5, input_noise=NOISE),
         event_shape=(2,),
         rng=rng,
     )
@@ -102,7 +102,7 @@ def draw_mask(n, width, include, rng):
 class Slow:
     """The players' weights, velocities and clock, moved as the paper's text moves them."""
 
-    def __init__(self, game, *, G_layers, G_include, D_include):
+    def __init__(self, game, *, G_layers, G_include, D_include, noise=0.0):
         def own(network):
             named = network.state_dict().items()
             return {n.removeprefix("D."): t.double().clone().requires_grad_() for n, t in named}
@@ -113,7 +113,7 @@ class Slow:
         self.minimax = game.objective.__name__ == "minimax"
         self.G_layers, self.G_include, self.D_include = G_layers, G_include, D_include
         self.prior, self.per_epoch, self.b = game.prior, PER_EPOCH, 0
-        self.norms = {}
+        self.norms, self.noise = {}, noise
 
     def generate(self, z, mask):
         *hidden, last = self.G_layers
@@ -124,8 +124,9 @@ class Slow:
         return linear(h, self.G[f"{last}.weight"], self.G[f"{last}.bias"])
 
     def judge(self, x, masks):
-        h = x.double().flatten(1) * masks[0]
-        for i, mask in enumerate(masks[1:]):
+        noise, first, *others = masks
+        h = (x.double().flatten(1) + self.noise * noise) * first
+        for i, mask in enumerate(others):
             name = f"maxouts.{i}.affine"
             y = linear(h, self.D[f"{name}.weight"], self.D[f"{name}.bias"])
             q = y.shape[1] // PIECES
@@ -135,13 +136,16 @@ class Slow:
         return linear(h, self.D["last.weight"], self.D["last.bias"]).flatten()
 
     def draw(self, m, parts, rng):
-        """z, then the mask of G, then those of D for data and samples, or samples alone."""
+        """z, the mask of G, the noise and the masks of D for data and samples, or samples alone."""
         z = self.prior.sample(m, rng=rng)
         width = self.G[f"{self.G_layers[-1]}.weight"].shape[1]
         of_G = None if self.G_include is None else draw_mask(m, width, self.G_include, rng)
         widths = [self.D["maxouts.0.affine.weight"].shape[1]]
         widths += [len(b) // PIECES for n, b in self.D.items() if n.endswith("affine.bias")]
-        of_D = [
+        noise = torch.zeros(parts * m, 1)
+        if self.noise:
+            noise = torch.randn(parts * m, widths[0], generator=rng).double()
+        of_D = [noise] + [
             draw_mask(parts * m, width, include, rng)
             for width, include in zip(widths, self.D_include, strict=True)
         ]
@@ -211,7 +215,7 @@ def test_a_step_equals_the_slow_loop(order, objective, k, D_scale, plain_D):
     """In float64, with momentum and both schedules moving."""
     settings = {"order": order, "objective": objective, "k": k, "D_scale": D_scale}
     game = written_out_game(plain_D=plain_D, **settings)
-    slow = Slow(game, G_layers=(0, 3), G_include=G_INCLUDE, D_include=D_INCLUDE)
+    slow = Slow(game, G_layers=(0, 3), G_include=G_INCLUDE, D_include=D_INCLUDE, noise=NOISE)
     fast_rng, slow_rng = (torch.Generator().manual_seed(7) for _ in range(2))
     for i in range(5):
         data = batches(k, m=10 - 3 * (i == 2), seed=i)  # the third batch is an epoch's short one
@@ -273,7 +277,7 @@ def kept_gradients(game, monkeypatch):
 
 def two_backward_passes(game, data, seed):
     """Each player's gradient by a backward pass of its own, in float64."""
-    slow = Slow(game, G_layers=(0, 3), G_include=G_INCLUDE, D_include=D_INCLUDE)
+    slow = Slow(game, G_layers=(0, 3), G_include=G_INCLUDE, D_include=D_INCLUDE, noise=NOISE)
     z, mask, masks = slow.draw(len(data.x), 2, torch.Generator().manual_seed(seed))
     V = slow.V(data.x, slow.generate(z, mask), masks)
     J = slow.J(slow.fake)

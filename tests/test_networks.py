@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from advnets.checks import BadValue
-from advnets.layers import Dropout, hand_out
+from advnets.layers import Dropout, hand_out, stochastic
 from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from advnets.protocols import Problem
 
@@ -95,16 +95,17 @@ def test_dropout_keeps_8_tenths_of_x_and_half_of_every_hidden_layer():
 
 
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
 @pytest.mark.parametrize("units", [(), (4,), (4, 3)])
-def test_both_is_D_on_data_and_then_on_samples(units, training, rng):
+def test_both_is_D_on_data_and_then_on_samples(units, noise, training, rng):
     """Same logits and same gradients from one pass, but for those in the data: there are none."""
-    D = make_D(units=units).double().train(training)
+    D = make_D(units=units, input_noise=noise).double().train(training)
     x, x_g = (torch.randn(m, 2, 3, generator=rng).double().requires_grad_() for m in (5, 5))
     D.eval()(x)
-    bits = [dropout.draw(10, rng=rng) for dropout in D.train(training).dropouts]
-    hand_out(D.dropouts, bits)
+    drawn = [layer.draw(10, rng=rng) for layer in stochastic(D.train(training))]
+    hand_out(stochastic(D), drawn)
     once = D.both(x, x_g)
-    hand_out(D.dropouts, bits)
+    hand_out(stochastic(D), drawn)
     twice = torch.cat([D(x), D(x_g)])
     assert once.shape == (10, 1)
     assert (once - twice).abs().max() < 1e-13
