@@ -3,6 +3,7 @@
     python benchmarks/mnist_study.py --root FOLDER run              # all settings, seeds 0 and 1
     python benchmarks/mnist_study.py --root FOLDER run base adam --seeds 2
     python benchmarks/mnist_study.py table                          # what has been run, as Markdown
+    python benchmarks/mnist_study.py curve --run runs/mnist-long    # one run's validation scores
 
 The base is the published game in bfloat16 for 15 epochs, but with Adam (5e-4, .5, .99), whose rate
 half a cosine brings to zero: the paper's momentum has not got going by then. Every other setting
@@ -140,17 +141,38 @@ HEAD = (
 )
 
 
+def curve(folder: Path) -> Iterator[str]:
+    """A run's validation scores, ever further apart."""
+    batches = run.config_of(folder).batch_size
+    shown, step = 0.0, 10
+    yield "| epoch | raw | averaged | sigma, raw | D(x) | D(G(z)) |\n|---|---|---|---|---|---|"
+    seen: dict[str, float] = {}
+    for record in RunDir(folder).records():
+        seen = record if "D_x" in record else seen
+        epoch = record["update"] * batches / 50_000
+        if "validation" not in record or epoch < shown + step:
+            continue
+        shown, step = epoch, max(10, int(epoch / 40) * 10)
+        raw, averaged = (record["validation"][w] for w in ("raw", "averaged"))
+        cells = [f"{epoch:.0f}", f"{raw['mean']:.1f}", f"{averaged['mean']:.1f}"]
+        cells += [f"{raw['sigma']:.3f}", f"{seen['D_x']:.2f}", f"{seen['D_Gz']:.2f}"]
+        yield f"| {' | '.join(cells)} |"
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=Path("../shared/data/mnist"))
     parser.add_argument("--runs", type=Path, default=Path("runs/study"))
+    parser.add_argument("--run", type=Path, default=Path("runs/mnist-long"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("do", choices=["run", "table", "commands"])
+    parser.add_argument("do", choices=["run", "table", "curve", "commands"])
     parser.add_argument("settings", nargs="*", default=list(SETTINGS))
     options = parser.parse_args()
     if options.do == "table":
         print(HEAD, *rows(options.runs), sep="\n")
+    elif options.do == "curve":
+        print(*curve(options.run), sep="\n")
     elif options.do == "commands":
         print(json.dumps({name: " ".join(words_of(name)) for name in options.settings}, indent=1))
     else:
