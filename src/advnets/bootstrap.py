@@ -36,9 +36,11 @@ class Estimate:
     n: int
 
     def __str__(self) -> str:
-        half = (self.high - self.low) / 2
-        digits = min(4, max(0, -math.floor(math.log10(half / 2)))) if half > 0 else 0
-        value, low, high = (f"{v:.{digits}f}" for v in (self.value, self.low, self.high))
+        numbers, half = (self.value, self.low, self.high), (self.high - self.low) / 2
+        digits = 0
+        if half > 0 and not all(float(v).is_integer() for v in numbers):
+            digits = min(3, max(0, -math.floor(math.log10(half / 2))))
+        value, low, high = (f"{v:.{digits}f}" for v in numbers)
         return f"{value} [{low}, {high}]"
 
 
@@ -59,7 +61,7 @@ def mean(values: Tensor, *, rng: torch.Generator) -> Estimate:
     Example:
         >>> heights = torch.arange(100.0)
         >>> print(mean(heights, rng=torch.Generator().manual_seed(0)))
-        49.5 [43.7, 55.3]
+        50 [44, 55]
     """
     value = values.double().mean().item()
     return percentile(value, resampled_means(values, rng=rng), n=len(values))

@@ -213,24 +213,25 @@ def show(result: Evaluation, *, title: str) -> None:
 
 def show_quality(quality: Quality) -> None:
     """The table of the other measures and how to read it, on standard output."""
-    n, part = f"{quality.n:,}", f"{quality.against} examples"
-    table = Table(
-        title=f"\nOther ways to see quality: {n} of each against {n} {part}\n[95% interval]",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("", no_wrap=True)
-    for row in quality.rows:
-        table.add_column(row.name, justify="right", max_width=22)
-    for measure in quality.measures:
-        table.add_row(measure.name, *(str(row.values[measure.name]) for row in quality.rows))
-    key = Table(box=None, show_header=False, pad_edge=False)
-    for measure in quality.measures:
-        key.add_row(measure.name, measure.better, measure.meaning)
-    console = Console()
+    n, console = f"{quality.n:,}", Console()
+    console.print()
     if quality.measures:
-        console.print(table, key, markup=False, highlight=False)
+        heading = f"Other ways to see quality: {n} of each against {n} {quality.against} examples"
+        table = Table(
+            title=f"{heading}, with 95% intervals",
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+        )
+        table.add_column("", no_wrap=True)
+        for row in quality.rows:
+            table.add_column(row.name, justify="right", max_width=22)
+        key = Table(box=None, show_header=False, pad_edge=False)
+        for measure in quality.measures:
+            table.add_row(measure.name, *(str(row.values[measure.name]) for row in quality.rows))
+            key.add_row(measure.name, measure.better, measure.meaning)
+        console.print(table, "", key, "", highlight=False)
     for line in (quality.describe, *quality.left_out):
         console.print(line, markup=False, highlight=False)
 

@@ -35,7 +35,8 @@ WIDTH = 64
 """Features of a network."""
 FEW = 16
 """Numbers in an example up to which the data itself is compared."""
-_SIDE, _HIDDEN, _BATCH = 32, 256, 128
+_SIDE, _HIDDEN = 32, 256
+_BATCH, _PASSES, _LEAST, _MOST = 128, 20, 200, 1_200
 _SOME, _CHUNK = 10_000, 1_000
 
 
@@ -140,9 +141,8 @@ class Network(nn.Module):
         units = below(torch.zeros(1, *shape)).shape[1]
         self.see = nn.AdaptiveAvgPool2d(shape[1:]) if image else nn.Identity()
         self.trunk = below.append(nn.Linear(units, width))
-        self.head = nn.Sequential(nn.ReLU(), nn.Linear(width, classes))
-        if not classes:
-            self.head = nn.Sequential(*_hidden(width), nn.Linear(_HIDDEN, numbers))
+        told = [nn.ReLU(), nn.Linear(width, classes)] if classes else _decoder(width, numbers)
+        self.head = nn.Sequential(*told)
         for name in ("origin", "scale", "spread"):
             self.register_buffer(name, torch.ones(()))
         self.register_buffer("centre", torch.zeros(width))
@@ -167,6 +167,10 @@ def _hidden(numbers: int) -> list[nn.Module]:
     return [nn.Flatten(), nn.Linear(numbers, _HIDDEN), nn.ReLU()]
 
 
+def _decoder(width: int, numbers: int) -> list[nn.Module]:
+    return [*_hidden(width), nn.Linear(_HIDDEN, numbers)]
+
+
 def _convolutions(shape: tuple[int, ...]) -> list[nn.Module]:
     layers: list[nn.Module] = []
     channels, width, size, side = shape[0], 16, 5, max(shape[1:])
@@ -189,7 +193,7 @@ def train(network: Network, data: Split, labels: Tensor | None, *, rng: torch.Ge
     seen = network.see(some)
     network.origin.copy_(seen.mean())
     network.scale.copy_(seen.std(correction=0).clamp_min(1e-6))
-    steps = min(1_200, max(200, 20 * len(data) // _BATCH))
+    steps = min(_MOST, max(_LEAST, _PASSES * len(data) // _BATCH))
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
     for _ in range(steps):

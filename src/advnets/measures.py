@@ -76,47 +76,44 @@ MEASURES = (
         "frechet",
         "Frechet distance",
         "lower",
-        "distance between the Gaussians that fit the features of samples and of data",
+        "between the Gaussians that fit features of samples and of data",
     ),
     _measure(
         "kernel",
         "kernel distance",
         "lower",
-        "discrepancy of features up to third moments, unbiased: 0 between equals",
+        "between features, up to third moments; 0 between equals",
     ),
     _measure("precision", "precision", "higher", "share of samples that lie among the data"),
     _measure("recall", "recall", "higher", "share of the data that lies among the samples"),
     _measure(
-        "density",
-        "density",
-        "higher",
-        "how deep among the data samples lie: 1 is as deep as the data itself",
+        "density", "density", "higher", "how deep samples lie in the data; 1 is as deep as data"
     ),
     _measure("coverage", "coverage", "higher", "share of the data with a sample close by"),
     _measure(
         "classes",
         "classes covered",
         "higher",
-        "classes that samples hold at least a tenth as often as the data",
+        "classes that get at least a tenth of their share of the data",
     ),
     _measure(
         "balance",
         "class imbalance",
         "lower",
-        "share of samples that would have to change class for the data's shares",
+        "share of samples that are too many for their class",
     ),
     _measure(
         "pairwise",
         "spread",
         "near",
-        "mean distance of two samples, in data space, over that of two examples",
+        "mean distance of two samples, over that of two real examples",
     ),
     _measure(
         "nearest",
-        "nearest training",
+        "nearest training example",
         "near",
-        "how near the closest 0.1% come to training examples, over the same for held-out "
-        "examples; well below 1: copies",
+        "distance of the closest 0.1% to their nearest training examples, over that of real "
+        "held-out examples; well below 1 speaks of copies",
     ),
 )
 

@@ -229,7 +229,7 @@ def classes_covered(x: Tensor, y: Tensor, *, classes: int, rng: torch.Generator)
 def class_imbalance(x: Tensor, y: Tensor, *, classes: int, rng: torch.Generator) -> Estimate:
     r"""How far the classes' shares are from the data's: :math:`\frac12 \sum_c |p_c - q_c|`.
 
-    It is 0 where they agree, and the share of samples that would have to change class.
+    It is the share of samples that are too many for their class; 0 where all shares agree.
 
     Args:
         x: Classes of samples, integers from 0, of shape `(n,)`.
@@ -350,10 +350,10 @@ def nearest_ratio(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
     Raises:
         BadValue: For fewer than 100 of them, or held-out examples that are copies themselves.
     """
-    refuse_too_few("nearest training", 10 * TAIL_LEAST, x, y)
+    refuse_too_few("nearest training example", 10 * TAIL_LEAST, x, y)
     floor = _tail(y)
     need = "measured on held-out examples that are no copies of training examples"
-    checks.require(floor > 0, "nearest training", need, "copies")
+    checks.require(floor > 0, "nearest training example", need, "copies")
     replicates = torch.tensor(
         [
             _tail(resampled(x, rng=rng)) / max(_tail(resampled(y, rng=rng)), floor / 10)
