@@ -157,7 +157,7 @@ def test_evaluate_shows_other_ways_to_see_quality(trained, capsys, monkeypatch):
     assert cli.main(["evaluate", "runs/a"]) == 0
     out, err = capsys.readouterr()
     assert "Training a small autoencoder on the 160 training examples" in err
-    assert "Other ways to see quality: 20 of each against 20 test examples" in out
+    assert "Quality of 20 each against 20 test examples" in out
     for name in ("frechet", "kernel", "precision", "recall", "density", "coverage", "pairwise"):
         assert re.search(rf"^ *{name} +-?[\d.]+ \[-?[\d.]+, [\d.]+\]", out, re.MULTILINE), name
         assert re.search(rf"^{name} +(lower|higher|near) ", out, re.MULTILINE), name
@@ -175,14 +175,14 @@ def test_evaluate_shows_other_ways_to_see_quality(trained, capsys, monkeypatch):
 def test_evaluate_leaves_other_measures_out_when_told(trained, capsys):
     assert cli.main(["evaluate", "runs/a", "--quality", "False"]) == 0
     out, err = capsys.readouterr()
-    assert "training mean" in out and "Other ways" not in out and err == ""
+    assert "training mean" in out and "Quality of" not in out and err == ""
     assert json.loads((trained / "runs/a/evaluation.json").read_text())["quality"] is None
 
 
 def test_evaluate_of_a_run_too_small_for_any_measure_still_scores(trained, capsys):
     assert cli.main(["evaluate", "runs/a", "--samples", "12"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "training mean" in out and "Other ways" not in out
+    assert "training mean" in out and "Quality of" not in out
     words = "'precision, recall, density and coverage' must be measured on at least 20 samples and as many real examples, got 12."
     assert words in out
     record = json.loads((trained / "runs/a/evaluation.json").read_text())["quality"]

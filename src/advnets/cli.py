@@ -216,7 +216,7 @@ def show_quality(quality: Quality) -> None:
     n, console = f"{quality.n:,}", Console()
     console.print()
     if quality.measures:
-        heading = f"Other ways to see quality: {n} of each against {n} {quality.against} examples"
+        heading = f"Quality of {n} each against {n} {quality.against} examples"
         table = Table(
             title=f"{heading}, with 95% intervals",
             title_justify="left",

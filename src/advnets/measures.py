@@ -76,7 +76,7 @@ MEASURES = (
         "frechet",
         "Frechet distance",
         "lower",
-        "between the Gaussians that fit features of samples and of data",
+        "between the Gaussians that fit features of samples and data",
     ),
     _measure(
         "kernel",
