@@ -41,7 +41,7 @@ def main() -> None:
         )
         advnets.train(config, folder, display=display())
         run = advnets.load(folder)
-        for line in run.evaluate().lines:
+        for line in run.evaluate(quality=False).lines:
             print(
                 f"{line.name:24} {line.test} (sigma {line.test.sigma:.3f}, n {line.test.centres})"
             )

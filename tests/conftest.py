@@ -24,6 +24,14 @@ def no_data_from_the_environment(monkeypatch):
     monkeypatch.delenv("ADVNETS_DATA", raising=False)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def a_cache_of_our_own(tmp_path_factory):
+    """Networks of features are kept for the session, and not in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def rng():
     return torch.Generator().manual_seed(0)

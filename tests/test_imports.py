@@ -10,7 +10,7 @@ from conftest import ROOT
 
 FLOORS = [
     {"checks", "config", "protocols", "ranks", "rng"},
-    {"value", "priors", "layers", "parzen", "streaming"},
+    {"value", "priors", "layers", "parzen", "streaming", "bootstrap", "quality"},
     {
         "networks",
         "optim",
@@ -22,7 +22,7 @@ FLOORS = [
         "plots",
         "progress",
     },
-    {"game", "player", "trainer", "evaluation"},
+    {"game", "player", "trainer", "features", "measures", "evaluation"},
     {"learners"},
     {"run"},
     {"trained"},
@@ -38,6 +38,11 @@ WITHIN_A_FLOOR = {
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
     ("game", "player"),
+    ("quality", "bootstrap"),
+    ("quality", "streaming"),
+    ("measures", "features"),
+    ("evaluation", "features"),
+    ("evaluation", "measures"),
 }
 SOURCES = sorted((ROOT / "src" / "advnets").rglob("*.py"))
 MODULES = {m for floor in FLOORS for m in floor}

@@ -78,6 +78,12 @@ def test_two_processes_give_the_scores_of_one(both):
     torch.testing.assert_close(two["scores"], one["scores"], rtol=1e-5, atol=1e-5)
 
 
+def test_two_processes_measure_the_quality_that_one_does(both):
+    two, one = both
+    assert one["quality"].shape[0] == 2 and one["quality"].shape[1] >= 7
+    torch.testing.assert_close(two["quality"], one["quality"], rtol=1e-4, atol=1e-4)
+
+
 def test_the_command_in_two_processes_writes_once_and_can_be_resumed_by_one(tmp_path):
     config, folder = small_toml(tmp_path), tmp_path / "run"
     process = advnets_together("train", config, "--folder", folder)

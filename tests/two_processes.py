@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 import advnets
-from advnets import evaluation, ranks, sampling
+from advnets import evaluation, features, ranks, sampling
 from advnets.data import RingConfig, load
 from advnets.ranks import ALONE
 from advnets.rng import Streams
@@ -45,10 +45,14 @@ def everything(own: ranks.Ranks) -> dict[str, torch.Tensor]:
     }
     sampler = small_game().samplers()["raw"]
     tensors["samples"] = sampling.draw(sampler, 11, seed=3, start=4, ranks=own)
-    splits = load(RingConfig(examples=160), seed=0)
-    table = evaluation.evaluate({"raw": sampler}, splits, PROTOCOL, seed=0, ranks=own)
+    splits = load(RingConfig(examples=300), seed=0)
+    space = own.from_first(lambda: features.learn(splits))
+    table = evaluation.evaluate({"raw": sampler}, splits, PROTOCOL, seed=0, space=space, ranks=own)
     scores = [s for line in table.lines for s in (line.validation, line.test)]
     tensors["scores"] = torch.tensor([(s.mean, s.standard_error, s.sigma) for s in scores])
+    assert table.quality is not None  # in every process
+    rows = [row.values.values() for row in table.quality.rows]
+    tensors["quality"] = torch.tensor([[(e.value, e.low, e.high) for e in row] for row in rows])
     return tensors
 
 

@@ -166,6 +166,24 @@ def slow_bfloat16() -> str:
     )
 
 
+# Quality
+
+
+def too_few_samples(name: str, need: int, got: int) -> BadValue:
+    """A measure of quality that so few samples, or examples beside them, cannot give."""
+    return bad_value(name, f"measured on at least {need} samples and as many real examples", got)
+
+
+def trained_anew(damaged: BadFile) -> str:
+    """The notice where a cached network of features cannot be used."""
+    return f"{damaged} It is trained anew."
+
+
+def not_cached(refused: CannotWrite) -> str:
+    """The notice where the cache of features takes nothing."""
+    return f"{refused} The next evaluation will train it again."
+
+
 # Arrays
 
 

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from advnets import checkpoints, checks, plots, recipes, run, sampling, trained
 from advnets.evaluation import Evaluation
+from advnets.measures import Quality
 from advnets.options import EvaluateOptions, SampleOptions, TrainOptions, parse
 from advnets.progress import display
 from advnets.ranks import here, joined
@@ -31,7 +32,7 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
   advnets train FILE.toml                  the same from a configuration of your own
   advnets train --resume RUN               go on where a run stopped
   advnets sample RUN                       pictures and arrays of samples
-  advnets evaluate RUN                     the paper's Parzen score, beside its reference lines
+  advnets evaluate RUN                     the paper's Parzen score and other measures
   advnets recipes                          the named runs: command, time, score
 
 Begin with:   advnets train demo           real digits, minutes, no network
@@ -165,10 +166,12 @@ def evaluate(words: list[str]) -> int:
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
     with joined() as own:
-        result = loaded.evaluate(protocol, seed=options.seed, ranks=own)
+        result = loaded.evaluate(protocol, seed=options.seed, quality=options.quality, ranks=own)
     if not own.first:
         return 0
     show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
+    if result.quality is not None:
+        show_quality(result.quality)
     picture, table = options.run / "evaluation.png", options.run / "evaluation.json"
     shown = min(protocol.samples, plots.picture_size(loaded.sampler().event_shape))
     with checkpoints.written_aside(picture) as aside:
@@ -206,6 +209,31 @@ def show(result: Evaluation, *, title: str) -> None:
         console.print("Real examples are fewer than the samples: that alone lowers their score.")
     console.print()
     console.print(result.caveat, markup=False, highlight=False)
+
+
+def show_quality(quality: Quality) -> None:
+    """The table of the other measures and how to read it, on standard output."""
+    n, console = f"{quality.n:,}", Console()
+    console.print()
+    if quality.measures:
+        heading = f"Quality of {n} each against {n} {quality.against} examples"
+        table = Table(
+            title=f"{heading}, with 95% intervals",
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+        )
+        table.add_column("", no_wrap=True)
+        for row in quality.rows:
+            table.add_column(row.name, justify="right", max_width=22)
+        key = Table(box=None, show_header=False, pad_edge=False)
+        for measure in quality.measures:
+            table.add_row(measure.name, *(str(row.values[measure.name]) for row in quality.rows))
+            key.add_row(measure.name, measure.better, measure.meaning)
+        console.print(table, "", key, "", highlight=False)
+    for line in (quality.describe, *quality.left_out):
+        console.print(line, markup=False, highlight=False)
 
 
 def list_recipes(words: list[str]) -> int:

@@ -4,6 +4,8 @@ Sigma is chosen on validation images and the score taken on the whole test set. 
 stand beside every score, computed on the run's own data and sample count: real training examples as
 samples, and the training mean as a single centre.
 
+Beside the score stand the other measures of `measures.py`, where a feature space is given.
+
 Reference: Goodfellow et al. (2014), Section 5 and Table 1; goodfeli/adversarial, `parzen_ll.py`.
 """
 
@@ -15,8 +17,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from advnets import checks
+from advnets import checks, measures
 from advnets.data.splits import Splits
+from advnets.features import FeatureSpace
+from advnets.measures import Quality
 from advnets.parzen import BLUR, LogLikelihood, choose_sigma, score
 from advnets.protocols import Sampler
 from advnets.ranks import ALONE, Ranks
@@ -69,6 +73,8 @@ class Evaluation:
     """The grid that sigma was chosen from."""
     caveat: str = BLUR
     """What a Parzen score cannot see."""
+    quality: Quality | None = None
+    """Other ways to see quality, where they were measured."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -98,6 +104,7 @@ def evaluate(
     config: EvaluationConfig,
     *,
     seed: int,
+    space: FeatureSpace | None = None,
     ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Score samplers on the test set, beside real training examples and the training mean.
@@ -108,6 +115,7 @@ def evaluate(
         config: The protocol's constants. Where the training set is smaller than `samples`, its line
             stands on all of it.
         seed: Samples number 0 to `samples - 1` of this seed are scored.
+        space: Where quality is measured too (`features.learn`); by default it is not.
         ranks: The processes that share the work; each gets the whole result.
     """
     train = splits.train.x
@@ -116,11 +124,15 @@ def evaluate(
         name: draw(sampler, config.samples, seed=seed, ranks=ranks)
         for name, sampler in samplers.items()
     }
+    quality = None
+    if space is not None:
+        drawn = dict(centres)
+        quality = ranks.from_first(lambda: measures.measure(drawn, splits, space, seed=seed))
     real, mean = REFERENCES
     centres[real] = TrainingSet(train).sample(n, seed=seed)
     centres[mean] = splits.statistics.mean[None]
     lines = tuple(_line(name, mu, splits, config, ranks) for name, mu in centres.items())
-    return Evaluation(lines=lines, sigmas=tuple(config.sigmas()))
+    return Evaluation(lines=lines, sigmas=tuple(config.sigmas()), quality=quality)
 
 
 def _line(

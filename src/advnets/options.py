@@ -66,6 +66,8 @@ class EvaluateOptions:
     """Samples that the Parzen window is put on; as configured by default."""
     seed: int = 0
     """The seed of the samples."""
+    quality: bool = True
+    """Whether other measures are taken too: distances of features, precision, recall, copies ..."""
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
 

@@ -9,13 +9,16 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from advnets import checks
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,16 @@ class Ranks:
             flags: list[bool] = [False] * self.world
             distributed.all_gather_object(flags, flag)
         return any(flags)
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What the first process makes, in all of them; the others wait for it."""
+        if self.world == 1:
+            return make()
+        box = [make() if self.first else None]
+        with checks.reaching_the_others():
+            distributed.broadcast_object_list(box)
+        made: T = box[0]  # type: ignore[assignment]
+        return made
 
 
 ALONE = Ranks()

@@ -8,9 +8,11 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from advnets import checks, data, evaluation, learners, plots
+from advnets import checks, data, evaluation, features, learners, measures, plots
 from advnets.checkpoints import below
+from advnets.data import Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
+from advnets.measures import Against
 from advnets.progress import Lines
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
@@ -33,8 +35,7 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
     """
     run_folder = RunDir(folder)
     config = config_of(run_folder)
-    say = Lines(Console(stderr=True)).say
-    saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
+    saved = run_folder.best(_say) if checkpoint == "best" else run_folder.latest(_say)
     if saved is None:
         raise checks.no_checkpoint(run_folder.path)
     facts = run_folder.facts("data", "event_shape", "low", "high")
@@ -89,11 +90,49 @@ class Run:
         return plots.wide(facts["low"], facts["high"])
 
     def evaluate(
-        self, config: EvaluationConfig | None = None, *, seed: int = 0, ranks: Ranks = ALONE
+        self,
+        config: EvaluationConfig | None = None,
+        *,
+        seed: int = 0,
+        quality: bool = True,
+        ranks: Ranks = ALONE,
     ) -> Evaluation:
-        """Section 5's protocol on the run's own data, raw and averaged weights side by side."""
+        """Section 5's protocol on the run's own data, raw and averaged weights side by side.
+
+        Args:
+            config: The protocol's constants; the run's own by default.
+            seed: The seed of the samples.
+            quality: Whether other measures than the Parzen score are taken too. The first time on
+                some data, that trains a small network.
+            ranks: The processes that share the work.
+        """
+        splits, config = self.splits(), config or self.config.evaluation
+        space = ranks.from_first(lambda: features.learn(splits, say=_say)) if quality else None
+        samplers = self.learner.samplers()
+        return evaluation.evaluate(samplers, splits, config, seed=seed, space=space, ranks=ranks)
+
+    def quality(
+        self, n: int | None = None, *, seed: int = 0, against: Against = "test"
+    ) -> measures.Quality:
+        """The other measures alone, against test or, where something is chosen, validation data.
+
+        Args:
+            n: Samples of each sampler; as many as the protocol draws by default.
+            seed: The seed of the samples.
+            against: The part of the data that samples are compared with.
+        """
+        splits, n = self.splits(), n or self.config.evaluation.samples
+        drawn = {name: s.sample(n, seed=seed) for name, s in self.learner.samplers().items()}
+        space = features.learn(splits, say=_say)
+        return measures.measure(drawn, splits, space, seed=seed, against=against)
+
+    def splits(self) -> Splits:
+        """The data that the run was made from. Raises `BadValue` where it is another by now."""
         torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
         splits = data.load(self.config.data, seed=self.config.seed)
         refuse_other_data(self.folder, describe(splits))
-        samplers, config = self.learner.samplers(), config or self.config.evaluation
-        return evaluation.evaluate(samplers, splits, config, seed=seed, ranks=ranks)
+        return splits
+
+
+def _say(text: str) -> None:
+    Lines(Console(stderr=True)).say(text)

@@ -1,0 +1,373 @@
+"""Where samples and data are compared: the features of a small network, or the data itself.
+
+No weights come from elsewhere. A small classifier is trained on the run's own training examples
+where they have labels, an autoencoder where they have none; examples of up to 16 numbers are
+compared as they are. All runs on the same data share one network: it is kept in the user's cache
+folder, beside downloaded data, and trained once.
+
+Reference: Heusel et al. (2017) compare features of a classifier; Naeem et al. (2020), Section 5,
+    show that they need not come from a large one.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pooch
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from advnets import checkpoints, checks
+from advnets.data.splits import Split, Splits
+from advnets.rng import derive, generator
+from advnets.sampling import evaluating
+
+Kind = Literal["classifier", "autoencoder", "data"]
+Say = Callable[[str], None]
+
+RECIPE = 1
+"""Version of how networks are built and trained; a cached one of another version is left alone."""
+WIDTH = 64
+"""Features of a network."""
+FEW = 16
+"""Numbers in an example up to which the data itself is compared."""
+_SIDE, _HIDDEN = 32, 256
+_BATCH, _PASSES, _LEAST, _MOST = 128, 20, 200, 1_200
+_SOME, _CHUNK = 10_000, 1_000
+
+
+class FeatureSpace(Protocol):
+    """Where distances between examples mean something."""
+
+    @property
+    def kind(self) -> Kind:
+        """What the features are."""
+        ...
+
+    @property
+    def describe(self) -> str:
+        """One sentence for a reader."""
+        ...
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of validation examples whose class it tells; None without classes."""
+        ...
+
+    @property
+    def classes(self) -> int:
+        """How many classes it tells apart; 0 where the data has no labels."""
+        ...
+
+    def features(self, x: Tensor) -> Tensor:
+        """Examples `(n, *event_shape)` as features `(n, d)`; on data their mean variance is 1."""
+        ...
+
+    def labels(self, x: Tensor) -> Tensor:
+        """The class of each example, from 0, of shape `(n,)`, where there are classes."""
+        ...
+
+
+def learn(splits: Splits, *, cache: Path | None = None, say: Say = print) -> FeatureSpace:
+    """The feature space of a data set: from the cache, or trained now.
+
+    Args:
+        splits: The data. A network learns from `train` and says on `validation` how good it is.
+        cache: Folder of trained networks; `features` in the user's cache folder by default.
+        say: Hears that a network is trained, and of a cache that cannot be read or written.
+    """
+    if math.prod(splits.event_shape) <= FEW:
+        return DataSpace(splits)
+    known = class_labels(splits.train)
+    kind: Kind = "classifier" if known else "autoencoder"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(0, "features"))
+        network = Network(splits.event_shape, classes=len(known[0]) if known else 0)
+    facts = {"kind": kind, "recipe": RECIPE, "data": _fingerprint(splits)}
+    folder = cache or Path(pooch.os_cache("advnets")) / "features"
+    path = folder / f"{kind}-{facts['data']:08x}-v{RECIPE}.safetensors"
+    score = _read(path, network, facts, say)
+    if score is None:
+        n = len(splits.train)
+        say(f"Training a small {kind} on the {n:,} training examples, to compare features with ...")
+        train(network, splits.train, known[1] if known else None, rng=generator(0, "features"))
+        score = _score(network, splits, known)
+        _keep(path, network, facts | {"score": score}, say)
+    return NetworkSpace(network, splits, score)
+
+
+def class_labels(split: Split) -> tuple[Tensor, Tensor] | None:
+    """The classes, and the number of each example's; None where there is nothing to tell apart.
+
+    Labels are classes when they are whole numbers, one an example, and of at least two kinds with
+    ten examples each on average.
+    """
+    labels = split.context
+    if labels is None or labels.is_floating_point() or labels.ndim > 1:
+        return None
+    classes, numbers = torch.unique(labels.long(), return_inverse=True)
+    return (classes, numbers) if 2 <= len(classes) <= len(labels) / 10 else None
+
+
+class Network(nn.Module):
+    """A trunk that gives features, and a head that tells the class or gives the example back.
+
+    Images pass convolutions of stride 2 until at most 8 x 8 places are left; larger ones than 32 x
+    32 are averaged down to that before. Vectors pass one hidden layer.
+
+    Args:
+        event_shape: Shape of one example.
+        classes: How many classes the head tells apart; 0 for an autoencoder.
+    """
+
+    origin: Tensor
+    scale: Tensor
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, event_shape: tuple[int, ...], *, classes: int) -> None:
+        super().__init__()
+        self.classes, image = classes, len(event_shape) == 3
+        shape = (
+            (event_shape[0], *(min(_SIDE, s) for s in event_shape[1:])) if image else event_shape
+        )
+        numbers = math.prod(shape)
+        width = WIDTH if classes else min(WIDTH, numbers // 2)
+        below = nn.Sequential(*(_convolutions(shape) if image else _hidden(numbers)))
+        units = below(torch.zeros(1, *shape)).shape[1]
+        self.see = nn.AdaptiveAvgPool2d(shape[1:]) if image else nn.Identity()
+        self.trunk = below.append(nn.Linear(units, width))
+        told = [nn.ReLU(), nn.Linear(width, classes)] if classes else _decoder(width, numbers)
+        self.head = nn.Sequential(*told)
+        for name in ("origin", "scale", "spread"):
+            self.register_buffer(name, torch.ones(()))
+        self.register_buffer("centre", torch.zeros(width))
+
+    def look(self, x: Tensor) -> Tensor:
+        """Examples as the network sees them: small, of mean 0 and variance 1 on training data."""
+        seen: Tensor = (self.see(x) - self.origin) / self.scale
+        return seen
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features `(n, d)`, each of mean 0 and all of mean variance 1 on training data."""
+        features: Tensor = (self.trunk(self.look(x)) - self.centre) / self.spread
+        return features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the classes, or the examples, flat, as the network saw them."""
+        answer: Tensor = self.head(self.trunk(self.look(x)))
+        return answer
+
+
+def _hidden(numbers: int) -> list[nn.Module]:
+    return [nn.Flatten(), nn.Linear(numbers, _HIDDEN), nn.ReLU()]
+
+
+def _decoder(width: int, numbers: int) -> list[nn.Module]:
+    return [*_hidden(width), nn.Linear(_HIDDEN, numbers)]
+
+
+def _convolutions(shape: tuple[int, ...]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    channels, width, size, side = shape[0], 16, 5, max(shape[1:])
+    while side > 8 or not layers:
+        layers += [nn.Conv2d(channels, width, size, stride=2, padding=size // 2), nn.ReLU()]
+        channels, width, size, side = width, 2 * width, 3, (side + 1) // 2
+    return [*layers, nn.Flatten()]
+
+
+def train(network: Network, data: Split, labels: Tensor | None, *, rng: torch.Generator) -> None:
+    """Train a network: Adam with a rate that falls to 0, over 20 passes or 1,200 minibatches.
+
+    Args:
+        network: A fresh one.
+        data: Training examples.
+        labels: The number of each one's class; None for an autoencoder.
+        rng: Draws the minibatches.
+    """
+    some = _some(data).x[:]
+    seen = network.see(some)
+    network.origin.copy_(seen.mean())
+    network.scale.copy_(seen.std(correction=0).clamp_min(1e-6))
+    steps = min(_MOST, max(_LEAST, _PASSES * len(data) // _BATCH))
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
+    for _ in range(steps):
+        rows = torch.randint(len(data), (_BATCH,), generator=rng)
+        x = data.x[rows]
+        if labels is None:
+            loss = F.mse_loss(network(x), network.look(x).flatten(1))
+        else:
+            loss = F.cross_entropy(network(x), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        falling.step()
+    features = _ask(network, network.features, some)
+    network.centre.copy_(features.mean(dim=0))
+    network.spread.copy_(features.var(dim=0, correction=0).mean().sqrt().clamp_min(1e-6))
+
+
+def _some(data: Split) -> Split:
+    """Ten thousand of the examples, or all: files may lie sorted."""
+    return data.take(torch.randperm(len(data), generator=generator(0, "some"))[:_SOME])
+
+
+def _ask(network: Network, question: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    with evaluating(network):
+        return torch.cat([question(part) for part in torch.split(x, _CHUNK)])
+
+
+def _score(network: Network, splits: Splits, known: tuple[Tensor, Tensor] | None) -> float:
+    """Of validation examples, the share of classes told or of variance given back."""
+    held_out = _some(splits.validation)
+    x = held_out.x[:]
+    answer = _ask(network, network, x)
+    if known and held_out.context is not None:
+        told = known[0][answer.argmax(dim=1)]
+        return (told == held_out.context).double().mean().item()
+    seen = _ask(network, network.look, x).flatten(1)
+    lost, all_of_it = answer - seen, seen - seen.mean(dim=0)
+    return 1 - (lost.square().sum() / all_of_it.square().sum().clamp_min(1e-12)).item()
+
+
+# The cache
+
+
+def _fingerprint(splits: Splits) -> int:
+    parts = {"train": splits.train, "validation": splits.validation}
+    everything: dict[str, Any] = {f"{name}.x": part.x for name, part in parts.items()}
+    labels = {n: p.context for n, p in parts.items() if p.context is not None}
+    return checkpoints.checksum(everything | labels, {})
+
+
+def _read(path: Path, network: Network, facts: dict[str, Any], say: Say) -> float | None:
+    """Take up a cached network, and give its score; None where it has to be trained."""
+    if not path.exists():
+        return None
+    try:
+        saved = checkpoints.read_checkpoint(path)
+        own = {name: t.shape for name, t in network.state_dict().items()}
+        if {n: t.shape for n, t in saved.tensors.items()} != own or any(
+            saved.facts.get(name) != value for name, value in facts.items()
+        ):
+            raise checks.damaged_checkpoint(path, "it is of another network")
+    except checks.BadFile as damaged:
+        say(checks.trained_anew(damaged))
+        return None
+    network.load_state_dict(saved.tensors)
+    return float(saved.facts["score"])
+
+
+def _keep(path: Path, network: Network, facts: dict[str, Any], say: Say) -> None:
+    try:
+        with checks.saving(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        checkpoints.write_checkpoint([path], 0, network.state_dict(), facts)
+    except checks.CannotWrite as refused:
+        say(checks.not_cached(refused))
+
+
+# The spaces
+
+
+@dataclass(frozen=True)
+class NetworkSpace:
+    """The features of a trained network."""
+
+    network: Network
+    splits: Splits
+    score: float
+
+    @property
+    def kind(self) -> Kind:
+        """What the features are."""
+        return "classifier" if self.classes else "autoencoder"
+
+    @property
+    def classes(self) -> int:
+        """How many classes it tells apart."""
+        return self.network.classes
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of validation examples whose class it tells."""
+        return self.score if self.classes else None
+
+    @property
+    def describe(self) -> str:
+        """One sentence for a reader."""
+        n, held_out = len(self.splits.train), min(_SOME, len(self.splits.validation))
+        good = "gets {:.1%} of {:,} validation examples right"
+        if not self.classes:
+            good = "gives back {:.1%} of the variance of {:,} validation examples"
+        return (
+            f"Features: {len(self.network.centre)} inner numbers of a small {self.kind} trained on "
+            f"the run's own {n:,} training examples; it {good.format(self.score, held_out)}."
+        )
+
+    def features(self, x: Tensor) -> Tensor:
+        """Examples as features."""
+        return _ask(self.network, self.network.features, x)
+
+    def labels(self, x: Tensor) -> Tensor:
+        """The class of each example."""
+        return _ask(self.network, self.network, x).argmax(dim=1)
+
+
+@dataclass(frozen=True)
+class DataSpace:
+    """The data itself, scaled; an example's class is that of the nearest training example."""
+
+    splits: Splits
+    kind: Kind = "data"
+
+    @cached_property
+    def _known(self) -> Split:
+        return _some(self.splits.train)
+
+    @cached_property
+    def _scale(self) -> float:
+        return self._known.x[:].double().var(dim=0).mean().sqrt().clamp_min(1e-12).item()
+
+    @cached_property
+    def classes(self) -> int:
+        """How many classes the labels tell apart."""
+        known = class_labels(self._known)
+        return len(known[0]) if known else 0
+
+    @cached_property
+    def accuracy(self) -> float | None:
+        """Share of validation examples whose class it tells."""
+        held_out, known = _some(self.splits.validation), class_labels(self._known)
+        if known is None or held_out.context is None:
+            return None
+        told = known[0][self.labels(held_out.x[:])]
+        return (told == held_out.context).double().mean().item()
+
+    @property
+    def describe(self) -> str:
+        """One sentence for a reader."""
+        numbers = math.prod(self.splits.event_shape)
+        line = f"Features: the data itself, {numbers} number{'s' * (numbers > 1)} an example"
+        if self.accuracy is None:
+            return f"{line}."
+        return f"{line}; the nearest training example tells {self.accuracy:.1%} of the classes."
+
+    def features(self, x: Tensor) -> Tensor:
+        """Examples as they are, with mean 0 and, on average, variance 1 on training data."""
+        return (x.flatten(1).double() - self.splits.statistics.mean.flatten()) / self._scale
+
+    def labels(self, x: Tensor) -> Tensor:
+        """The class of each one's nearest training example."""
+        known = class_labels(self._known)
+        assert known is not None
+        points = self._known.x[:].flatten(1)
+        near = [
+            torch.cdist(rows.flatten(1), points).argmin(dim=1) for rows in torch.split(x, _CHUNK)
+        ]
+        return known[1][torch.cat(near)]
