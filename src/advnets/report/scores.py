@@ -1,0 +1,144 @@
+"""The scores of a run as tables: Parzen's with its reference lines, and the other measures."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from advnets import checks
+from advnets.evaluation import REFERENCES, Evaluation, Line, from_dict
+from advnets.report import markup
+from advnets.trained import Run
+
+Say = Callable[[str], object]
+BETTER = {"lower": "lower is better", "higher": "higher is better", "near": "nearer is better"}
+
+
+def at_hand(run: Run, say: Say) -> dict[str, Any] | None:
+    """What evaluation.json says of this checkpoint, which is scored where it says nothing of it.
+
+    None where it cannot be scored, because its data is not here; `say` is told why.
+    """
+    path = run.folder.path / "evaluation.json"
+    record = kept(path, run.update)
+    if record is None:
+        say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
+        try:
+            run.score()
+        except checks.UserError as error:
+            say(f"Not scored: {error}")
+        else:
+            record = kept(path, run.update)
+    return record
+
+
+def kept(path: Path, update: int) -> dict[str, Any] | None:
+    """The record in a file, if it is whole and of this update."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        from_dict(record)
+        return record if record["update"] == update else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def headline(result: Evaluation | None) -> str:
+    """The number that matters, beside the line that says what it is worth."""
+    if result is None:
+        return markup.paragraph("Not scored: the data of this run is not at hand.", kind="notice")
+    first = result.lines[0]
+    real = [line for line in result.lines if line.name == REFERENCES[0] and line is not first]
+    boxes = "".join(
+        f"<div><span>{markup.text(line.name)}</span><b>{_score(line.test)}</b></div>"
+        for line in [first, *real]
+    )
+    what = (
+        f"Parzen log-likelihood of {first.test.n:,} test examples, nats per example, "
+        "\N{PLUS-MINUS SIGN} its standard error."
+    )
+    return f'<div class="headline">{boxes}</div>' + markup.paragraph(what, kind="small")
+
+
+def tables(record: Mapping[str, Any] | None, result: Evaluation | None) -> list[str]:
+    """The table of scores, what a Parzen score cannot see, and the measures that see more."""
+    if record is None or result is None:
+        return []
+    first = result.lines[0]
+    headings = ["samples from", "n", "<i>\N{GREEK SMALL LETTER SIGMA}</i>"]
+    headings += [f"validation, {first.validation.n:,}", f"test, {first.test.n:,}"]
+    notes = [note.replace("+-", "\N{PLUS-MINUS SIGN}") for note in result.notes()]
+    return [
+        markup.table(
+            headings,
+            [_row(line, starred=result.at_edge(line)) for line in result.lines],
+            caption="Parzen log-likelihood, nats per example",
+            kind="numbers",
+        ),
+        markup.paragraph(result.caveat, kind="caveat"),
+        markup.bullets(map(markup.text, notes), kind="small"),
+        *_quality(record.get("quality")),
+    ]
+
+
+def _row(line: Line, *, starred: bool) -> list[str]:
+    star = "*" if starred else ""
+    cells = [markup.text(line.name), f"{line.test.centres:,}", f"{line.test.sigma:.4f}{star}"]
+    return [*cells, _score(line.validation), _score(line.test)]
+
+
+def _score(score: object) -> str:
+    """A score as a page writes it: true signs, and no break inside."""
+    words = str(score).removesuffix(" nats").replace("+-", "\N{PLUS-MINUS SIGN}")
+    return _value(words)
+
+
+def _value(words: str) -> str:
+    return f'<span class="value">{words.replace("-", "\N{MINUS SIGN}")}</span>'
+
+
+def _quality(quality: Any) -> list[str]:
+    """The measures beside Parzen's, one a row, with a column for each set of samples."""
+    if not isinstance(quality, Mapping) or not quality.get("measures"):
+        return []
+    measures, columns = quality["measures"], quality["rows"]
+    rows = [
+        [_measure(m), *(_interval(column["values"].get(m["name"])) for column in columns)]
+        for m in measures
+    ]
+    meanings = [
+        f"<strong>{markup.text(m['title'])}</strong>: {markup.text(m['meaning'])}" for m in measures
+    ]
+    return [
+        markup.table(
+            ["measure", *(markup.text(column["name"]) for column in columns)],
+            rows,
+            caption="What Parzen does not see, with 95% bootstrap intervals",
+            kind="numbers quality",
+        ),
+        markup.paragraph(quality["describe"], kind="small"),
+        markup.bullets(meanings, kind="small"),
+    ]
+
+
+def _measure(measure: Mapping[str, str]) -> str:
+    sense = BETTER.get(measure["better"], measure["better"])
+    return f"{markup.text(measure['title'])}<small>{markup.text(sense)}</small>"
+
+
+def _interval(value: Mapping[str, float] | None) -> str:
+    if not value:
+        return "\N{EN DASH}"
+    spread = _value(f"{short(value['low'])} to {short(value['high'])}")
+    return f"{_value(short(value['value']))}<small>{spread}</small><small>n {value['n']:,}</small>"
+
+
+def short(value: float) -> str:
+    """Three digits that matter, never in powers of ten.
+
+    Example:
+        >>> [short(v) for v in (0.98765, 12.345, 1234.5, 0, -0.00123)]
+        ['0.988', '12.3', '1,234', '0', '-0.0012']
+    """
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{min(max(digits, 0), 4)}f}"
