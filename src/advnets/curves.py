@@ -25,8 +25,13 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, RULE = "#123456", "#123457"
 """Stand for the page's own colours until the drawing is done."""
 
+Limits = tuple[float, float | None]
+"""The ends of an axis; None where the curves decide."""
+
 POINTS = 300
 """Intervals that a long log is drawn in: about one a pixel of a narrow screen."""
+BARS = 12
+"""A curve of at most so many points has bars of error, a longer one a band."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,7 @@ class Curve:
     x: Array
     y: Array
     error: Array | None = None
-    """Half the height of the band around it, where it has one."""
+    """Half the height of the bars on it (of the band around a long one), where it has any."""
     noise: tuple[Array, Array] | None = None
     """The values that `y` is a mean of, to be drawn faintly: their x and y."""
 
@@ -97,8 +102,9 @@ def draw(
     curves: Sequence[Curve],
     *,
     name: str,
+    end: float,
     levels: Sequence[Level] = (),
-    limits: tuple[float, float] | None = None,
+    limits: Limits | None = None,
     log: bool = False,
     at: float | None = None,
 ) -> str:
@@ -107,6 +113,7 @@ def draw(
     Args:
         curves: What to draw, the first one on top.
         name: Begins every id in the drawing: another one for each drawing of a page.
+        end: The last update of the axis, which begins at 0.
         levels: Lines to read them against.
         limits: The ends of the vertical axis; from the curves by default.
         log: Whether the vertical axis is logarithmic; values of 0 and below are left out then.
@@ -128,13 +135,15 @@ def draw(
     with mpl.rc_context(style):
         figure = Figure(figsize=(5, 3), layout="constrained")
         axes = figure.subplots()
-        _dress(axes, curves, limits=limits, log=log)
+        _dress(axes, curves, log=log)
         for level in levels:
             _level(axes, level)
         if at is not None:
             axes.axvline(at, color=INK, linewidth=0.8, dashes=(1, 2))
         for i, curve in reversed([*enumerate(curves)]):
             _curve(axes, curve, i)
+        axes.set_xlim(0, 1.02 * max(end, 1))
+        axes.set_ylim(*limits or (None, None))  # when all is drawn, so that the rest fits
         if len(curves) > 1:
             _legend(axes)
         file = io.StringIO()
@@ -143,9 +152,7 @@ def draw(
     return _for_a_page(file.getvalue(), name)
 
 
-def _dress(
-    axes: Any, curves: Sequence[Curve], *, limits: tuple[float, float] | None, log: bool
-) -> None:
+def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
     """Axes, ticks and rules."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
@@ -156,9 +163,7 @@ def _dress(
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(LogLocator(subs=()))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    elif limits:
-        axes.set_ylim(*limits)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v)))
     axes.set_xlabel("updates")
     axes.grid(axis="y", color=RULE, linewidth=0.6)
@@ -174,7 +179,10 @@ def _curve(axes: Any, curve: Curve, i: int) -> None:
         axes.plot(*curve.noise, color=colour, alpha=0.28, linewidth=0.6, zorder=2)
     if curve.error is not None:
         low, high = curve.y - curve.error, curve.y + curve.error
-        axes.fill_between(curve.x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
+        if len(curve.x) > BARS:
+            axes.fill_between(curve.x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
+        else:
+            axes.vlines(curve.x, low, high, color=colour, linewidth=1, zorder=2)
     axes.plot(
         curve.x,
         curve.y,

@@ -151,7 +151,8 @@ class RunDir:
         """Where the picture of this update goes."""
         return self.path / "samples" / f"{update:08d}.png"
 
-    def _pictures(self) -> list[Path]:
+    def pictures(self) -> list[Path]:
+        """The pictures that were drawn, the oldest first."""
         return _numbered_files(self.path / "samples", ".png")
 
     def _tensorboard(self) -> Any:

@@ -64,14 +64,14 @@ def _head(run: Run, name: str, result: Evaluation | None, records: panels.Record
     """What the run is, where it stands, and the number that matters."""
     config, steps = run.config, run.config.trainer.steps
     data = run.folder.facts("data", "event_shape")
+    examples = [f"{n:,}" for n in data.get("examples", [])[:1]]
+    shape = [str(n) for n in data["event_shape"]]
     stands = max([run.update, *(record["update"] for record in records)])
     seconds = [r["seconds"] for r in records if isinstance(r.get("seconds"), int | float)]
     pairs = {
         "Recipe": config.recipe,
         "Model and data": f"{config.model.kind} on {config.data.kind}",
-        "Training examples": " \N{MULTIPLICATION SIGN} ".join(
-            f"{n:,}" for n in [*data.get("examples", [])[:1], *data["event_shape"]]
-        ),
+        "Training examples": " of ".join([*examples, "\xa0\N{MULTIPLICATION SIGN}\xa0".join(shape)]),
         "Seed": config.seed,
         "Updates": f"{stands:,} of {config.batch_size:,} examples each",
         "Shown here": f"update {run.update:,} ({run.checkpoint})",

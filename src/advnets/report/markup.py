@@ -72,6 +72,12 @@ def figure(inside: str, caption: str, *, kind: str = "") -> str:
     return f"<figure{_class(kind)}>\n{inside}\n<figcaption>{caption}</figcaption>\n</figure>"
 
 
+def gallery(figures: Iterable[str], *, kind: str) -> str:
+    """Figures side by side, as many as there is room for; nothing where there are none."""
+    shown = "\n".join(filter(None, figures))
+    return f'<div class="{kind}">\n{shown}\n</div>' if shown else ""
+
+
 def bullets(lines: Iterable[str], *, kind: str = "") -> str:
     """A list of sentences, which are HTML already."""
     return f"<ul{_class(kind)}>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from advnets import curves
-from advnets.curves import Array, Curve, Level
+from advnets.curves import Array, Curve, Level, Limits
 from advnets.evaluation import REFERENCES, Evaluation
 from advnets.report import markup
 from advnets.rundir import flat
@@ -27,8 +27,8 @@ class Panel:
     names: Mapping[str, str]
     """Values of the log by name, and what the legend calls them."""
     levels: tuple[Level, ...] = ()
-    limits: tuple[float, float] | None = None
-    log: bool = field(default=False)
+    limits: Limits | None = None
+    log: bool = False
 
 
 GAME = (
@@ -63,7 +63,7 @@ GAME = (
 
 
 def drawn(
-    metrics: Records, clock: Records, result: Evaluation | None, *, used: int | None
+    metrics: Records, clock: Records, result: Evaluation | None, *, used: int
 ) -> list[str]:
     """Every curve of a run, as figures of the page.
 
@@ -76,16 +76,18 @@ def drawn(
     known = series({k: v for k, v in r.items() if k != "validation"} for r in metrics)
     named = {name for panel in GAME for name in panel.names}
     others = [Panel(title=name, names={name: name}) for name in known if name not in named]
-    figures = [_validation(metrics, result, used)]
-    figures += [_panel(panel, known, f"c{i}") for i, panel in enumerate([*GAME, *others])]
-    figures += [_panel(SPEED, series(clock), "speed")]
-    return [f for f in figures if f]
+    end = max([used, *(r["update"] for r in [*metrics, *clock])])
+    figures = [_validation(metrics, result, used, end)]
+    figures += [_panel(panel, known, f"c{i}", end) for i, panel in enumerate([*GAME, *others])]
+    figures += [_panel(SPEED, series(clock), "speed", end)]
+    return [markup.gallery(figures, kind="charts")]
 
 
 SPEED = Panel(
     title="Speed",
     meaning="Updates per second, without scoring, pictures and saving.",
     names={"updates_per_second": "updates per second"},
+    limits=(0.0, None),
 )
 
 
@@ -100,13 +102,15 @@ def series(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Array, Array
     return {name: (xy[:, 0], xy[:, 1]) for name, xy in arrays.items()}
 
 
-def _panel(panel: Panel, known: Mapping[str, tuple[Array, Array]], name: str) -> str:
+def _panel(panel: Panel, known: Mapping[str, tuple[Array, Array]], name: str, end: int) -> str:
     present = [(label, *known[key]) for key, label in panel.names.items() if key in known]
     if not present:
         return ""
     window = len(present[0][1]) // SHARE
     lines = [curves.smoothed(label, x, y, window) for label, x, y in present]
-    svg = curves.draw(lines, name=name, levels=panel.levels, limits=panel.limits, log=panel.log)
+    svg = curves.draw(
+        lines, name=name, end=end, levels=panel.levels, limits=panel.limits, log=panel.log
+    )
     means = ""
     if window > 1:
         every = present[0][1][1] - present[0][1][0]
@@ -114,7 +118,7 @@ def _panel(panel: Panel, known: Mapping[str, tuple[Array, Array]], name: str) ->
     return _figure(svg, panel.title, panel.meaning + means)
 
 
-def _validation(metrics: Records, result: Evaluation | None, used: int | None) -> str:
+def _validation(metrics: Records, result: Evaluation | None, used: int, end: int) -> str:
     """The validation score of every sampler, with its standard error."""
     known = series(r for r in metrics if "validation" in r)
     names = [n.removesuffix(".mean") for n in known if n.endswith(".mean")]
@@ -129,10 +133,11 @@ def _validation(metrics: Records, result: Evaluation | None, used: int | None) -
         return ""
     real = [] if result is None else [li for li in result.lines if li.name == REFERENCES[0]]
     levels = [Level(label="real training examples", y=line.validation.mean) for line in real]
-    svg = curves.draw(lines, name="validation", levels=levels, at=used)
-    meaning = "Nats, on validation examples; the band is one standard error either way."
-    if used is not None:
-        meaning += f" Dotted: update {used:,}, which this page shows."
+    svg = curves.draw(lines, name="validation", end=end, levels=levels, at=used)
+    meaning = (
+        "Parzen, nats, on validation examples; bars or band: one standard error either way. "
+        f"Dotted: update {used:,}, which this page shows."
+    )
     return _figure(svg, "Validation score", meaning)
 
 

@@ -36,13 +36,12 @@ def over_time(run: Run) -> list[str]:
     """Pictures of the same z as training went on, early ones among them."""
     paths = spread(run.folder.pictures(), MOST)
     figures = [_figure(path, "update {}") for path in paths]
-    shown = "".join(filter(None, figures))
-    if not shown:
+    if not any(figures):
         return []
     shape = tuple(run.folder.facts("data", "event_shape")["event_shape"])
-    what = "samples" if plots.is_image(shape) else "samples on validation examples"
-    about = f"The same z at every update, none picked, raw weights: {what}."
-    return [markup.paragraph(about), f'<div class="pictures">{shown}</div>']
+    behind = "" if plots.is_image(shape) else " Behind them: validation examples."
+    about = f"Samples of the same z at every update, none picked, raw weights.{behind}"
+    return [markup.paragraph(about), markup.gallery(figures, kind="pictures")]
 
 
 def spread(paths: list[Path], most: int) -> list[Path]:

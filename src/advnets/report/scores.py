@@ -12,7 +12,11 @@ from advnets.report import markup
 from advnets.trained import Run
 
 Say = Callable[[str], object]
-BETTER = {"lower": "lower is better", "higher": "higher is better", "near": "nearer is better"}
+BETTER = {
+    "lower": "lower is better",
+    "higher": "higher is better",
+    "near": "best near real examples",
+}
 
 
 def at_hand(run: Run, say: Say) -> dict[str, Any] | None:
@@ -48,10 +52,11 @@ def headline(result: Evaluation | None) -> str:
     if result is None:
         return markup.paragraph("Not scored: the data of this run is not at hand.", kind="notice")
     first = result.lines[0]
-    real = [line for line in result.lines if line.name == REFERENCES[0] and line is not first]
+    shown = {first.name if first.name in REFERENCES else f"samples ({first.name})": first}
+    shown |= {line.name: line for line in result.lines if line.name == REFERENCES[0]}
     boxes = "".join(
-        f"<div><span>{markup.text(line.name)}</span><b>{_score(line.test)}</b></div>"
-        for line in [first, *real]
+        f"<div><span>{markup.text(name)}</span><b>{_score(line.test)}</b></div>"
+        for name, line in shown.items()
     )
     what = (
         f"Parzen log-likelihood of {first.test.n:,} test examples, nats per example, "
@@ -65,9 +70,9 @@ def tables(record: Mapping[str, Any] | None, result: Evaluation | None) -> list[
     if record is None or result is None:
         return []
     first = result.lines[0]
-    headings = ["samples from", "n", "<i>\N{GREEK SMALL LETTER SIGMA}</i>"]
-    headings += [f"validation, {first.validation.n:,}", f"test, {first.test.n:,}"]
-    notes = [note.replace("+-", "\N{PLUS-MINUS SIGN}") for note in result.notes()]
+    headings = ["samples from", f"test, {first.test.n:,}", f"validation, {first.validation.n:,}"]
+    headings += ["n", "<i>\N{GREEK SMALL LETTER SIGMA}</i>"]
+    notes = " ".join(result.notes()).replace("+-", "\N{PLUS-MINUS SIGN}")
     return [
         markup.table(
             headings,
@@ -76,15 +81,15 @@ def tables(record: Mapping[str, Any] | None, result: Evaluation | None) -> list[
             kind="numbers",
         ),
         markup.paragraph(result.caveat, kind="caveat"),
-        markup.bullets(map(markup.text, notes), kind="small"),
+        markup.paragraph(notes, kind="small"),
         *_quality(record.get("quality")),
     ]
 
 
 def _row(line: Line, *, starred: bool) -> list[str]:
     star = "*" if starred else ""
-    cells = [markup.text(line.name), f"{line.test.centres:,}", f"{line.test.sigma:.4f}{star}"]
-    return [*cells, _score(line.validation), _score(line.test)]
+    cells = [markup.text(line.name), _score(line.test), _score(line.validation)]
+    return [*cells, f"{line.test.centres:,}", f"{line.test.sigma:.4f}{star}"]
 
 
 def _score(score: object) -> str:
@@ -94,7 +99,8 @@ def _score(score: object) -> str:
 
 
 def _value(words: str) -> str:
-    return f'<span class="value">{words.replace("-", "\N{MINUS SIGN}")}</span>'
+    signed = words.replace("-", "\N{MINUS SIGN}")
+    return f'<span class="value">{signed}</span>'
 
 
 def _quality(quality: Any) -> list[str]:
@@ -102,8 +108,10 @@ def _quality(quality: Any) -> list[str]:
     if not isinstance(quality, Mapping) or not quality.get("measures"):
         return []
     measures, columns = quality["measures"], quality["rows"]
+    counts = {value["n"] for column in columns for value in column["values"].values()}
+    counted = f", {counts.pop():,} samples each" if len(counts) == 1 else ""
     rows = [
-        [_measure(m), *(_interval(column["values"].get(m["name"])) for column in columns)]
+        [_measure(m), *(_interval(c["values"].get(m["name"]), not counted) for c in columns)]
         for m in measures
     ]
     meanings = [
@@ -113,7 +121,7 @@ def _quality(quality: Any) -> list[str]:
         markup.table(
             ["measure", *(markup.text(column["name"]) for column in columns)],
             rows,
-            caption="What Parzen does not see, with 95% bootstrap intervals",
+            caption=f"What Parzen does not see, with 95% bootstrap intervals{counted}",
             kind="numbers quality",
         ),
         markup.paragraph(quality["describe"], kind="small"),
@@ -126,11 +134,12 @@ def _measure(measure: Mapping[str, str]) -> str:
     return f"{markup.text(measure['title'])}<small>{markup.text(sense)}</small>"
 
 
-def _interval(value: Mapping[str, float] | None) -> str:
+def _interval(value: Mapping[str, float] | None, counted: bool) -> str:
     if not value:
         return "\N{EN DASH}"
-    spread = _value(f"{short(value['low'])} to {short(value['high'])}")
-    return f"{_value(short(value['value']))}<small>{spread}</small><small>n {value['n']:,}</small>"
+    low, high = _value(short(value["low"])), _value(short(value["high"]))
+    count = f"<small>n {value['n']:,}</small>" if counted else ""
+    return f"{_value(short(value['value']))}<small>{low} to {high}</small>{count}"
 
 
 def short(value: float) -> str:
