@@ -156,14 +156,14 @@ def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
     """Axes, ticks and rules."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-    if log:
-        seen = np.concatenate([c.y[c.y > 0] for c in curves] + [np.ones(1)])
-        wide = seen.max() / seen.min() > 1000
+    positive = np.concatenate([curve.y[curve.y > 0] for curve in curves])
+    if log and len(positive):
+        wide = positive.max() / positive.min() > 1000
         axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(LogLocator(subs=()))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v)))
     axes.set_xlabel("updates")
     axes.grid(axis="y", color=RULE, linewidth=0.6)

@@ -111,11 +111,15 @@ def _panel(panel: Panel, known: Mapping[str, tuple[Array, Array]], name: str, en
     svg = curves.draw(
         lines, name=name, end=end, levels=panel.levels, limits=panel.limits, log=panel.log
     )
-    means = ""
-    if window > 1:
-        every = present[0][1][1] - present[0][1][0]
-        means = f" Bold: mean over {window * every:,.0f} updates; faint: as logged."
-    return _figure(svg, panel.title, panel.meaning + means)
+    return _figure(svg, panel.title, f"{panel.meaning} {_smoothing(present[0][1], window)}")
+
+
+def _smoothing(x: Array, window: int) -> str:
+    """What was done to a noisy curve before it was drawn."""
+    if window < 2:
+        return ""
+    faint = "as logged" if len(x) <= 2 * curves.POINTS else "the range of what was logged"
+    return f"Bold: mean over {window * (x[1] - x[0]):,.0f} updates; faint: {faint}."
 
 
 def _validation(metrics: Records, result: Evaluation | None, used: int, end: int) -> str:
@@ -143,5 +147,5 @@ def _validation(metrics: Records, result: Evaluation | None, used: int, end: int
 
 def _figure(svg: str, title: str, meaning: str) -> str:
     labelled = svg.replace("<svg ", f'<svg role="img" aria-label="{markup.text(title)}" ', 1)
-    caption = f"<strong>{markup.text(title)}</strong> {markup.text(meaning)}".strip()
+    caption = f"<strong>{markup.text(title)}</strong> {markup.text(meaning.strip())}"
     return markup.figure(labelled, caption, kind="chart")
