@@ -104,7 +104,7 @@ def train(words: list[str]) -> int:
     if not finished:
         print(f"Stopped, and saved. Go on with: advnets train --resume {quoted}")
         return 130
-    print(f"Finished: {folder}. Next: advnets evaluate {quoted}; advnets sample {quoted}")
+    print(f"Finished: {folder}. Next: advnets evaluate {quoted}; advnets report {quoted}")
     return 0
 
 

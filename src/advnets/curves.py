@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,17 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.3)), (0, (6, 1.5, 1.2
 MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, RULE = "#123456", "#123457"
 """Stand for the page's own colours until the drawing is done."""
+
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "advnets",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
 
 Limits = tuple[float, float | None]
 """The ends of an axis; None where the curves decide."""
@@ -70,7 +82,7 @@ def thinned(x: Array, y: Array, points: int = POINTS) -> tuple[Array, Array]:
         return x, y
     edges = np.linspace(0, len(x), points + 1).round().astype(int)
     kept: list[int] = []
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         part = y[begin:end]
         kept += sorted({begin + int(part.argmin()), begin + int(part.argmax())})
     return x[kept], y[kept]
@@ -122,17 +134,9 @@ def draw(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "advnets",
-        "font.size": 10,
-        "text.color": INK,
-        "axes.edgecolor": RULE,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-    }
-    with mpl.rc_context(style):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # the reader's own style must not change the page
+        mpl.rcParams.update(STYLE)
         figure = Figure(figsize=(5, 3), layout="constrained")
         axes = figure.subplots()
         _dress(axes, curves, log=log)

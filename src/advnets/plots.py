@@ -78,7 +78,7 @@ def beside_neighbours(
         One picture of shape `(height, width, 3)`.
     """
     rows, channels, height, width = neighbours.shape
-    cells = torch.cat([samples.unflatten(0, (rows, -1)), neighbours[:, None]], dim=1)
+    cells = torch.cat([samples.view(rows, -1, *neighbours.shape[1:]), neighbours[:, None]], dim=1)
     columns = cells.shape[1]
     plain = grid(cells.flatten(0, 1), columns=columns, gap=gap)
     canvas: Pixels = plain.repeat(3 // channels, axis=2)

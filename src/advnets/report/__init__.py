@@ -9,7 +9,6 @@ from collections.abc import Callable
 from importlib import resources
 
 from advnets import checks
-from advnets.evaluation import Evaluation, from_dict
 from advnets.report import markup, panels, pictures, scores
 from advnets.trained import Run
 
@@ -27,12 +26,11 @@ def page(run: Run, *, say: Callable[[str], object]) -> str:
     Returns:
         The text of an HTML file.
     """
-    record = scores.at_hand(run, say)
-    result = None if record is None else from_dict(record)
+    scored = scores.at_hand(run, say)
     metrics, clock = run.folder.records("metrics"), run.folder.records("clock")
     sections = {
-        "Scores": scores.tables(record, result),
-        "Curves": panels.drawn(metrics, clock, result, used=run.update),
+        "Scores": scores.tables(scored),
+        "Curves": panels.drawn(metrics, clock, scored.result, used=run.update),
         "Samples over time": pictures.over_time(run),
         "Figures": pictures.figures(run, say),
         "Configuration": _configuration(run),
@@ -42,7 +40,7 @@ def page(run: Run, *, say: Callable[[str], object]) -> str:
     name = run.folder.path.resolve().name
     return _document(
         f"{name} \N{MIDDLE DOT} advnets",
-        _head(run, name, result, [*metrics, *clock]),
+        _head(run, name, scored, [*metrics, *clock]),
         markup.contents(present),
         *(markup.section(title, parts) for title, parts in present.items()),
     )
@@ -60,7 +58,7 @@ def _document(title: str, *parts: str) -> str:
     return "\n".join([*head, *parts, "</main>\n</body>\n</html>\n"])
 
 
-def _head(run: Run, name: str, result: Evaluation | None, records: panels.Records) -> str:
+def _head(run: Run, name: str, scored: scores.Scores, records: panels.Records) -> str:
     """What the run is, where it stands, and the number that matters."""
     config, steps = run.config, run.config.trainer.steps
     data = run.folder.facts("data", "event_shape")
@@ -71,7 +69,9 @@ def _head(run: Run, name: str, result: Evaluation | None, records: panels.Record
     pairs = {
         "Recipe": config.recipe,
         "Model and data": f"{config.model.kind} on {config.data.kind}",
-        "Training examples": " of ".join([*examples, "\xa0\N{MULTIPLICATION SIGN}\xa0".join(shape)]),
+        "Training examples": " of ".join(
+            [*examples, "\xa0\N{MULTIPLICATION SIGN}\xa0".join(shape)]
+        ),
         "Seed": config.seed,
         "Updates": f"{stands:,} of {config.batch_size:,} examples each",
         "Shown here": f"update {run.update:,} ({run.checkpoint})",
@@ -81,7 +81,7 @@ def _head(run: Run, name: str, result: Evaluation | None, records: panels.Record
     notice = markup.paragraph(unfinished, kind="notice") if stands < steps else ""
     heading = f'<p class="kicker">advnets report</p>\n<h1>{markup.text(name)}</h1>'
     return "\n".join(
-        ["<header>", heading, notice, scores.headline(result), markup.facts(pairs), "</header>"]
+        ["<header>", heading, notice, scores.headline(scored), markup.facts(pairs), "</header>"]
     )
 
 

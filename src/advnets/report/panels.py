@@ -62,9 +62,7 @@ GAME = (
 )
 
 
-def drawn(
-    metrics: Records, clock: Records, result: Evaluation | None, *, used: int
-) -> list[str]:
+def drawn(metrics: Records, clock: Records, result: Evaluation | None, *, used: int) -> list[str]:
     """Every curve of a run, as figures of the page.
 
     Args:

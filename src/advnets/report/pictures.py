@@ -20,14 +20,14 @@ BYTES, SIDE = 200_000, 640
 CAPTIONS = {
     "2": (
         "Samples, and the training images nearest to some of them",
-        "Samples 0 to 19 of seed 0, raw weights, none picked. In the yellow border: the training "
+        "Samples 0 to 19 of seed 0 ({}), none picked. In the yellow border: the training "
         "image at the least Euclidean distance from the sample on its left. A generator that had "
         "learnt its examples by heart would show the same picture twice.",
     ),
     "3": (
         "From one z to another",
-        "Each row leads in a straight line from one z to another, both drawn from the prior, none "
-        "picked. Midway z is shorter than what the prior draws, so that G has seen little of it.",
+        "Each row leads in a straight line from one z to another ({}), both drawn from the prior, "
+        "none picked. Midway z is shorter than what the prior draws, so that G has seen little of it.",
     ),
 }
 
@@ -40,7 +40,7 @@ def over_time(run: Run) -> list[str]:
         return []
     shape = tuple(run.folder.facts("data", "event_shape")["event_shape"])
     behind = "" if plots.is_image(shape) else " Behind them: validation examples."
-    about = f"Samples of the same z at every update, none picked, raw weights.{behind}"
+    about = f"Samples of the same z at every update, none picked.{behind}"
     return [markup.paragraph(about), markup.gallery(figures, kind="pictures")]
 
 
@@ -68,6 +68,7 @@ def figures(run: Run, say: Callable[[str], object]) -> list[str]:
 def _numbered(run: Run, number: str, say: Callable[[str], object]) -> str:
     """A figure of the paper, or the sentence that says why there is none."""
     title, meaning = CAPTIONS[number]
+    meaning = meaning.format(next(iter(run.learner.samplers())))
     try:
         pixels = FIGURES[number](run)
     except checks.UserError as error:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from advnets.evaluation import REFERENCES, Evaluation, Line, from_dict
 from advnets.report import markup
 from advnets.trained import Run
 
-Say = Callable[[str], object]
 BETTER = {
     "lower": "lower is better",
     "higher": "higher is better",
@@ -19,38 +19,47 @@ BETTER = {
 }
 
 
-def at_hand(run: Run, say: Say) -> dict[str, Any] | None:
-    """What evaluation.json says of this checkpoint, which is scored where it says nothing of it.
+@dataclass(frozen=True)
+class Scores:
+    """What is known of how good a run is."""
 
-    None where it cannot be scored, because its data is not here; `say` is told why.
-    """
+    result: Evaluation | None
+    quality: Mapping[str, Any] | None = None
+    """The measures beside Parzen's, where they were taken."""
+    why: str = ""
+    """Why there are none."""
+
+
+def at_hand(run: Run, say: Callable[[str], object]) -> Scores:
+    """What evaluation.json says of this checkpoint, which is scored where it says nothing of it."""
     path = run.folder.path / "evaluation.json"
-    record = kept(path, run.update)
-    if record is None:
-        say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
-        try:
-            run.score()
-        except checks.UserError as error:
-            say(f"Not scored: {error}")
-        else:
-            record = kept(path, run.update)
-    return record
-
-
-def kept(path: Path, update: int) -> dict[str, Any] | None:
-    """The record in a file, if it is whole and of this update."""
+    found = kept(path, run.update)
+    if found is not None:
+        return found
+    say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        from_dict(record)
-        return record if record["update"] == update else None
+        run.score()
+    except checks.UserError as error:
+        say(f"Not scored: {error}")
+        return Scores(None, why=str(error))
+    return kept(path, run.update) or Scores(None)
+
+
+def kept(path: Path, update: int) -> Scores | None:
+    """The scores in a file, if it is whole and of this update."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        scores = Scores(from_dict(record), record.get("quality"))
+        return scores if record["update"] == update else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def headline(result: Evaluation | None) -> str:
+def headline(scores: Scores) -> str:
     """The number that matters, beside the line that says what it is worth."""
+    result = scores.result
     if result is None:
-        return markup.paragraph("Not scored: the data of this run is not at hand.", kind="notice")
+        return markup.paragraph(f"Not scored: {scores.why}", kind="notice")
     first = result.lines[0]
     shown = {first.name if first.name in REFERENCES else f"samples ({first.name})": first}
     shown |= {line.name: line for line in result.lines if line.name == REFERENCES[0]}
@@ -65,9 +74,10 @@ def headline(result: Evaluation | None) -> str:
     return f'<div class="headline">{boxes}</div>' + markup.paragraph(what, kind="small")
 
 
-def tables(record: Mapping[str, Any] | None, result: Evaluation | None) -> list[str]:
+def tables(scores: Scores) -> list[str]:
     """The table of scores, what a Parzen score cannot see, and the measures that see more."""
-    if record is None or result is None:
+    result = scores.result
+    if result is None:
         return []
     first = result.lines[0]
     headings = ["samples from", f"test, {first.test.n:,}", f"validation, {first.validation.n:,}"]
@@ -82,7 +92,7 @@ def tables(record: Mapping[str, Any] | None, result: Evaluation | None) -> list[
         ),
         markup.paragraph(result.caveat, kind="caveat"),
         markup.paragraph(notes, kind="small"),
-        *_quality(record.get("quality")),
+        *(_quality(scores.quality) if scores.quality else []),
     ]
 
 
@@ -103,10 +113,8 @@ def _value(words: str) -> str:
     return f'<span class="value">{signed}</span>'
 
 
-def _quality(quality: Any) -> list[str]:
+def _quality(quality: Mapping[str, Any]) -> list[str]:
     """The measures beside Parzen's, one a row, with a column for each set of samples."""
-    if not isinstance(quality, Mapping) or not quality.get("measures"):
-        return []
     measures, columns = quality["measures"], quality["rows"]
     counts = {value["n"] for column in columns for value in column["values"].values()}
     counted = f", {counts.pop():,} samples each" if len(counts) == 1 else ""
