@@ -60,29 +60,32 @@ def _document(title: str, *parts: str) -> str:
 
 def _head(run: Run, name: str, scored: scores.Scores, records: panels.Records) -> str:
     """What the run is, where it stands, and the number that matters."""
-    config, steps = run.config, run.config.trainer.steps
-    data = run.folder.facts("data", "event_shape")
-    examples = [f"{n:,}" for n in data.get("examples", [])[:1]]
-    shape = [str(n) for n in data["event_shape"]]
+    steps = run.config.trainer.steps
     stands = max([run.update, *(record["update"] for record in records)])
     seconds = [r["seconds"] for r in records if isinstance(r.get("seconds"), int | float)]
-    pairs = {
+    unfinished = f"This run is not finished: it stands at update {stands:,} of {steps:,}."
+    parts = [
+        f'<p class="kicker">advnets report</p>\n<h1>{markup.text(name)}</h1>',
+        markup.paragraph(unfinished, kind="notice") if stands < steps else "",
+        scores.headline(scored),
+        markup.facts(_about(run, stands, max(seconds, default=0.0))),
+    ]
+    return "\n".join(["<header>", *filter(None, parts), "</header>"])
+
+
+def _about(run: Run, stands: int, seconds: float) -> dict[str, object]:
+    config, data = run.config, run.folder.facts("data", "event_shape")
+    examples = [f"{n:,}" for n in data.get("examples", [])[:1]]
+    shape = "\xa0\N{MULTIPLICATION SIGN}\xa0".join(map(str, data["event_shape"]))
+    return {
         "Recipe": config.recipe,
         "Model and data": f"{config.model.kind} on {config.data.kind}",
-        "Training examples": " of ".join(
-            [*examples, "\xa0\N{MULTIPLICATION SIGN}\xa0".join(shape)]
-        ),
+        "Training examples": " of ".join([*examples, shape]),
         "Seed": config.seed,
         "Updates": f"{stands:,} of {config.batch_size:,} examples each",
         "Shown here": f"update {run.update:,} ({run.checkpoint})",
-        "Time trained": duration(max(seconds)) if seconds else "",
+        "Time trained": duration(seconds) if seconds else "",
     }
-    unfinished = f"This run is not finished: it stands at update {stands:,} of {steps:,}."
-    notice = markup.paragraph(unfinished, kind="notice") if stands < steps else ""
-    heading = f'<p class="kicker">advnets report</p>\n<h1>{markup.text(name)}</h1>'
-    return "\n".join(
-        ["<header>", heading, notice, scores.headline(scored), markup.facts(pairs), "</header>"]
-    )
 
 
 def duration(seconds: float) -> str:

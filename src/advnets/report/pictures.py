@@ -27,7 +27,7 @@ CAPTIONS = {
     "3": (
         "From one z to another",
         "Each row leads in a straight line from one z to another ({}), both drawn from the prior, "
-        "none picked. Midway z is shorter than what the prior draws, so that G has seen little of it.",
+        "none picked. Midway z is shorter than what the prior draws, and G has seen little of it.",
     ),
 }
 
