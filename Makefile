@@ -7,10 +7,11 @@ DEMO   ?= runs/demo
 
 .PHONY: demo test test-newest lint types clean
 
-demo: $(READY)  ## train on 5,000 real digits, score them, say where the picture is
+demo: $(READY)  ## train on 5,000 real digits, score them, write the report and say where it is
 	@if [ -e $(DEMO) ]; then $(BIN)/advnets train --resume $(DEMO); \
 	else $(BIN)/advnets train demo --folder $(DEMO); fi
 	@$(BIN)/advnets evaluate $(DEMO)
+	@$(BIN)/advnets report $(DEMO)
 
 test: $(READY)  ## the whole suite
 	$(BIN)/python -m pytest

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import advnets
-from advnets.data import MnistConfig, RingConfig, Splits, load
+from advnets.data import ArrayConfig, MnistConfig, RingConfig, Splits, load
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.protocols import Problem
@@ -90,3 +91,22 @@ def small_run(**settings) -> advnets.RunConfig:
             **settings,
         }
     )
+
+
+@pytest.fixture(scope="session")
+def points(tmp_path_factory) -> Path:
+    """The folder of a finished run on points in the plane; not to be written to."""
+    folder = tmp_path_factory.mktemp("points") / "run"
+    assert advnets.train(small_run(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory) -> Path:
+    """The folder of a finished run on 160 images of 6 x 5 pixels; not to be written to."""
+    folder = tmp_path_factory.mktemp("images")
+    x = np.random.default_rng(0).integers(0, 256, (200, 6, 5), dtype=np.uint8)
+    np.save(folder / "x.npy", x)
+    data = ArrayConfig(path=str(folder / "x.npy"))
+    assert advnets.train(small_run(data=data, recipe="pictures"), folder / "run")
+    return folder / "run"

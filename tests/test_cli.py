@@ -41,10 +41,12 @@ def test_help_teaches(capsys):
         assert "advnets evaluate" in out
 
 
-@pytest.mark.parametrize("command", ["train demo --help", "sample --help", "evaluate --help"])
+@pytest.mark.parametrize(
+    "command", ["train demo", "sample", "evaluate", "report", "figure", "figure 2"]
+)
 def test_every_command_shows_its_options_with_their_defaults(command, capsys):
     with pytest.raises(SystemExit) as end:
-        cli.main(command.split())
+        cli.main([*command.split(), "--help"])
     assert end.value.code == 0
     out = capsys.readouterr().out
     assert "--checkpoint" in out or "--model.G_optimizer.lr" in out
@@ -193,6 +195,32 @@ def test_quality_of_a_run_on_validation_data(trained):
     found = advnets.load("runs/a").quality(20, against="validation")
     assert found.against == "validation" and found.n == 20
     assert advnets.load("runs/a").quality(20, against="validation") == found
+
+
+@pytest.mark.parametrize("number", ["2", "3"])
+def test_figure_writes_a_picture_and_says_of_what(number, trained, capsys):
+    assert cli.main(["figure", number, "runs/a"]) == 0
+    out = capsys.readouterr().out
+    assert re.fullmatch(
+        rf"Figure {number}, raw weights of update \d+: runs/a/figure{number}\.png\n", out
+    )
+    words = ["--weights", "averaged", "--seed", "5", "--checkpoint", "last", "--out", "other.png"]
+    assert cli.main(["figure", number, "runs/a", *words]) == 0
+    assert "averaged weights of update 6: other.png" in capsys.readouterr().out
+    pictures = [Image.open(p).convert("RGB") for p in ("other.png", f"runs/a/figure{number}.png")]
+    assert pictures[0].size == pictures[1].size
+    assert pictures[0].tobytes() != pictures[1].tobytes()
+
+
+def test_report_writes_a_page_and_says_where(trained, capsys):
+    assert cli.main(["report", "runs/a", "--checkpoint", "last"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "Report: runs/a/report.html\n"
+    assert "no scores of update 6 are kept here; scoring it first." in err
+    assert cli.main(["report", "runs/a", "--checkpoint", "last", "--out", "page.html"]) == 0
+    page = (trained / "runs/a/report.html").read_text(encoding="utf-8")
+    assert (trained / "page.html").read_text(encoding="utf-8") == page
+    assert page.startswith("<!doctype html>")
 
 
 def test_best_and_last_are_both_kept(trained):

@@ -149,6 +149,11 @@ CASES = [
     ("a stray word", nothing, "train ring 12", r"Unknown argument '12'\."),
     ("a GPU where there is none", nothing, "train ring --device cuda", r"'device' must be cpu: torch finds no CUDA GPU here, got cuda\."),
     ("an unknown precision", nothing, "train ring --model.precision bf16", r"'model\.precision' must be one of float32, bfloat16, got bf16\."),
+    ("no figure", nothing, "figure", r"'figure' must be the first word: one of 2, 3, got nothing\."),
+    ("an unknown figure", nothing, "figure 7 run", r"Unknown figure '7'\. Valid: 2, 3\."),
+    ("no run for a figure", nothing, "figure 2", r"'RUN' must be given: the folder of a run, got nothing\."),
+    ("no run to report on", nothing, "report", r"'RUN' must be given: the folder of a run, got nothing\."),
+    ("an unknown option of report", nothing, "report run --seed 1", r"Unknown option '--seed'\. Valid: --out, --checkpoint\."),
     # configurations
     ("a missing TOML file", nothing, "train my.toml", r"my\.toml: no such file; give the path of a TOML configuration\."),
     ("a file that is no TOML", toml("a = = 1"), "train my.toml", r"my\.toml: is not valid TOML: "),
@@ -204,6 +209,14 @@ CASES = [
     ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
     ("points as pictures", a_run, "sample run --out pictures", r"'samples' must be of shape \(n, 1, H, W\) or \(n, 3, H, W\) for PNGs"),
     ("a flag of evaluate that is neither", nothing, "evaluate run --quality maybe", r"'quality' must be True or False, got maybe\."),
+    ("a report on a folder that is no run", lambda f: (f / "run").mkdir(), "report run", r"run: is not a run folder \(it has no config\.toml\)\."),
+    ("a report without checkpoints", no_checkpoints, "report run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
+    ("a figure without checkpoints", no_checkpoints, "figure 2 run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
+    ("a figure of a folder that is no run", nothing, "figure 3 run", r"run: is not a run folder"),
+    ("neighbours of points", a_run, "figure 2 run", r"run: must be a run on images, \(1, H, W\) or \(3, H, W\), for Figure 2, got examples of shape \(2\)\."),
+    ("a line through points", a_run, "figure 3 run", r"run: must be a run on images, \(1, H, W\) or \(3, H, W\), for Figure 3, got examples of shape \(2\)\."),
+    ("a figure of weights that there are not", a_run, "figure 2 run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
+    ("a figure to another kind of file", a_run, "figure 2 run --out a.svg", r"'out' must be NAME\.png, got a\.svg\."),
     ("a place where nothing can be written", a_run, "sample run --out small.toml/x.npy", r"small\.toml/x\.npy: could not be saved \("),
 ]  # fmt: skip
 

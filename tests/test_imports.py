@@ -20,6 +20,7 @@ FLOORS = [
         "environment",
         "sampling",
         "plots",
+        "curves",
         "progress",
     },
     {"game", "player", "trainer", "features", "measures", "evaluation"},
@@ -27,6 +28,8 @@ FLOORS = [
     {"run"},
     {"trained"},
     {"recipes", "options"},
+    {"experiments"},
+    {"report"},
     {"cli"},
     {"__init__", "__main__"},
 ]

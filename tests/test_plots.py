@@ -59,6 +59,48 @@ def test_a_grid_is_laid_out_pixel_by_pixel(n, columns, gap, expected, channels):
             assert picture[top, left].tolist() == need, (top, left)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("rows", "columns"), [(4, 5), (1, 1), (2, 3)])
+@pytest.mark.parametrize(("gap", "border"), [(4, 2), (4, 4), (1, 1), (3, 0)])
+def test_neighbours_stand_at_the_end_of_their_row_in_a_yellow_border(
+    rows, columns, gap, border, channels
+):
+    x, near = images(rows * columns, channels), images(rows, channels) / 2
+    picture = plots.beside_neighbours(x, near, gap=gap, border=border)
+    assert picture.shape == (gap + rows * (3 + gap), gap + (columns + 1) * (4 + gap), 3)
+    samples, neighbours = plots.to_pixels(x), plots.to_pixels(near)
+
+    def bordered(top, left):
+        """Whether this pixel is at most `border` away from an image of the last column."""
+        across = left - (gap + columns * (4 + gap))
+        down = [top - (gap + row * (3 + gap)) for row in range(rows)]
+        return -border <= across < 4 + border and any(-border <= d < 3 + border for d in down)
+
+    for top in range(picture.shape[0]):
+        for left in range(picture.shape[1]):
+            row, i = divmod(top - gap, 3 + gap)
+            column, j = divmod(left - gap, 4 + gap)
+            inside = 0 <= row < rows and column >= 0 and i < 3 and j < 4
+            if inside and column < columns:
+                need = samples[row * columns + column, i, j]
+            elif inside:
+                need = neighbours[row, i, j]
+            else:
+                need = np.array(plots.YELLOW if bordered(top, left) else [GROUND])
+            assert picture[top, left].tolist() == np.broadcast_to(need, 3).tolist(), (top, left)
+
+
+@pytest.mark.parametrize("width", [1, 4, 10, 13, 800])
+def test_an_enlarged_picture_is_about_as_wide_as_asked_and_of_whole_squares(width):
+    pixels = plots.to_pixels(images(1, 3))[0]
+    large = plots.enlarged(pixels, width=width)
+    zoom = large.shape[1] // 4
+    assert zoom == max(1, round(width / 4))
+    for i in range(zoom):
+        for j in range(zoom):
+            assert np.array_equal(large[i::zoom, j::zoom], pixels)
+
+
 @pytest.mark.parametrize("shape", [(5, 2), (5, 2, 4, 4), (5, 4, 4), (5, 1, 1, 4, 4)])
 def test_a_grid_of_what_is_no_image_is_refused(shape):
     message = r"'x' must be of shape \(n, 1, H, W\) or \(n, 3, H, W\), got shape \(5, "

@@ -12,7 +12,7 @@ from advnets import layers, sampling
 from advnets.checks import BadValue
 from advnets.priors import PRIORS, Gaussian, Uniform
 from advnets.protocols import LatentSampler, Sampler
-from advnets.sampling import GeneratorSampler, TrainingSet, evaluating, save_array
+from advnets.sampling import GeneratorSampler, TrainingSet, evaluating, interpolate, save_array
 
 NOT_CONDITIONAL = r"'context' must be None: this model is not conditional, got a context\."
 
@@ -168,3 +168,35 @@ def test_a_saved_array_is_the_samples(tmp_path):
     x = make().sample(4, seed=0)
     save_array(tmp_path / "x.npy", x)
     assert np.array_equal(np.load(tmp_path / "x.npy"), x.numpy())
+
+
+@pytest.mark.parametrize("steps", [2, 3, 16])
+@pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 3, 5)])
+def test_a_line_between_two_points_is_the_written_out_one_and_holds_both_ends(steps, shape, rng):
+    z0, z1 = torch.randn(2, *shape, generator=rng)
+    line = interpolate(z0, z1, steps)
+    assert line.shape == (*shape[:-1], steps, 5)
+    assert torch.equal(line[..., 0, :], z0)
+    assert torch.equal(line[..., -1, :], z1)
+    for s in range(steps):
+        expected = z0.double() + s / (steps - 1) * (z1.double() - z0.double())
+        assert (line[..., s, :] - expected).abs().max() < 1e-6
+
+
+def test_a_line_is_the_same_from_either_end(rng):
+    z0, z1 = torch.randn(2, 3, 5, generator=rng)
+    assert torch.allclose(interpolate(z0, z1, 7), interpolate(z1, z0, 7).flip(-2), atol=1e-6)
+
+
+@pytest.mark.parametrize("prior", ["uniform", "gaussian"])
+def test_the_middle_of_a_line_is_shorter_than_what_the_prior_draws(prior, rng):
+    z0, z1 = (PRIORS[prior](100).sample(2000, rng=rng) for _ in range(2))
+    norms = interpolate(z0, z1, 3).square().sum(dim=-1).mean(dim=0).sqrt()
+    assert norms[1] / norms[0] == pytest.approx(2**-0.5, abs=0.01)
+
+
+def test_a_line_of_one_point_and_between_unlike_points_is_refused():
+    with pytest.raises(BadValue, match=r"'steps' must be a number that is at least 2, got 1\."):
+        interpolate(torch.zeros(3), torch.ones(3), 1)
+    with pytest.raises(BadValue, match=r"'z1' must be of shape \(3\), as z0 is, got shape \(4\)\."):
+        interpolate(torch.zeros(3), torch.ones(4), 2)

@@ -325,6 +325,18 @@ def bad_output(path: Path) -> BadValue:
     return bad_value("out", "NAME.png, NAME.npy or the name of a folder", path)
 
 
+def no_images(path: Path, figure: str, got: Iterable[int]) -> BadFile:
+    """A figure of images, asked of a run on other data."""
+    need, shape = "a run on images, (1, H, W) or (3, H, W)", ", ".join(map(str, got))
+    return BadFile(f"{path}: must be {need}, for Figure {figure}, got examples of shape ({shape}).")
+
+
+def no_latents(path: Path, figure: str, got: object) -> BadFile:
+    """A figure in z space, asked of a model that has none."""
+    need = "a run of a model whose z can be chosen"
+    return BadFile(f"{path}: must be {need}, for Figure {figure}, got a {got}.")
+
+
 def no_checkpoint(path: Path) -> BadFile:
     """A run that has saved nothing yet."""
     quoted = shlex.quote(str(path))

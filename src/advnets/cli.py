@@ -1,11 +1,10 @@
-"""The command `advnets`: train, sample, evaluate, recipes.
+"""The command `advnets`: train, sample, evaluate, figure, report, recipes.
 
 A user's mistake ends as one line on standard error and exit code 2, with nothing half-written.
 """
 
 import dataclasses
 import inspect
-import json
 import os
 import shlex
 import sys
@@ -17,10 +16,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from advnets import checkpoints, checks, plots, recipes, run, sampling, trained
+from advnets import checkpoints, checks, plots, recipes, report, run, sampling, trained
 from advnets.evaluation import Evaluation
+from advnets.experiments import FIGURES
 from advnets.measures import Quality
-from advnets.options import EvaluateOptions, SampleOptions, TrainOptions, parse
+from advnets.options import (
+    EvaluateOptions,
+    FigureOptions,
+    ReportOptions,
+    SampleOptions,
+    TrainOptions,
+    parse,
+)
 from advnets.progress import display
 from advnets.ranks import here, joined
 from advnets.run import RunConfig
@@ -33,10 +40,12 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
   advnets train --resume RUN               go on where a run stopped
   advnets sample RUN                       pictures and arrays of samples
   advnets evaluate RUN                     the paper's Parzen score and other measures
+  advnets report RUN                       one page to look at and to show: RUN/report.html
+  advnets figure N RUN                     the paper's Figure 2 or 3: samples; a line in z space
   advnets recipes                          the named runs: command, time, score
 
 Begin with:   advnets train demo           real digits, minutes, no network
-Then:         advnets evaluate runs/demo
+Then:         advnets report runs/demo
 Look into:    advnets train demo --help    every option with its default
               advnets train demo --dry_run the resolved configuration, as TOML
 """
@@ -96,7 +105,7 @@ def train(words: list[str]) -> int:
     if not finished:
         print(f"Stopped, and saved. Go on with: advnets train --resume {quoted}")
         return 130
-    print(f"Finished: {folder}. Next: advnets evaluate {quoted}; advnets sample {quoted}")
+    print(f"Finished: {folder}. Next: advnets evaluate {quoted}; advnets report {quoted}")
     return 0
 
 
@@ -166,28 +175,20 @@ def evaluate(words: list[str]) -> int:
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
     with joined() as own:
-        result = loaded.evaluate(protocol, seed=options.seed, quality=options.quality, ranks=own)
+        result = loaded.score(protocol, seed=options.seed, quality=options.quality, ranks=own)
     if not own.first:
         return 0
     show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
     if result.quality is not None:
         show_quality(result.quality)
-    picture, table = options.run / "evaluation.png", options.run / "evaluation.json"
-    shown = min(protocol.samples, plots.picture_size(loaded.sampler().event_shape))
-    with checkpoints.written_aside(picture) as aside:
-        plots.save_samples(aside, loaded.sample(shown, seed=options.seed), span=loaded.span())
-    about = {"checkpoint": loaded.checkpoint, "update": loaded.update, "seed": options.seed}
-    record = json.dumps({**about, **result.to_dict()}, indent=2) + "\n"
-    checkpoints.write_atomically(table, record.encode())
-    print(f"\nThe first {shown} of the samples scored (raw weights): {picture}\nScores: {table}")
+    print(f"\nThe first of the samples scored (raw weights): {options.run / 'evaluation.png'}")
+    print(f"Scores: {options.run / 'evaluation.json'}")
     return 0
 
 
 def show(result: Evaluation, *, title: str) -> None:
     """The table of scores and its caveat, on standard output."""
     first = result.lines[0]
-    grid = result.sigmas
-    edges = {line.name for line in result.lines if line.test.sigma in (grid[0], grid[-1])}
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("samples from", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
@@ -196,17 +197,12 @@ def show(result: Evaluation, *, title: str) -> None:
         table.add_column(f"{heading}, {n:,}\n(nats)", justify="right", no_wrap=True)
     for line in result.lines:
         scores = [str(s).removesuffix(" nats") for s in (line.validation, line.test)]
-        sigma = f"{line.test.sigma:.4f}{'*' if line.name in edges else ''}"
+        sigma = f"{line.test.sigma:.4f}{'*' if result.at_edge(line) else ''}"
         table.add_row(line.name, f"{line.test.centres:,}", sigma, *scores)
     console = Console()
     console.print(table)
-    console.print(
-        "n: samples that the window stands on. +-: standard error over the test examples."
-    )
-    if edges:
-        console.print("*: at the edge of the grid of sigmas; a wider grid might score higher.")
-    if min(line.test.centres for line in result.lines[:-1]) < first.test.centres:
-        console.print("Real examples are fewer than the samples: that alone lowers their score.")
+    for note in result.notes():
+        console.print(note)
     console.print()
     console.print(result.caveat, markup=False, highlight=False)
 
@@ -236,6 +232,40 @@ def show_quality(quality: Quality) -> None:
         console.print(line, markup=False, highlight=False)
 
 
+def figure(words: list[str]) -> int:
+    """The command `advnets figure`."""
+    number, words = (words[0], words[1:]) if words else ("", [])
+    if number in ("-h", "--help"):
+        number, words = "N", ["--help"]
+    elif not number:
+        need = f"the first word: one of {', '.join(FIGURES)}"
+        raise checks.bad_value("figure", need, "nothing")
+    elif number not in FIGURES:
+        raise checks.unknown("figure", number, FIGURES)
+    options = parse(FigureOptions, words, prog=f"advnets figure {number}")
+    out = options.out or options.run / f"figure{number}.png"
+    if out.suffix.lower() != ".png":
+        raise checks.bad_value("out", "NAME.png", out)
+    loaded = trained.load(options.run, checkpoint=options.checkpoint)
+    pixels = FIGURES[number](loaded, seed=options.seed, weights=options.weights)
+    with checkpoints.written_aside(out) as aside:
+        plots.save_png(aside, pixels)
+    weights = options.weights or "raw"
+    print(f"Figure {number}, {weights} weights of update {loaded.update}: {out}")
+    return 0
+
+
+def write_report(words: list[str]) -> int:
+    """The command `advnets report`."""
+    options = parse(ReportOptions, words, prog="advnets report")
+    out = options.out or options.run / "report.html"
+    loaded = trained.load(options.run, checkpoint=options.checkpoint)
+    page = report.page(loaded, say=lambda line: print(line, file=sys.stderr))
+    checkpoints.write_atomically(out, page.encode())
+    print(f"Report: {out}")
+    return 0
+
+
 def list_recipes(words: list[str]) -> int:
     """The command `advnets recipes`."""
     if words and words[0] not in ("-h", "--help"):
@@ -249,5 +279,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "sample": sample,
     "evaluate": evaluate,
+    "figure": figure,
+    "report": write_report,
     "recipes": list_recipes,
 }

@@ -80,6 +80,37 @@ class Evaluation:
         """As JSON holds it."""
         return asdict(self)
 
+    def at_edge(self, line: Line) -> bool:
+        """Whether a line's sigma is the smallest or the largest of the grid."""
+        return line.test.sigma in (self.sigmas[0], self.sigmas[-1])
+
+    def notes(self) -> list[str]:
+        """What a reader of the table has to be told, one sentence each."""
+        notes = ["n: samples that the window stands on. +-: standard error over the test examples."]
+        if any(map(self.at_edge, self.lines)):
+            notes += ["*: at the edge of the grid of sigmas; a wider grid might score higher."]
+        if min(line.test.centres for line in self.lines[:-1]) < self.lines[0].test.centres:
+            notes += ["Real examples are fewer than the samples: that alone lowers their score."]
+        return notes
+
+
+def from_dict(record: Mapping[str, Any]) -> Evaluation:
+    """The scores and the lines beside them, from what `to_dict` gave.
+
+    Raises:
+        KeyError, TypeError, ValueError: When the record is not of that kind.
+    """
+    lines = tuple(
+        Line(
+            name=str(line["name"]),
+            validation=LogLikelihood(**line["validation"]),
+            test=LogLikelihood(**line["test"]),
+        )
+        for line in record["lines"]
+    )
+    sigmas = tuple(float(s) for s in record["sigmas"])
+    return Evaluation(lines=lines, sigmas=sigmas, caveat=str(record["caveat"]))
+
 
 REFERENCES = ("real training examples", "training mean")
 

@@ -72,6 +72,34 @@ class EvaluateOptions:
     """The checkpoint with the best validation score, or the last."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FigureOptions:
+    """Draw a figure of the paper from a run; 2: random samples, 3: a line through z space."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    out: Path | None = None
+    """Where to: NAME.png. RUN/figure2.png (or 3) by default."""
+    seed: int = 0
+    """The seed of the samples: the figure shows the first ones of it, none picked."""
+    weights: str | None = None
+    """Which weights: 'raw' (the generator itself, the default) or 'averaged'."""
+    checkpoint: Which = "best"
+    """The checkpoint with the best validation score, or the last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Write one HTML page that shows a run; scores it first where its scores are not at hand."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    out: Path | None = None
+    """The file to write. RUN/report.html by default."""
+    checkpoint: Which = "best"
+    """The checkpoint with the best validation score, or the last."""
+
+
 def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog: str) -> T:
     """Options as a dataclass, by tyro; what tyro refuses ends as our one line.
 

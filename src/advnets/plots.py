@@ -1,7 +1,7 @@
 """Every picture, as a function of arrays."""
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor
 from advnets import checks
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+YELLOW = (240, 228, 66)
+"""The border of a training image among samples; from the palette of Okabe and Ito."""
 
 
 def is_image(event_shape: tuple[int, ...]) -> bool:
@@ -60,11 +63,48 @@ def grid(x: Tensor, *, columns: int | None = None, gap: int = 2) -> Pixels:
     return canvas
 
 
-def save_png(path: Path, pixels: Pixels, *, zoom: int = 1) -> None:
+def beside_neighbours(
+    samples: Tensor, neighbours: Tensor, *, gap: int = 4, border: int = 2
+) -> Pixels:
+    """The layout of Figure 2: rows of samples, each ended by one more image in a yellow border.
+
+    Args:
+        samples: Images in [0, 1], row by row, of shape `(rows * columns, C, H, W)`.
+        neighbours: The image at the end of each row, of shape `(rows, C, H, W)`.
+        gap: Pixels between two images.
+        border: Pixels of yellow, at most `gap`.
+
+    Returns:
+        One picture of shape `(height, width, 3)`.
+    """
+    rows, channels, height, width = neighbours.shape
+    cells = torch.cat([samples.view(rows, -1, *neighbours.shape[1:]), neighbours[:, None]], dim=1)
+    columns = cells.shape[1]
+    plain = grid(cells.flatten(0, 1), columns=columns, gap=gap)
+    canvas: Pixels = plain.repeat(3 // channels, axis=2)
+    left = gap + (columns - 1) * (width + gap)
+    for row in range(rows):
+        top = gap + row * (height + gap)
+        inside = np.s_[top : top + height, left : left + width]
+        image = canvas[inside].copy()
+        canvas[top - border : top + height + border, left - border : left + width + border] = YELLOW
+        canvas[inside] = image
+    return canvas
+
+
+def enlarged(pixels: Pixels, *, width: int) -> Pixels:
+    """The same picture about this wide, each pixel a square of whole pixels; never smaller."""
+    zoom = max(1, round(width / pixels.shape[1]))
+    large: Pixels = pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    return large
+
+
+def save_png(file: Path | IO[bytes], pixels: Pixels, *, zoom: int = 1) -> None:
     """Write bytes of shape `(height, width, C)` as a PNG, each pixel `zoom` times as large."""
     flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(flat))
-    image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST).save(path)
+    size = (image.width * zoom, image.height * zoom)
+    image.resize(size, Image.Resampling.NEAREST).save(file, format="PNG")
 
 
 def save_samples(

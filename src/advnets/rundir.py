@@ -141,7 +141,7 @@ class RunDir:
         for name in ("metrics", "clock"):
             kept = [json.dumps(r) + "\n" for r in self.records(name) if r["update"] <= update]
             write_atomically(self.path / f"{name}.jsonl", "".join(kept).encode())
-        for path in [*self._numbered(), *self._pictures()]:
+        for path in [*self._numbered(), *self.pictures()]:
             if int(path.stem) > update:
                 path.unlink()
         for left_by_a_kill in self.path.rglob(f"{ASIDE}*"):
@@ -151,7 +151,8 @@ class RunDir:
         """Where the picture of this update goes."""
         return self.path / "samples" / f"{update:08d}.png"
 
-    def _pictures(self) -> list[Path]:
+    def pictures(self) -> list[Path]:
+        """The pictures that were drawn, the oldest first."""
         return _numbered_files(self.path / "samples", ".png")
 
     def _tensorboard(self) -> Any:

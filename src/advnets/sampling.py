@@ -94,6 +94,33 @@ def draw(sampler: Sampler, n: int, *, seed: int, start: int = 0, ranks: Ranks = 
     return ranks.gather(own, n)
 
 
+def interpolate(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
+    r"""Points on the straight line between two points, both ends included.
+
+    .. math:: z_s = (1 - t_s) z_0 + t_s z_1, \qquad t_s = s / (steps - 1)
+
+    Between two independent z the line passes nearer to the origin than either end is likely to lie:
+    its middle has :math:`1 / \sqrt 2` of their root mean square norm, where G has seen little.
+
+    Args:
+        z0: Where it begins, of shape `(..., d)`.
+        z1: Where it ends, of the same shape.
+        steps: Points on the line, at least 2.
+
+    Returns:
+        Of shape `(..., steps, d)`; the ends are those given, bit for bit.
+
+    Example:
+        >>> interpolate(torch.zeros(1), torch.ones(1), 3).flatten()
+        tensor([0.0000, 0.5000, 1.0000])
+    """
+    checks.at_least(2, steps=steps)
+    if z0.shape != z1.shape:
+        raise checks.wrong_shape("z1", f"({', '.join(map(str, z0.shape))}), as z0 is", z1.shape)
+    t = torch.linspace(0, 1, steps, dtype=z0.dtype, device=z0.device)[:, None]
+    return (1 - t) * z0[..., None, :] + t * z1[..., None, :]
+
+
 def save_array(path: Path, x: Tensor) -> None:
     """Write samples as a `.npy` array of shape `(n, *event_shape)`."""
     np.save(path, x.cpu().numpy())

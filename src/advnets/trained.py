@@ -1,5 +1,6 @@
 """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,7 +9,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from advnets import checks, data, evaluation, features, learners, measures, plots
+from advnets import checkpoints, checks, data, evaluation, features, learners, measures, plots
 from advnets.checkpoints import below
 from advnets.data import Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
@@ -89,6 +90,13 @@ class Run:
         facts = self.folder.facts("data", "low", "high")
         return plots.wide(facts["low"], facts["high"])
 
+    def splits(self) -> Splits:
+        """The data it was trained on. Raises `BadValue` where that is other data by now."""
+        torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
+        splits = data.load(self.config.data, seed=self.config.seed)
+        refuse_other_data(self.folder, describe(splits))
+        return splits
+
     def evaluate(
         self,
         config: EvaluationConfig | None = None,
@@ -126,12 +134,25 @@ class Run:
         space = features.learn(splits, say=_say)
         return measures.measure(drawn, splits, space, seed=seed, against=against)
 
-    def splits(self) -> Splits:
-        """The data that the run was made from. Raises `BadValue` where it is another by now."""
-        torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
-        splits = data.load(self.config.data, seed=self.config.seed)
-        refuse_other_data(self.folder, describe(splits))
-        return splits
+    def score(
+        self,
+        config: EvaluationConfig | None = None,
+        *,
+        seed: int = 0,
+        quality: bool = True,
+        ranks: Ranks = ALONE,
+    ) -> Evaluation:
+        """`evaluate`, kept in the folder: evaluation.json, and a picture of what was scored."""
+        config = config or self.config.evaluation
+        result = self.evaluate(config, seed=seed, quality=quality, ranks=ranks)
+        if ranks.first:
+            shown = min(config.samples, plots.picture_size(self.sampler().event_shape))
+            with checkpoints.written_aside(self.folder.path / "evaluation.png") as aside:
+                plots.save_samples(aside, self.sample(shown, seed=seed), span=self.span())
+            about = {"checkpoint": self.checkpoint, "update": self.update, "seed": seed}
+            record = json.dumps({**about, **result.to_dict()}, indent=2) + "\n"
+            checkpoints.write_atomically(self.folder.path / "evaluation.json", record.encode())
+        return result
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,42 @@
+"""Figure 2: random samples, never picked, and the training images nearest to some of them.
+
+Four rows of five samples. Beside the last of each row, in a yellow border, stands the training
+image at the least squared Euclidean distance from that very sample, in the space that the model
+works in: a generator that had learnt its examples by heart would show the same picture twice.
+
+The samples are number 0 to 19 of a seed. The paper's colour pictures are scaled by the largest
+value among the samples; here black and white are those of every other picture of the run.
+
+Reference: Goodfellow et al. (2014), Figure 2; goodfeli/adversarial, `show_samples_mnist_paper.py`.
+"""
+
+from advnets import checks, plots
+from advnets.streaming import nearest
+from advnets.trained import Run
+
+ROWS, COLUMNS = 4, 5
+WIDTH = 800
+"""Pixels that the picture is about wide."""
+
+
+def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> plots.Pixels:
+    """The figure of a run.
+
+    Args:
+        run: A run on images; its data is read again.
+        seed: The seed of the samples.
+        weights: Which of the model's samplers; by default the model proper.
+
+    Raises:
+        BadFile: When the run's examples are no images.
+        BadValue: When the run's data is other data by now.
+    """
+    sampler = run.sampler(weights)
+    if not plots.is_image(sampler.event_shape):
+        raise checks.no_images(run.folder.path, "2", sampler.event_shape)
+    x = sampler.sample(ROWS * COLUMNS, seed=seed)
+    train = run.splits().train.x
+    neighbours = train[nearest(x[COLUMNS - 1 :: COLUMNS], train)]
+    low, high = run.span()
+    picture = plots.beside_neighbours((x - low) / (high - low), (neighbours - low) / (high - low))
+    return plots.enlarged(picture, width=WIDTH)

@@ -1,0 +1,44 @@
+"""Figure 3: images on the straight line between two points in z space.
+
+Two rows. Row r leads from the z of sample 2r to that of sample 2r + 1 of a seed, both ends
+included: they are drawn from the training prior and never picked. What lies between them has a
+smaller norm than the prior's draws have, so the middle asks G for z that it has seen little of.
+
+What is not known of the paper's figure: no script of it was published, nor how its ends were
+chosen, nor how many steps it makes. The number of steps here is ours.
+
+Reference: Goodfellow et al. (2014), Figure 3: "linearly interpolating between coordinates in z
+space of the full model".
+"""
+
+from advnets import checks, plots
+from advnets.protocols import LatentSampler
+from advnets.sampling import interpolate
+from advnets.trained import Run
+
+ROWS, STEPS = 2, 16
+WIDTH = 960
+"""Pixels that the picture is about wide."""
+
+
+def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> plots.Pixels:
+    """The figure of a run.
+
+    Args:
+        run: A run on images, of a model whose z can be chosen.
+        seed: The seed of the ends.
+        weights: Which of the model's samplers; by default the model proper.
+
+    Raises:
+        BadFile: When the model has no z, or the run's examples are no images.
+    """
+    sampler = run.sampler(weights)
+    if not isinstance(sampler, LatentSampler):
+        raise checks.no_latents(run.folder.path, "3", type(sampler).__name__)
+    if not plots.is_image(sampler.event_shape):
+        raise checks.no_images(run.folder.path, "3", sampler.event_shape)
+    ends = sampler.latents(2 * ROWS, seed=seed)
+    x = sampler.decode(interpolate(ends[0::2], ends[1::2], STEPS).flatten(0, 1))
+    low, high = run.span()
+    picture = plots.grid((x - low) / (high - low), columns=STEPS)
+    return plots.enlarged(picture, width=WIDTH)

@@ -1,0 +1,122 @@
+"""One HTML page that shows a run: scores, curves, samples, figures, and what it was made with.
+
+The page is one file. It opens without a network, on a phone, in the dark and on paper, and the same
+run gives the same bytes. What a run does not have is left out; what cannot be drawn says why.
+"""
+
+import shlex
+from collections.abc import Callable
+from importlib import resources
+
+from advnets import checks
+from advnets.report import markup, panels, pictures, scores
+from advnets.trained import Run
+
+
+def page(run: Run, *, say: Callable[[str], object]) -> str:
+    """The page of a run, at the checkpoint that was loaded.
+
+    Where the folder holds no scores of that checkpoint it is scored first, as `advnets evaluate`
+    does, and the scores are kept.
+
+    Args:
+        run: The run.
+        say: Is told what takes its time, and what could not be had.
+
+    Returns:
+        The text of an HTML file.
+    """
+    scored = scores.at_hand(run, say)
+    metrics, clock = run.folder.records("metrics"), run.folder.records("clock")
+    sections = {
+        "Scores": scores.tables(scored),
+        "Curves": panels.drawn(metrics, clock, scored.result, used=run.update),
+        "Samples over time": pictures.over_time(run),
+        "Figures": pictures.figures(run, say),
+        "Configuration": _configuration(run),
+        "Environment": _environment(run),
+    }
+    present = {title: parts for title, parts in sections.items() if any(parts)}
+    name = run.folder.path.resolve().name
+    return _document(
+        f"{name} \N{MIDDLE DOT} advnets",
+        _head(run, name, scored, [*metrics, *clock]),
+        markup.contents(present),
+        *(markup.section(title, parts) for title, parts in present.items()),
+    )
+
+
+def _document(title: str, *parts: str) -> str:
+    style = resources.files("advnets.report").joinpath("style.css").read_text(encoding="utf-8")
+    head = [
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
+        f'<title>{markup.text(title)}</title>\n<link rel="icon" href="data:,">',
+        f"<style>\n{style}</style>\n</head>\n<body>\n<main>",
+    ]
+    return "\n".join([*head, *parts, "</main>\n</body>\n</html>\n"])
+
+
+def _head(run: Run, name: str, scored: scores.Scores, records: panels.Records) -> str:
+    """What the run is, where it stands, and the number that matters."""
+    steps = run.config.trainer.steps
+    stands = max([run.update, *(record["update"] for record in records)])
+    seconds = [r["seconds"] for r in records if isinstance(r.get("seconds"), int | float)]
+    unfinished = f"This run is not finished: it stands at update {stands:,} of {steps:,}."
+    parts = [
+        f'<p class="kicker">advnets report</p>\n<h1>{markup.text(name)}</h1>',
+        markup.paragraph(unfinished, kind="notice") if stands < steps else "",
+        scores.headline(scored),
+        markup.facts(_about(run, stands, max(seconds, default=0.0))),
+    ]
+    return "\n".join(["<header>", *filter(None, parts), "</header>"])
+
+
+def _about(run: Run, stands: int, seconds: float) -> dict[str, object]:
+    config, data = run.config, run.folder.facts("data", "event_shape")
+    examples = [f"{n:,}" for n in data.get("examples", [])[:1]]
+    shape = "\xa0\N{MULTIPLICATION SIGN}\xa0".join(map(str, data["event_shape"]))
+    return {
+        "Recipe": config.recipe,
+        "Model and data": f"{config.model.kind} on {config.data.kind}",
+        "Training examples": " of ".join([*examples, shape]),
+        "Seed": config.seed,
+        "Updates": f"{stands:,} of {config.batch_size:,} examples each",
+        "Shown here": f"update {run.update:,} ({run.checkpoint})",
+        "Time trained": duration(seconds) if seconds else "",
+    }
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter.
+
+    Example:
+        >>> [duration(s) for s in (11.6, 184, 6720)]
+        ['12 s', '3 min 4 s', '1 h 52 min']
+    """
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {m} min"
+    return f"{m} min {s} s" if m else f"{s} s"
+
+
+def _configuration(run: Run) -> list[str]:
+    """The settings of the model that are one word or number; all of them, folded, as TOML."""
+    plain = {n: v for n, v in vars(run.config.model).items() if isinstance(v, str | int | float)}
+    toml = f"<pre><code>{markup.text(run.config.to_toml())}</code></pre>"
+    return [markup.facts(plain), markup.folded("All settings, as config.toml", toml)]
+
+
+def _environment(run: Run) -> list[str]:
+    try:
+        known = run.folder.facts("environment")
+    except checks.BadFile:
+        return []
+    rows = []
+    for name, value in known.items():
+        words = shlex.join(map(str, value)) if isinstance(value, list) else value
+        if words is not None:
+            rows.append((markup.text(name), f"<code>{markup.text(words)}</code>"))
+    return [markup.table(["what", "value"], rows, caption="What the run was made with")]

@@ -1,0 +1,149 @@
+"""Which curves a run's metrics give: those of the game by name, and one for every other value."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from advnets import curves
+from advnets.curves import Array, Curve, Level, Limits
+from advnets.evaluation import REFERENCES, Evaluation
+from advnets.report import markup
+from advnets.rundir import flat
+
+Records = Sequence[Mapping[str, Any]]
+SHARE = 40
+"""A running mean is taken over one of so many parts of a log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One set of axes."""
+
+    title: str
+    meaning: str = ""
+    names: Mapping[str, str]
+    """Values of the log by name, and what the legend calls them."""
+    levels: tuple[Level, ...] = ()
+    limits: Limits | None = None
+    log: bool = False
+
+
+GAME = (
+    Panel(
+        title="The value of the game, V(D, G)",
+        meaning="Nats, dropout on. D ascends it. Where D cannot tell samples from data it is "
+        "\N{MINUS SIGN}log 4.",
+        names={"V": "V"},
+        levels=(Level(label="\N{MINUS SIGN}log 4", y=-math.log(4)),),
+    ),
+    Panel(
+        title="What D believes",
+        meaning="The mean of D(x), its probability that an example is real, on data and on "
+        "samples. Where D cannot tell them apart both are \N{VULGAR FRACTION ONE HALF}.",
+        names={"D_x": "D(x), data", "D_Gz": "D(G(z)), samples"},
+        levels=(Level(label="\N{VULGAR FRACTION ONE HALF}", y=0.5),),
+        limits=(0.0, 1.0),
+    ),
+    Panel(
+        title="What G descends, J",
+        meaning="Nats. It falls when G gains on D and rises when D gains on G: no measure of how "
+        "good the samples are.",
+        names={"J": "J"},
+    ),
+    Panel(
+        title="Gradient norms",
+        meaning="The Euclidean norm of each player's gradient, on a logarithmic axis.",
+        names={"G_gradient": "of G", "D_gradient": "of D"},
+        log=True,
+    ),
+)
+
+
+def drawn(metrics: Records, clock: Records, result: Evaluation | None, *, used: int) -> list[str]:
+    """Every curve of a run, as figures of the page.
+
+    Args:
+        metrics: The lines of `metrics.jsonl`.
+        clock: The lines of `clock.jsonl`.
+        result: The scores of the run, for the line of real examples.
+        used: The update whose checkpoint the page shows.
+    """
+    known = series({k: v for k, v in r.items() if k != "validation"} for r in metrics)
+    named = {name for panel in GAME for name in panel.names}
+    others = [Panel(title=name, names={name: name}) for name in known if name not in named]
+    end = max([used, *(r["update"] for r in [*metrics, *clock])])
+    figures = [_validation(metrics, result, used, end)]
+    figures += [_panel(panel, known, f"c{i}", end) for i, panel in enumerate([*GAME, *others])]
+    figures += [_panel(SPEED, series(clock), "speed", end)]
+    return [markup.gallery(figures, kind="charts")]
+
+
+SPEED = Panel(
+    title="Speed",
+    meaning="Updates per second, without scoring, pictures and saving.",
+    names={"updates_per_second": "updates per second"},
+    limits=(0.0, None),
+)
+
+
+def series(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Array, Array]]:
+    """Updates and values of everything that was logged, by dotted name; finite numbers only."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        for name, value in flat(record).items():
+            if math.isfinite(value):
+                points.setdefault(name, []).append((float(record["update"]), float(value)))
+    arrays = {name: np.array(sorted(pairs)) for name, pairs in points.items()}
+    return {name: (xy[:, 0], xy[:, 1]) for name, xy in arrays.items()}
+
+
+def _panel(panel: Panel, known: Mapping[str, tuple[Array, Array]], name: str, end: int) -> str:
+    present = [(label, *known[key]) for key, label in panel.names.items() if key in known]
+    if not present:
+        return ""
+    window = len(present[0][1]) // SHARE
+    lines = [curves.smoothed(label, x, y, window) for label, x, y in present]
+    svg = curves.draw(
+        lines, name=name, end=end, levels=panel.levels, limits=panel.limits, log=panel.log
+    )
+    return _figure(svg, panel.title, f"{panel.meaning} {_smoothing(present[0][1], window)}")
+
+
+def _smoothing(x: Array, window: int) -> str:
+    """What was done to a noisy curve before it was drawn."""
+    if window < 2:
+        return ""
+    faint = "as logged" if len(x) <= 2 * curves.POINTS else "the range of what was logged"
+    return f"Bold: mean over {window * (x[1] - x[0]):,.0f} updates; faint: {faint}."
+
+
+def _validation(metrics: Records, result: Evaluation | None, used: int, end: int) -> str:
+    """The validation score of every sampler, with its standard error."""
+    known = series(r for r in metrics if "validation" in r)
+    names = [n.removesuffix(".mean") for n in known if n.endswith(".mean")]
+    lines = []
+    for name in names:
+        x, y = known[f"{name}.mean"]
+        error = known.get(f"{name}.standard_error", (x, np.zeros_like(x)))[1]
+        label = name.removeprefix("validation.")
+        error = error if len(error) == len(y) else np.zeros_like(y)
+        lines.append(Curve(label=label, x=x, y=y, error=error))
+    if not lines:
+        return ""
+    real = [] if result is None else [li for li in result.lines if li.name == REFERENCES[0]]
+    levels = [Level(label="real training examples", y=line.validation.mean) for line in real]
+    svg = curves.draw(lines, name="validation", end=end, levels=levels, at=used)
+    meaning = (
+        "Parzen, nats, on validation examples; bars or band: one standard error either way. "
+        f"Dotted: update {used:,}, which this page shows."
+    )
+    return _figure(svg, "Validation score", meaning)
+
+
+def _figure(svg: str, title: str, meaning: str) -> str:
+    labelled = svg.replace("<svg ", f'<svg role="img" aria-label="{markup.text(title)}" ', 1)
+    caption = f"<strong>{markup.text(title)}</strong> {markup.text(meaning.strip())}"
+    return markup.figure(labelled, caption, kind="chart")

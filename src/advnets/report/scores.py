@@ -1,0 +1,161 @@
+"""The scores of a run as tables: Parzen's with its reference lines, and the other measures."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from advnets import checks
+from advnets.evaluation import REFERENCES, Evaluation, Line, from_dict
+from advnets.report import markup
+from advnets.trained import Run
+
+BETTER = {
+    "lower": "lower is better",
+    "higher": "higher is better",
+    "near": "best near real examples",
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is known of how good a run is."""
+
+    result: Evaluation | None
+    quality: Mapping[str, Any] | None = None
+    """The measures beside Parzen's, where they were taken."""
+    why: str = ""
+    """Why there are none."""
+
+
+def at_hand(run: Run, say: Callable[[str], object]) -> Scores:
+    """What evaluation.json says of this checkpoint, which is scored where it says nothing of it."""
+    path = run.folder.path / "evaluation.json"
+    found = kept(path, run.update)
+    if found is not None:
+        return found
+    say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
+    try:
+        run.score()
+    except checks.UserError as error:
+        say(f"Not scored: {error}")
+        return Scores(None, why=str(error))
+    return kept(path, run.update) or Scores(None)
+
+
+def kept(path: Path, update: int) -> Scores | None:
+    """The scores in a file, if it is whole and of this update."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        scores = Scores(from_dict(record), record.get("quality"))
+        return scores if record["update"] == update else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def headline(scores: Scores) -> str:
+    """The number that matters, beside the line that says what it is worth."""
+    result = scores.result
+    if result is None:
+        return markup.paragraph(f"Not scored: {scores.why}", kind="notice")
+    first = result.lines[0]
+    shown = {first.name if first.name in REFERENCES else f"samples ({first.name})": first}
+    shown |= {line.name: line for line in result.lines if line.name == REFERENCES[0]}
+    boxes = "".join(
+        f"<div><span>{markup.text(name)}</span><b>{_score(line.test)}</b></div>"
+        for name, line in shown.items()
+    )
+    what = (
+        f"Parzen log-likelihood of {first.test.n:,} test examples, nats per example, "
+        "\N{PLUS-MINUS SIGN} its standard error."
+    )
+    return f'<div class="headline">{boxes}</div>' + markup.paragraph(what, kind="small")
+
+
+def tables(scores: Scores) -> list[str]:
+    """The table of scores, what a Parzen score cannot see, and the measures that see more."""
+    result = scores.result
+    if result is None:
+        return []
+    first = result.lines[0]
+    headings = ["samples from", f"test, {first.test.n:,}", f"validation, {first.validation.n:,}"]
+    headings += ["n", "<i>\N{GREEK SMALL LETTER SIGMA}</i>"]
+    notes = " ".join(result.notes()).replace("+-", "\N{PLUS-MINUS SIGN}")
+    return [
+        markup.table(
+            headings,
+            [_row(line, starred=result.at_edge(line)) for line in result.lines],
+            caption="Parzen log-likelihood, nats per example",
+            kind="numbers",
+        ),
+        markup.paragraph(result.caveat, kind="caveat"),
+        markup.paragraph(notes, kind="small"),
+        *(_quality(scores.quality) if scores.quality else []),
+    ]
+
+
+def _row(line: Line, *, starred: bool) -> list[str]:
+    star = "*" if starred else ""
+    cells = [markup.text(line.name), _score(line.test), _score(line.validation)]
+    return [*cells, f"{line.test.centres:,}", f"{line.test.sigma:.4f}{star}"]
+
+
+def _score(score: object) -> str:
+    """A score as a page writes it: true signs, and no break inside."""
+    words = str(score).removesuffix(" nats").replace("+-", "\N{PLUS-MINUS SIGN}")
+    return _value(words)
+
+
+def _value(words: str) -> str:
+    signed = words.replace("-", "\N{MINUS SIGN}")
+    return f'<span class="value">{signed}</span>'
+
+
+def _quality(quality: Mapping[str, Any]) -> list[str]:
+    """The measures beside Parzen's, one a row, with a column for each set of samples."""
+    measures, columns = quality["measures"], quality["rows"]
+    counts = {value["n"] for column in columns for value in column["values"].values()}
+    counted = f", {counts.pop():,} samples each" if len(counts) == 1 else ""
+    rows = [
+        [_measure(m), *(_interval(c["values"].get(m["name"]), not counted) for c in columns)]
+        for m in measures
+    ]
+    meanings = [
+        f"<strong>{markup.text(m['title'])}</strong>: {markup.text(m['meaning'])}" for m in measures
+    ]
+    return [
+        markup.table(
+            ["measure", *(markup.text(column["name"]) for column in columns)],
+            rows,
+            caption=f"What Parzen does not see, with 95% bootstrap intervals{counted}",
+            kind="numbers quality",
+        ),
+        markup.paragraph(quality["describe"], kind="small"),
+        markup.bullets(meanings, kind="small"),
+    ]
+
+
+def _measure(measure: Mapping[str, str]) -> str:
+    sense = BETTER.get(measure["better"], measure["better"])
+    return f"{markup.text(measure['title'])}<small>{markup.text(sense)}</small>"
+
+
+def _interval(value: Mapping[str, float] | None, counted: bool) -> str:
+    if not value:
+        return "\N{EN DASH}"
+    low, high = _value(short(value["low"])), _value(short(value["high"]))
+    count = f"<small>n {value['n']:,}</small>" if counted else ""
+    return f"{_value(short(value['value']))}<small>{low} to {high}</small>{count}"
+
+
+def short(value: float) -> str:
+    """Three digits that matter, never in powers of ten.
+
+    Example:
+        >>> [short(v) for v in (0.98765, 12.345, 1234.5, 0, -0.00123)]
+        ['0.988', '12.3', '1,234', '0', '-0.0012']
+    """
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{min(max(digits, 0), 4)}f}"

@@ -1,0 +1,428 @@
+"""The report: one page that needs nothing outside itself, of whatever a run folder holds."""
+
+import base64
+import io
+import json
+import math
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import advnets
+from advnets import cli, evaluation, plots, report
+from advnets.parzen import LogLikelihood
+from advnets.report import markup, panels, pictures, scores
+
+VOID = {"meta", "link", "img", "br", "input"}
+
+
+class Page(HTMLParser):
+    """What a page holds, and whether its elements are nested as they should be."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.open, self.words = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append(dict(attrs))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append(dict(attrs))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"style", "title"} & {*self.open}:
+            self.words.append(data)
+
+    def all(self, tag):
+        return [a for t, a in zip(self.tags, self.attributes, strict=True) if t == tag]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def page_of(folder, checkpoint="best", say=lambda line: None):
+    return report.page(advnets.load(folder, checkpoint=checkpoint), say=say)
+
+
+def copy_of(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def folders(images, points, tmp_path_factory):
+    """Copies of the runs that the report may score."""
+    here = tmp_path_factory.mktemp("reports")
+    return {
+        "images": shutil.copytree(images, here / "images"),
+        "points": shutil.copytree(points, here / "points"),
+    }
+
+
+@pytest.fixture(scope="module")
+def pages(folders):
+    return {name: page_of(folder) for name, folder in folders.items()}
+
+
+@pytest.fixture(scope="module", params=["images", "points"])
+def written(request, pages):
+    return pages[request.param]
+
+
+def test_the_page_refers_to_nothing_outside_itself(written):
+    page = Page(written)
+    ids = [a["id"] for a in page.attributes if "id" in a]
+    assert len(ids) == len(set(ids))
+    for attributes in page.attributes:
+        for name in ("src", "href", "xlink:href", "srcset", "action", "data", "poster"):
+            if name in attributes:
+                target = attributes[name]
+                assert target.startswith("data:") or target[1:] in ids, target
+    assert "script" not in page.tags
+    style = re.search(r"<style>(.*?)</style>", written, re.DOTALL)[1]
+    assert "@import" not in written
+    assert "url(" not in style
+    assert "//" not in re.sub(r"base64,[\w+/=]*", "", written)
+
+
+def test_its_pictures_open_and_say_what_they_show(written):
+    for image in Page(written).all("img"):
+        kind, _, data = image["src"].partition(";base64,")
+        with Image.open(io.BytesIO(base64.b64decode(data))) as opened:
+            opened.load()
+            assert kind == f"data:{Image.MIME[opened.format]}"
+            assert opened.size == (int(image["width"]), int(image["height"]))
+        assert image["alt"]
+
+
+def test_it_can_be_read_on_a_phone_in_the_dark_on_paper_and_aloud(written):
+    page = Page(written)
+    assert written.startswith("<!doctype html>")
+    assert page.all("html") == [{"lang": "en"}]
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all(
+        "meta"
+    )
+    assert re.search(r"<title>\w+ · advnets</title>", written)
+    assert page.tags.count("h1") == 1
+    for words in ("prefers-color-scheme: dark", "@media print", "max-width: 34rem"):
+        assert words in written
+    assert {a["scope"] for a in page.all("th")} == {"col", "row"}
+    assert page.tags.count("caption") == page.tags.count("table") > 0
+    for svg in page.all("svg"):
+        assert svg["role"] == "img"
+        assert svg["aria-label"]
+
+
+def test_the_same_run_gives_the_same_bytes(folders, pages):
+    for name, folder in folders.items():
+        assert page_of(folder) == pages[name]
+
+
+def test_sections_are_those_that_the_run_has_and_links_lead_to_them(pages):
+    page = pages["images"]
+    titles = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    everything = [
+        "Scores",
+        "Curves",
+        "Samples over time",
+        "Figures",
+        "Configuration",
+        "Environment",
+    ]
+    assert titles == everything
+    assert re.findall(r'<a href="#[^"]*">(.*?)</a>', page) == everything
+
+
+def test_the_number_that_matters_stands_beside_real_examples_and_its_caveat(folders, pages):
+    text = Page(pages["images"]).text
+    record = json.loads((folders["images"] / "evaluation.json").read_text())
+    for line in record["lines"]:
+        score = str(LogLikelihood(**line["test"])).removesuffix(" nats")
+        assert score.replace("+-", "±").replace("-", "\N{MINUS SIGN}") in text
+        assert line["name"] in text
+    head = text[: text.index("Scores")]
+    for words in (
+        "pictures",
+        "game on array",
+        "160 of 1 \N{MULTIPLICATION SIGN} 6 \N{MULTIPLICATION SIGN} 5",
+        "Seed 0",
+        "40 of 16",
+    ):
+        assert words in text, words
+    assert "real training examples" in head
+    assert record["caveat"] in text
+    assert "standard error over the test examples" in text
+
+
+def test_every_curve_is_there_with_what_it_is_read_against(pages):
+    page = pages["images"]
+    titles = [a["aria-label"] for a in Page(page).all("svg")]
+    assert titles == [
+        "Validation score",
+        "The value of the game, V(D, G)",
+        "What D believes",
+        "What G descends, J",
+        "Gradient norms",
+        "Speed",
+    ]
+    text = Page(page).text
+    for words in (
+        "\N{MINUS SIGN}log 4",
+        "½",
+        "real training examples",
+        "averaged",
+        "D(G(z)), samples",
+    ):
+        assert words in text
+
+
+def test_figures_are_those_of_the_command(folders, pages, tmp_path):
+    page = Page(pages["images"])
+    found = [base64.b64decode(i["src"].partition(",")[2]) for i in page.all("img")][-2:]
+    for number, data in zip("23", found, strict=True):
+        out = tmp_path / f"{number}.png"
+        words = ["figure", number, str(folders["images"]), "--out", str(out)]
+        assert cli.main(words) == 0
+        assert out.read_bytes() == data
+
+
+def test_points_get_their_last_picture_for_figures(folders, pages):
+    page = Page(pages["points"])
+    last = (folders["points"] / "samples" / "00000040.png").read_bytes()
+    found = [base64.b64decode(i["src"].partition(",")[2]) for i in page.all("img")]
+    assert found[-1] == last
+    assert "Figures 2 and 3 show images only" in page.text
+
+
+# What a run may lack
+
+
+def test_a_run_that_is_not_scored_is_scored_as_the_command_does_and_it_says_so(images, tmp_path):
+    folder, said = copy_of(images, tmp_path), []
+    first = page_of(folder, say=said.append)
+    assert re.search(r"no scores of update \d+ are kept here; scoring it first\.", said[0])
+    kept = (folder / "evaluation.json").read_bytes()
+    assert cli.main(["evaluate", str(folder)]) == 0
+    assert (folder / "evaluation.json").read_bytes() == kept
+    assert page_of(folder, say=said.append) == first
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"update": 40}', '{"lines": 3, "update": 40}'])
+def test_damaged_scores_are_no_scores(tmp_path, text):
+    (tmp_path / "evaluation.json").write_text(text)
+    assert scores.kept(tmp_path / "evaluation.json", 40) is None
+    assert scores.kept(tmp_path / "none.json", 40) is None
+
+
+def test_scores_of_another_update_are_made_anew(folders):
+    path = folders["images"] / "evaluation.json"
+    before = path.read_text()
+    update = json.loads(before)["update"]
+    path.write_text(json.dumps({**json.loads(before), "update": update + 1}))
+    assert scores.kept(path, update) is None
+    assert scores.at_hand(advnets.load(folders["images"]), print) == scores.kept(path, update)
+    assert path.read_text() == before
+
+
+def test_a_run_whose_data_is_gone_gets_a_page_that_says_so(images, tmp_path):
+    folder, said = copy_of(images, tmp_path), []
+    config = (folder / "config.toml").read_text()
+    (folder / "config.toml").write_text(re.sub(r'path = ".*"', 'path = "gone.npy"', config))
+    text = Page(page_of(folder, say=said.append)).text
+    assert "Not scored: gone.npy: no such file" in text
+    assert "Figure 2 is left out: gone.npy: no such file" in text
+    assert "Figure 3. From one z to another" in text
+    assert len(said) == 3
+
+
+def test_a_run_with_nothing_but_a_checkpoint_gets_a_page(images, tmp_path):
+    folder = copy_of(images, tmp_path)
+    for path in [*(folder / "samples").iterdir(), *folder.glob("*.jsonl")]:
+        path.unlink()
+    (folder / "environment.json").unlink()
+    page = page_of(folder)
+    titles = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    assert titles == ["Scores", "Figures", "Configuration"]
+    assert "This run is not finished" in page
+
+
+def test_an_unfinished_run_says_where_it_stands(points, tmp_path):
+    folder = copy_of(points, tmp_path)
+    config = (folder / "config.toml").read_text()
+    (folder / "config.toml").write_text(config.replace("steps = 40", "steps = 4000"))
+    assert "This run is not finished: it stands at update 40 of 4,000." in page_of(folder)
+
+
+def test_damaged_lines_and_pictures_are_passed_over(images, tmp_path):
+    folder = copy_of(images, tmp_path)
+    whole = page_of(folder)
+    metrics = folder / "metrics.jsonl"
+    lines = metrics.read_text()
+    broken = (
+        'not JSON\n[1]\n{"update": "x"}\n{"V": 1.0}\n{"update": 7, "V": NaN}\n{"update": 9, "V"'
+    )
+    metrics.write_text(lines + broken)
+    assert page_of(folder) == whole
+    (folder / "samples" / "00000030.png").write_bytes(b"not a PNG")
+    assert page_of(folder) == whole
+
+
+def test_whatever_a_learner_logs_gets_a_curve_of_its_own():
+    metrics = [{"update": u, "free energy": -u, "layer": {"1": u}} for u in range(5)]
+    figures = "".join(panels.drawn(metrics, [], None, used=4))
+    assert re.findall(r'aria-label="([^"]*)"', figures) == ["free energy", "layer.1"]
+    assert panels.drawn([], [], None, used=0) == [""]
+
+
+def test_a_log_of_a_million_updates_stays_a_small_page():
+    noise = np.random.default_rng(0).normal(size=(4_000, 6)).tolist()
+    names = ["V", "J", "D_x", "D_Gz", "G_gradient", "D_gradient"]
+    metrics = [
+        {"update": 250 * (i + 1), **dict(zip(names, values, strict=True))}
+        for i, values in enumerate(noise)
+    ]
+    (figures,) = panels.drawn(metrics, [], None, used=1_000_000)
+    assert len(figures) < 400_000
+    assert "Bold: mean over 25,000 updates; faint: the range of what was logged." in figures
+
+
+def test_what_comes_from_a_run_is_escaped(images, tmp_path):
+    folder = shutil.copytree(images, tmp_path / "<b>&'")
+    config = (folder / "config.toml").read_text()
+    recipe = "</style><script>alert(1)</script>"
+    (folder / "config.toml").write_text(
+        config.replace('recipe = "pictures"', f'recipe = "{recipe}"')
+    )
+    (folder / "environment.json").write_text(json.dumps({"<i>": [recipe], "none": None}))
+    with (folder / "metrics.jsonl").open("a") as lines:
+        lines.write(json.dumps({"update": 40, recipe: 1.0}) + "\n")
+    written = page_of(folder)
+    page = Page(written)
+    assert "script" not in page.tags
+    assert "<b>&'" in page.text
+    assert page.text.count("alert(1)") >= 3
+
+
+# The other measures
+
+QUALITY = {
+    "features": "classifier",
+    "describe": "A small network <of 3 layers>.",
+    "accuracy": 0.98,
+    "measures": [
+        {"name": "frechet", "title": "Frechet distance", "better": "lower", "meaning": "How far."},
+        {"name": "recall", "title": "Recall", "better": "higher", "meaning": "How much."},
+    ],
+    "rows": [
+        {
+            "name": "raw",
+            "values": {"frechet": {"value": 12.34, "low": -0.5, "high": 13.0, "n": 50}},
+        },
+        {
+            "name": "real training examples",
+            "values": {
+                "frechet": {"value": 0.00012, "low": 0.0, "high": 0.5, "n": 50},
+                "recall": {"value": 0.987654, "low": 0.9, "high": 1.0, "n": 50},
+            },
+        },
+    ],
+}
+
+
+def with_quality(folder, quality):
+    """The text of a page whose scores hold these measures."""
+    path = folder / "evaluation.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"quality": quality}))
+    text = Page(page_of(folder)).text
+    path.write_text(json.dumps(record))
+    return text
+
+
+def test_the_other_measures_stand_with_their_intervals_where_they_were_taken(folders):
+    text = with_quality(folders["images"], QUALITY)
+    for words in (
+        "95% bootstrap intervals, 50 samples each",
+        "Frechet distance lower is better 12.3 \N{MINUS SIGN}0.500 to 13.0 0.0001 0 to 0.500",
+        "Recall higher is better \N{EN DASH} 0.988 0.900 to 1.00",
+        "A small network <of 3 layers>.",
+        "How far.",
+    ):
+        assert words in text, words
+
+
+def test_unlike_counts_stand_with_every_value(folders):
+    unlike = json.loads(json.dumps(QUALITY))
+    unlike["rows"][0]["values"]["frechet"]["n"] = 4_000
+    text = with_quality(folders["images"], unlike)
+    assert "n 4,000" in text
+    assert "n 50" in text
+    assert "samples each" not in text
+
+
+@pytest.mark.parametrize("quality", [None, {}])
+def test_measures_that_were_not_taken_are_not_spoken_of(folders, quality):
+    assert "bootstrap" not in with_quality(folders["images"], quality)
+
+
+def test_scores_come_back_from_their_record(points):
+    result = advnets.load(points).evaluate()
+    assert evaluation.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
+# Its parts
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 18, 200, 1_000])
+def test_pictures_are_spread_with_the_early_ones_closer_together(n):
+    chosen = pictures.spread(list(range(n)), 8)
+    assert len(chosen) == min(n, 8)
+    assert chosen == sorted(set(chosen))
+    if n:
+        assert (chosen[0], chosen[-1]) == (0, n - 1)
+    steps = np.diff(chosen)
+    assert (np.diff(steps) >= 0).all() or n < 18
+
+
+def test_heavy_pictures_are_made_smaller_and_light_ones_kept(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
+    plots.save_png(tmp_path / "heavy.png", pixels)
+    plots.save_png(tmp_path / "light.png", pixels[:50, :50])
+    data, size, kind = pictures.reduced(tmp_path / "heavy.png")
+    assert (size, kind) == ((640, 640), "image/jpeg")
+    assert len(data) < (tmp_path / "heavy.png").stat().st_size / 3
+    light = (tmp_path / "light.png").read_bytes()
+    assert pictures.reduced(tmp_path / "light.png") == (light, (50, 50), "image/png")
+
+
+def test_a_series_holds_finite_numbers_in_the_order_of_updates():
+    records = [
+        {"update": 20, "V": 1},
+        {"update": 10, "V": math.nan, "J": 2.0},
+        {"update": 10, "V": 0.5, "words": "no", "flag": None},
+    ]
+    found = panels.series(records)
+    assert found.keys() == {"V", "J"}
+    assert [xy.tolist() for xy in found["V"]] == [[10.0, 20.0], [0.5, 1.0]]
+
+
+def test_markup_escapes_and_leaves_out_what_is_not_known():
+    assert markup.text("<&\"'>") == "&lt;&amp;&quot;&#x27;&gt;"
+    assert "dt" not in markup.facts({"a": None, "b": ""})
+    assert "<dd>0</dd>" in markup.facts({"a": 0})
+    assert scores.short(1234567.0) == "1,234,567"
