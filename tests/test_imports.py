@@ -10,7 +10,7 @@ from conftest import ROOT
 
 FLOORS = [
     {"checks", "config", "protocols", "ranks", "rng"},
-    {"value", "priors", "layers", "parzen", "streaming", "bootstrap", "quality"},
+    {"value", "priors", "layers", "parzen", "streaming", "bootstrap", "neighbours", "quality"},
     {
         "networks",
         "optim",
@@ -23,7 +23,7 @@ FLOORS = [
         "curves",
         "progress",
     },
-    {"game", "player", "trainer", "features", "measures", "evaluation"},
+    {"game", "player", "trainer", "feature_network", "features", "measures", "evaluation"},
     {"learners"},
     {"run"},
     {"trained"},
@@ -42,7 +42,9 @@ WITHIN_A_FLOOR = {
     ("rundir", "checkpoints"),
     ("game", "player"),
     ("quality", "bootstrap"),
-    ("quality", "streaming"),
+    ("neighbours", "bootstrap"),
+    ("neighbours", "streaming"),
+    ("features", "feature_network"),
     ("measures", "features"),
     ("evaluation", "features"),
     ("evaluation", "measures"),

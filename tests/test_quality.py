@@ -13,15 +13,12 @@ from scipy import linalg
 
 from advnets import bootstrap, quality
 from advnets.checks import BadValue
+from advnets.neighbours import distances_to_others, nearest, nearest_ratio, neighbourhoods
 from advnets.quality import (
     class_imbalance,
     classes_covered,
-    distances_to_others,
     frechet_distance,
     kernel_distance,
-    nearest_distances,
-    nearest_ratio,
-    neighbourhoods,
     spread_ratio,
 )
 
@@ -99,42 +96,6 @@ def test_the_kernel_distance_is_the_definition(monkeypatch, rng):
         assert kernel_distance(x, y, rng=rng).value == pytest.approx(written_out_kernel(x, y))
 
 
-def ball(points, i, k):
-    return sorted(float((points[i] - p).norm()) for j, p in enumerate(points) if j != i)[k - 1]
-
-
-def written_out_neighbourhoods(x, y):
-    def inside(p, points, i, k):
-        return float((p - points[i]).norm()) <= ball(points, i, k)
-
-    n, m = range(len(x)), range(len(y))
-    return (
-        sum(any(inside(x[j], y, i, 3) for i in m) for j in n) / len(x),
-        sum(any(inside(y[i], x, j, 3) for j in n) for i in m) / len(y),
-        sum(inside(x[j], y, i, 5) for i in m for j in n) / (5 * len(x)),
-        sum(any(inside(x[j], y, i, 5) for j in n) for i in m) / len(y),
-    )
-
-
-@pytest.mark.parametrize("rows", [500, 7])
-def test_precision_recall_density_and_coverage_are_the_definitions(rows, monkeypatch, rng):
-    monkeypatch.setattr(quality, "_ROWS", rows)
-    x, y = normal(24, 3, mean=0.8), normal(30, 3, seed=1)
-    found = neighbourhoods(x, y, rng=rng)
-    assert [e.value for e in found] == pytest.approx(written_out_neighbourhoods(x, y))
-    assert found._fields == ("precision", "recall", "density", "coverage")
-    for e in found:
-        assert e.low <= e.value <= e.high
-
-
-def test_neighbourhoods_do_not_depend_on_where_the_data_lies(rng):
-    x, y = normal(40, 3, mean=0.8).float(), normal(40, 3, seed=1).float()
-    here, there = (
-        [e.value for e in neighbourhoods(x + far, y + far, rng=rng)] for far in (0, 1024)
-    )
-    assert here == pytest.approx(there, abs=0.03)
-
-
 def test_classes_are_counted_where_samples_hold_a_tenth_of_the_datas_share(rng):
     real = torch.tensor([0] * 50 + [1] * 40 + [2] * 10)
     exactly = torch.tensor([0] * 95 + [1] * 4 + [2] * 1)  # thresholds 5, 4 and 1
@@ -157,51 +118,12 @@ def test_class_imbalance_is_the_share_to_be_moved(rng):
     assert class_imbalance(real, real, classes=4, rng=rng).value == 0
 
 
-@pytest.mark.parametrize("rows", [500, 7])
-def test_distances_to_others_are_means_over_pairs(rows, monkeypatch):
-    monkeypatch.setattr(quality, "_ROWS", rows)
-    x = normal(25, 12, mean=3.0).view(25, 1, 3, 4)
-    expected = [
-        sum(float((a - b).norm()) for j, b in enumerate(x) if i != j) / 24 for i, a in enumerate(x)
-    ]
-    assert distances_to_others(x).tolist() == pytest.approx(expected)
-    assert distances_to_others(x.float()).tolist() == pytest.approx(expected, rel=1e-5)
-
-
 def test_the_spread_is_a_ratio_of_mean_distances(rng):
     x, y = normal(300, 4), normal(200, 4, seed=1)
     ratio = spread_ratio(distances_to_others(x * 3), distances_to_others(y), rng=rng)
     pairs = [torch.pdist(side).mean() for side in (x, y)]
     assert ratio.value == pytest.approx(3 * float(pairs[0] / pairs[1]))
     assert ratio.low < 3 < ratio.high
-
-
-@pytest.mark.parametrize("rows", [500, 7])
-def test_nearest_distances_look_at_every_training_example(rows, monkeypatch):
-    monkeypatch.setattr(quality, "_ROWS", rows)
-    monkeypatch.setattr(quality, "blocks", lambda train: torch.split(train, 11))
-    x, train = normal(20, 5).float(), normal(60, 5, seed=1).float()
-    expected = [min(float((a - b).norm()) for b in train) for a in x]
-    assert nearest_distances(x, train).tolist() == pytest.approx(expected)
-    own = train[5:25]
-    expected = [
-        min(float((a - b).norm()) for j, b in enumerate(train) if j != i + 5)
-        for i, a in enumerate(own)
-    ]
-    assert nearest_distances(own, train, skip=1).tolist() == pytest.approx(expected)
-
-
-def test_a_copy_is_at_distance_0_exactly():
-    train = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 100
-    assert torch.equal(nearest_distances(train[40:80], train), torch.zeros(40, dtype=torch.float64))
-
-
-def test_the_nearest_ratio_is_that_of_the_closest_thousandth(rng):
-    x = torch.arange(1.0, 20_001)
-    y = 2 * x
-    assert nearest_ratio(x, y, rng=rng).value == pytest.approx(0.5)
-    first = nearest_ratio(x[:200], torch.full((200,), 11.0), rng=rng).value
-    assert first == pytest.approx(5.5 / 11)  # ten at least
 
 
 # Intervals
@@ -301,14 +223,14 @@ def test_all_one_point_has_no_recall_and_no_spread(rng):
 
 def test_copies_of_training_examples_show():
     train, held_out, fresh = (normal(1_000, 3, seed=s) for s in range(3))
-    x = nearest_distances(fresh, train)
-    y = nearest_distances(held_out, train)
+    x = nearest(fresh, train).distance
+    y = nearest(held_out, train).distance
     honest = interval_of(x, y, nearest_ratio)
     assert honest.low < 1 < honest.high
     few = x.clone()
-    few[:20] = nearest_distances(train[:20], train)
+    few[:20] = nearest(train[:20], train).distance
     assert interval_of(few, y, nearest_ratio).high < 0.5
-    others = interval_of(nearest_distances(train[:1_000], train, skip=1), y, nearest_ratio)
+    others = interval_of(nearest(train[:1_000], train, skip=1).distance, y, nearest_ratio)
     assert others.low < 1 < others.high
 
 
@@ -357,7 +279,8 @@ def test_memory_does_not_grow_with_samples_times_examples():
     """4,000 x 4,000 distances in float64 would be 128 MB each."""
     code = """
         import resource, torch
-        from advnets.quality import kernel_distance, neighbourhoods, distances_to_others
+        from advnets.neighbours import distances_to_others, neighbourhoods
+        from advnets.quality import kernel_distance
         x, rng = torch.randn(4_000, 16), torch.Generator().manual_seed(0)
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         neighbourhoods(x[:500], x[:500], rng=rng)

@@ -14,8 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from advnets import checks
+
 RESAMPLES = 1_000
 """Resamples behind the interval of a mean."""
+ENOUGH = 20
+"""Samples, and examples, below which no interval means anything."""
 _WIDE = 1.96
 
 
@@ -42,6 +46,12 @@ class Estimate:
             digits = min(3, max(0, -math.floor(math.log10(half / 2))))
         value, low, high = (f"{v:.{digits}f}" for v in numbers)
         return f"{value} [{low}, {high}]"
+
+
+def refuse_too_few(name: str, need: int, x: Tensor, y: Tensor) -> None:
+    """Raise unless there are `need` samples and as many real examples."""
+    if min(len(x), len(y)) < need:
+        raise checks.too_few_samples(name, need, min(len(x), len(y)))
 
 
 def resampled(values: Tensor, *, rng: torch.Generator) -> Tensor:

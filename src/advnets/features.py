@@ -18,26 +18,21 @@ from typing import Any, Literal, Protocol
 
 import pooch
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from advnets import checkpoints, checks
 from advnets.data.splits import Split, Splits
+from advnets.feature_network import SOME, Network, ask, some, train
 from advnets.rng import derive, generator
-from advnets.sampling import evaluating
 
 Kind = Literal["classifier", "autoencoder", "data"]
 Say = Callable[[str], None]
 
 RECIPE = 1
 """Version of how networks are built and trained; a cached one of another version is left alone."""
-WIDTH = 64
-"""Features of a network."""
 FEW = 16
 """Numbers in an example up to which the data itself is compared."""
-_SIDE, _HIDDEN = 32, 256
-_BATCH, _PASSES, _LEAST, _MOST = 128, 20, 200, 1_200
-_SOME, _CHUNK = 10_000, 1_000
+_CHUNK = 1_000
 
 
 class FeatureSpace(Protocol):
@@ -113,124 +108,15 @@ def class_labels(split: Split) -> tuple[Tensor, Tensor] | None:
     return (classes, numbers) if 2 <= len(classes) <= len(labels) / 10 else None
 
 
-class Network(nn.Module):
-    """A trunk that gives features, and a head that tells the class or gives the example back.
-
-    Images pass convolutions of stride 2 until at most 8 x 8 places are left; larger ones than 32 x
-    32 are averaged down to that before. Vectors pass one hidden layer.
-
-    Args:
-        event_shape: Shape of one example.
-        classes: How many classes the head tells apart; 0 for an autoencoder.
-    """
-
-    origin: Tensor
-    scale: Tensor
-    centre: Tensor
-    spread: Tensor
-
-    def __init__(self, event_shape: tuple[int, ...], *, classes: int) -> None:
-        super().__init__()
-        self.classes, image = classes, len(event_shape) == 3
-        shape = (
-            (event_shape[0], *(min(_SIDE, s) for s in event_shape[1:])) if image else event_shape
-        )
-        numbers = math.prod(shape)
-        width = WIDTH if classes else min(WIDTH, numbers // 2)
-        below = nn.Sequential(*(_convolutions(shape) if image else _hidden(numbers)))
-        units = below(torch.zeros(1, *shape)).shape[1]
-        self.see = nn.AdaptiveAvgPool2d(shape[1:]) if image else nn.Identity()
-        self.trunk = below.append(nn.Linear(units, width))
-        told = [nn.ReLU(), nn.Linear(width, classes)] if classes else _decoder(width, numbers)
-        self.head = nn.Sequential(*told)
-        for name in ("origin", "scale", "spread"):
-            self.register_buffer(name, torch.ones(()))
-        self.register_buffer("centre", torch.zeros(width))
-
-    def look(self, x: Tensor) -> Tensor:
-        """Examples as the network sees them: small, of mean 0 and variance 1 on training data."""
-        seen: Tensor = (self.see(x) - self.origin) / self.scale
-        return seen
-
-    def features(self, x: Tensor) -> Tensor:
-        """Features `(n, d)`, each of mean 0 and all of mean variance 1 on training data."""
-        features: Tensor = (self.trunk(self.look(x)) - self.centre) / self.spread
-        return features
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of the classes, or the examples, flat, as the network saw them."""
-        answer: Tensor = self.head(self.trunk(self.look(x)))
-        return answer
-
-
-def _hidden(numbers: int) -> list[nn.Module]:
-    return [nn.Flatten(), nn.Linear(numbers, _HIDDEN), nn.ReLU()]
-
-
-def _decoder(width: int, numbers: int) -> list[nn.Module]:
-    return [*_hidden(width), nn.Linear(_HIDDEN, numbers)]
-
-
-def _convolutions(shape: tuple[int, ...]) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    channels, width, size, side = shape[0], 16, 5, max(shape[1:])
-    while side > 8 or not layers:
-        layers += [nn.Conv2d(channels, width, size, stride=2, padding=size // 2), nn.ReLU()]
-        channels, width, size, side = width, 2 * width, 3, (side + 1) // 2
-    return [*layers, nn.Flatten()]
-
-
-def train(network: Network, data: Split, labels: Tensor | None, *, rng: torch.Generator) -> None:
-    """Train a network: Adam with a rate that falls to 0, over 20 passes or 1,200 minibatches.
-
-    Args:
-        network: A fresh one.
-        data: Training examples.
-        labels: The number of each one's class; None for an autoencoder.
-        rng: Draws the minibatches.
-    """
-    some = _some(data).x[:]
-    seen = network.see(some)
-    network.origin.copy_(seen.mean())
-    network.scale.copy_(seen.std(correction=0).clamp_min(1e-6))
-    steps = min(_MOST, max(_LEAST, _PASSES * len(data) // _BATCH))
-    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
-    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
-    for _ in range(steps):
-        rows = torch.randint(len(data), (_BATCH,), generator=rng)
-        x = data.x[rows]
-        if labels is None:
-            loss = F.mse_loss(network(x), network.look(x).flatten(1))
-        else:
-            loss = F.cross_entropy(network(x), labels[rows])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        falling.step()
-    features = _ask(network, network.features, some)
-    network.centre.copy_(features.mean(dim=0))
-    network.spread.copy_(features.var(dim=0, correction=0).mean().sqrt().clamp_min(1e-6))
-
-
-def _some(data: Split) -> Split:
-    """Ten thousand of the examples, or all: files may lie sorted."""
-    return data.take(torch.randperm(len(data), generator=generator(0, "some"))[:_SOME])
-
-
-def _ask(network: Network, question: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    with evaluating(network):
-        return torch.cat([question(part) for part in torch.split(x, _CHUNK)])
-
-
 def _score(network: Network, splits: Splits, known: tuple[Tensor, Tensor] | None) -> float:
     """Of validation examples, the share of classes told or of variance given back."""
-    held_out = _some(splits.validation)
+    held_out = some(splits.validation)
     x = held_out.x[:]
-    answer = _ask(network, network, x)
+    answer = ask(network, network, x)
     if known and held_out.context is not None:
         told = known[0][answer.argmax(dim=1)]
         return (told == held_out.context).double().mean().item()
-    seen = _ask(network, network.look, x).flatten(1)
+    seen = ask(network, network.look, x).flatten(1)
     lost, all_of_it = answer - seen, seen - seen.mean(dim=0)
     return 1 - (lost.square().sum() / all_of_it.square().sum().clamp_min(1e-12)).item()
 
@@ -301,7 +187,7 @@ class NetworkSpace:
     @property
     def describe(self) -> str:
         """One sentence for a reader."""
-        n, held_out = len(self.splits.train), min(_SOME, len(self.splits.validation))
+        n, held_out = len(self.splits.train), min(SOME, len(self.splits.validation))
         good = "gets {:.1%} of {:,} validation examples right"
         if not self.classes:
             good = "gives back {:.1%} of the variance of {:,} validation examples"
@@ -312,11 +198,11 @@ class NetworkSpace:
 
     def features(self, x: Tensor) -> Tensor:
         """Examples as features."""
-        return _ask(self.network, self.network.features, x)
+        return ask(self.network, self.network.features, x)
 
     def labels(self, x: Tensor) -> Tensor:
         """The class of each example."""
-        return _ask(self.network, self.network, x).argmax(dim=1)
+        return ask(self.network, self.network, x).argmax(dim=1)
 
 
 @dataclass(frozen=True)
@@ -328,7 +214,7 @@ class DataSpace:
 
     @cached_property
     def _known(self) -> Split:
-        return _some(self.splits.train)
+        return some(self.splits.train)
 
     @cached_property
     def _scale(self) -> float:
@@ -343,7 +229,7 @@ class DataSpace:
     @cached_property
     def accuracy(self) -> float | None:
         """Share of validation examples whose class it tells."""
-        held_out, known = _some(self.splits.validation), class_labels(self._known)
+        held_out, known = some(self.splits.validation), class_labels(self._known)
         if known is None or held_out.context is None:
             return None
         told = known[0][self.labels(held_out.x[:])]

@@ -1,4 +1,4 @@
-"""Every measure of `quality.py`, taken of a model's samples beside real training examples.
+"""All measures of `quality.py` and `neighbours.py`, of samples beside real training examples.
 
 Samples, training examples and held-out examples are of the same number, because most of these
 measures move with it. What training examples give against held-out ones is what a perfect model
@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from advnets import checks, quality
+from advnets import checks, neighbours, quality
 from advnets.bootstrap import Estimate
 from advnets.data.splits import Splits
 from advnets.features import FeatureSpace, Kind
@@ -138,11 +138,11 @@ class _Side:
 
     @cached_property
     def spread(self) -> Tensor:
-        return quality.distances_to_others(self.x)
+        return neighbours.distances_to_others(self.x)
 
     @cached_property
     def nearest(self) -> Tensor:
-        return quality.nearest_distances(self.x, self.train, skip=self.own)
+        return neighbours.nearest(self.x, self.train, skip=self.own).distance
 
 
 def measure(
@@ -207,7 +207,7 @@ def _kernel(x: _Side, y: _Side, rng: torch.Generator) -> dict[str, Estimate]:
 
 
 def _neighbourhoods(x: _Side, y: _Side, rng: torch.Generator) -> dict[str, Estimate]:
-    return quality.neighbourhoods(x.features, y.features, rng=rng)._asdict()
+    return neighbours.neighbourhoods(x.features, y.features, rng=rng)._asdict()
 
 
 def _classes(x: _Side, y: _Side, rng: torch.Generator) -> dict[str, Estimate]:
@@ -223,7 +223,7 @@ def _pairwise(x: _Side, y: _Side, rng: torch.Generator) -> dict[str, Estimate]:
 
 
 def _nearest(x: _Side, y: _Side, rng: torch.Generator) -> dict[str, Estimate]:
-    return {"nearest": quality.nearest_ratio(x.nearest, y.nearest, rng=rng)}
+    return {"nearest": neighbours.nearest_ratio(x.nearest, y.nearest, rng=rng)}
 
 
 _Take = Callable[[_Side, _Side, torch.Generator], dict[str, Estimate]]

@@ -1,42 +1,23 @@
 r"""Other ways to see quality than a Parzen score: do samples look like data, and like all of it?
 
 Everywhere x are samples and y is real data, one row an example, in a space of features or in that
-of the data. Distances pass by in blocks, so that memory does not grow with samples times examples.
-
-Two clouds of features: `frechet_distance`, `kernel_distance`. Neighbourhoods: `neighbourhoods`
-(precision, recall, density, coverage). Classes: `classes_covered`, `class_imbalance`. Spread and
-copies, in data space: `spread_ratio`, `nearest_ratio`.
+of the data. Two clouds of features: `frechet_distance`, `kernel_distance`. Classes:
+`classes_covered`, `class_imbalance`. Spread, in data space: `spread_ratio`. What balls around
+examples say, and copies, is in `neighbours.py`.
 
 Every number comes with its 95% interval. It speaks of the draw of samples and examples, at this
 number of them; where a number is biased (a Frechet distance falls with n), it says nothing of the
 bias, so compare numbers of the same n.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from advnets import bootstrap, checks
 from advnets.bootstrap import Estimate, resampled, resampled_means
-from advnets.protocols import Examples
-from advnets.streaming import blocks
-
-ENOUGH = 20
-"""Samples, and examples, below which no interval means anything."""
-TAIL, TAIL_LEAST = 1_000, 10
-"""`nearest_ratio` looks at the closest thousandth of the samples, and at no fewer than ten."""
 
 _ROWS = 500
 _FRECHET_RESAMPLES = 100
-_MANIFOLD, _DENSE = 3, 5
-
-
-def refuse_too_few(name: str, need: int, x: Tensor, y: Tensor) -> None:
-    """Raise unless there are `need` samples and as many real examples."""
-    if min(len(x), len(y)) < need:
-        raise checks.too_few_samples(name, need, min(len(x), len(y)))
 
 
 # Two clouds of features
@@ -61,7 +42,7 @@ def frechet_distance(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
     Raises:
         BadValue: For fewer than 20 rows, or no more than d.
     """
-    refuse_too_few("Frechet distance", max(ENOUGH, x.shape[1] + 1), x, y)
+    bootstrap.refuse_too_few("Frechet distance", max(bootstrap.ENOUGH, x.shape[1] + 1), x, y)
     x, y = x.double(), y.double()
     replicates = [
         _frechet(resampled(x, rng=rng), resampled(y, rng=rng)) for _ in range(_FRECHET_RESAMPLES)
@@ -104,7 +85,7 @@ def kernel_distance(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
     Raises:
         BadValue: For fewer than 20 rows.
     """
-    refuse_too_few("kernel distance", ENOUGH, x, y)
+    bootstrap.refuse_too_few("kernel distance", bootstrap.ENOUGH, x, y)
     x, y = x.double(), y.double()
     to_y, to_x = _kernel_means(x, y)
     parts = _kernel_means_of_others(x) - to_y, _kernel_means_of_others(y) - to_x
@@ -129,78 +110,6 @@ def _kernel_means_of_others(x: Tensor) -> Tensor:
     return (_kernel_means(x, x)[0] * n - own) / (n - 1)
 
 
-# Neighbourhoods
-
-
-class Neighbourhoods(NamedTuple):
-    """What balls around examples say; the first and third of fidelity, the others of variety."""
-
-    precision: Estimate
-    recall: Estimate
-    density: Estimate
-    coverage: Estimate
-
-
-def neighbourhoods(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Neighbourhoods:
-    """Precision, recall, density and coverage.
-
-    The ball of an example reaches to its k-th nearest neighbour on its own side. Precision is the
-    share of samples in the ball of some real example, recall that of real examples in the ball of
-    some sample (k = 3). Density is the number of real examples' balls that a sample lies in, over
-    k; coverage the share of real examples whose ball holds a sample (k = 5).
-
-    Intervals resample the examples that are asked and leave the balls: a doubled example would
-    shrink its own ball to nothing. So they are narrower than those of fresh balls.
-
-    Reference: Kynkaanniemi et al. (2019), arXiv 1904.06991; Naeem et al. (2020), arXiv 2002.09797.
-
-    Args:
-        x: Features of samples, of shape `(n, d)`.
-        y: Features of real examples, of shape `(m, d)`.
-        rng: Draws the resamples.
-
-    Raises:
-        BadValue: For fewer than 20 rows.
-    """
-    refuse_too_few("precision, recall, density and coverage", ENOUGH, x, y)
-    origin = y.double().mean(dim=0)
-    x, y = x.double() - origin, y.double() - origin
-    (around_x, _), (around_y, wide) = squared_radii(x), squared_radii(y)
-    real, balls = [], []
-    found = torch.zeros(len(y), dtype=torch.bool)
-    covered = torch.zeros(len(y), dtype=torch.bool)
-    for d, radius in zip(_squared_distances(x, y), torch.split(around_x, _ROWS), strict=True):
-        real.append((d <= around_y).any(dim=1))
-        balls.append((d <= wide).sum(dim=1))
-        found |= (d <= radius[:, None]).any(dim=0)
-        covered |= (d <= wide).any(dim=0)
-    return Neighbourhoods(
-        precision=bootstrap.share(torch.cat(real), rng=rng),
-        recall=bootstrap.share(found, rng=rng),
-        density=bootstrap.mean(torch.cat(balls) / _DENSE, rng=rng),
-        coverage=bootstrap.share(covered, rng=rng),
-    )
-
-
-def squared_radii(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distance of each row to its third and to its fifth nearest other row."""
-    nearest = []
-    for i, d in enumerate(_squared_distances(x, x)):
-        rows = torch.arange(len(d))
-        d[rows, i * _ROWS + rows] = torch.inf
-        nearest.append(d.topk(_DENSE, largest=False).values)
-    sorted_d = torch.cat(nearest)
-    return sorted_d[:, _MANIFOLD - 1], sorted_d[:, _DENSE - 1]
-
-
-def _squared_distances(x: Tensor, y: Tensor) -> Iterator[Tensor]:
-    """Squared distances of all rows of x to all of y, some rows of x at a time."""
-    norms = y.square().sum(dim=1)
-    for rows in torch.split(x, _ROWS):
-        d = torch.addmm(norms, rows, y.T, alpha=-2).add_(rows.square().sum(dim=1, keepdim=True))
-        yield d.clamp_min_(0)
-
-
 # Classes
 
 
@@ -216,7 +125,7 @@ def classes_covered(x: Tensor, y: Tensor, *, classes: int, rng: torch.Generator)
     Raises:
         BadValue: For fewer than ten samples, or examples, a class.
     """
-    refuse_too_few("classes covered", max(ENOUGH, 10 * classes), x, y)
+    bootstrap.refuse_too_few("classes covered", max(bootstrap.ENOUGH, 10 * classes), x, y)
     need = _shares(y, classes) / 10
 
     def covered(labels: Tensor) -> float:
@@ -240,7 +149,7 @@ def class_imbalance(x: Tensor, y: Tensor, *, classes: int, rng: torch.Generator)
     Raises:
         BadValue: For fewer than ten samples, or examples, a class.
     """
-    refuse_too_few("class imbalance", max(ENOUGH, 10 * classes), x, y)
+    bootstrap.refuse_too_few("class imbalance", max(bootstrap.ENOUGH, 10 * classes), x, y)
 
     def apart(a: Tensor, b: Tensor) -> float:
         return (_shares(a, classes) - _shares(b, classes)).abs().sum().item() / 2
@@ -255,19 +164,7 @@ def _shares(labels: Tensor, classes: int) -> Tensor:
     return torch.bincount(labels, minlength=classes).double() / len(labels)
 
 
-# Spread and copies, in data space
-
-
-def distances_to_others(x: Tensor) -> Tensor:
-    """The mean distance of each row to all others, of shape `(n,)`, float64."""
-    rows = x.flatten(1)
-    rows = rows - rows.mean(dim=0)  # where a product of float32 loses least
-    means = []
-    for i, d in enumerate(_squared_distances(rows, rows)):
-        own = torch.arange(len(d))
-        d[own, i * _ROWS + own] = 0
-        means.append(d.sqrt_().sum(dim=1, dtype=torch.float64) / (len(x) - 1))
-    return torch.cat(means)
+# Spread, in data space
 
 
 def spread_ratio(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
@@ -277,14 +174,14 @@ def spread_ratio(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
     resample would pair an example with its own copy.
 
     Args:
-        x: `distances_to_others` of samples, of shape `(n,)`.
+        x: `neighbours.distances_to_others` of samples, of shape `(n,)`.
         y: `distances_to_others` of real examples, of shape `(m,)`.
         rng: Draws the resamples.
 
     Raises:
         BadValue: For fewer than 20 of them, or real examples that are all one.
     """
-    refuse_too_few("spread", ENOUGH, x, y)
+    bootstrap.refuse_too_few("spread", bootstrap.ENOUGH, x, y)
     checks.require(y.mean().item() > 0, "spread", "measured on data that varies", "one point")
     top, bottom = (
         2 * resampled_means(side, rng=rng) - side.mean() for side in (x.double(), y.double())
@@ -292,77 +189,3 @@ def spread_ratio(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
     return bootstrap.centred(
         (x.mean() / y.mean()).item(), top / bottom.clamp_min(y.mean() / 10), n=len(x), low=0.0
     )
-
-
-def nearest_distances(x: Tensor, train: Examples, *, skip: int = 0) -> Tensor:
-    """The distance of each row to its nearest training example, of shape `(n,)`, float64.
-
-    Args:
-        x: Samples, of shape `(n, *event_shape)`.
-        train: Training examples; they may be in a file still.
-        skip: 1 for rows that are training examples themselves, to pass over each one's own.
-    """
-    points, best = x.flatten(1), torch.full((len(x), 1 + skip), torch.inf)
-    found = torch.zeros(len(x), 1 + skip, dtype=torch.long)
-    origin, start = points.mean(dim=0), 0
-    for block in blocks(train):
-        others = block.flatten(1).to(points) - origin
-        for i, d in enumerate(_squared_distances(points - origin, others)):
-            rows = slice(i * _ROWS, i * _ROWS + len(d))
-            near = d.topk(min(1 + skip, len(others)), largest=False)
-            both = torch.cat([best[rows], near.values.float()], dim=1)
-            best[rows], chosen = both.topk(1 + skip, largest=False)
-            indices = torch.cat([found[rows], near.indices + start], dim=1)
-            found[rows] = indices.gather(1, chosen)
-        start += len(block)
-    return _exact(points, train, found).amax(dim=1)
-
-
-def _exact(points: Tensor, train: Examples, found: Tensor) -> Tensor:
-    """Distances to the examples found, by subtraction: a product loses those near 0."""
-    return torch.stack(
-        [
-            torch.cat(
-                [
-                    (rows.double() - train[index].flatten(1).double()).norm(dim=1)
-                    for rows, index in zip(
-                        torch.split(points, _ROWS), torch.split(column, _ROWS), strict=True
-                    )
-                ]
-            )
-            for column in found.T
-        ],
-        dim=1,
-    )
-
-
-def nearest_ratio(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
-    """How close the closest samples are to training examples, over the same for held-out ones.
-
-    The mean nearest distance of the closest thousandth of the samples (of ten at least), over that
-    of as large a part of real examples that were not trained on. Well below 1 speaks of copies.
-
-    Args:
-        x: `nearest_distances` of samples, of shape `(n,)`.
-        y: `nearest_distances` of real examples outside the training set, of shape `(n,)`.
-        rng: Draws the resamples.
-
-    Raises:
-        BadValue: For fewer than 100 of them, or held-out examples that are copies themselves.
-    """
-    refuse_too_few("nearest training example", 10 * TAIL_LEAST, x, y)
-    floor = _tail(y)
-    need = "measured on held-out examples that are no copies of training examples"
-    checks.require(floor > 0, "nearest training example", need, "copies")
-    replicates = torch.tensor(
-        [
-            _tail(resampled(x, rng=rng)) / max(_tail(resampled(y, rng=rng)), floor / 10)
-            for _ in range(bootstrap.RESAMPLES)
-        ]
-    )
-    return bootstrap.centred(_tail(x) / floor, replicates, n=len(x), low=0.0)
-
-
-def _tail(distances: Tensor) -> float:
-    count = max(TAIL_LEAST, len(distances) // TAIL)
-    return distances.topk(count, largest=False).values.double().mean().item()

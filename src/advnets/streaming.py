@@ -42,36 +42,3 @@ def statistics(x: Examples) -> Statistics:
         low, high = min(low, block.min().item()), max(high, block.max().item())
         mean += block.mean(dim=0).double() * (len(block) / len(x))
     return Statistics(low, high, mean.to(x.dtype))
-
-
-def nearest(x: Tensor, examples: Examples) -> Tensor:
-    r"""For each point, the number of the example nearest to it: the first of equals.
-
-    .. math:: \arg\min_j \|x_i - e_j\|^2
-
-    Differences are squared and summed in float64, for a few points: the product that is faster for
-    many loses digits just where a point and an example are close.
-
-    Args:
-        x: Points, of shape `(n, *event_shape)`.
-        examples: At least one, of shape `(N, *event_shape)`.
-
-    Returns:
-        Numbers of examples, of shape `(n,)`.
-
-    Example:
-        >>> nearest(torch.tensor([[0.9], [5.0]]), torch.tensor([[0.0], [1.0], [4.0]]))
-        tensor([1, 2])
-    """
-    points = x.detach().flatten(1).double()
-    least = torch.full((len(points),), math.inf, dtype=torch.float64)
-    found = torch.zeros(len(points), dtype=torch.int64)
-    start = 0
-    for block in blocks(examples):
-        rows = block.flatten(1).double()
-        for i, point in enumerate(points):
-            distance, row = (rows - point).square().sum(dim=1).min(dim=0)
-            if distance < least[i]:
-                least[i], found[i] = distance, start + row
-        start += len(block)
-    return found

@@ -11,7 +11,7 @@ Reference: Goodfellow et al. (2014), Figure 2; goodfeli/adversarial, `show_sampl
 """
 
 from advnets import checks, plots
-from advnets.streaming import nearest
+from advnets.neighbours import nearest
 from advnets.trained import Run
 
 ROWS, COLUMNS = 4, 5
@@ -36,7 +36,7 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> plots.Pixels
         raise checks.no_images(run.folder.path, "2", sampler.event_shape)
     x = sampler.sample(ROWS * COLUMNS, seed=seed)
     train = run.splits().train.x
-    neighbours = train[nearest(x[COLUMNS - 1 :: COLUMNS], train)]
+    neighbours = train[nearest(x[COLUMNS - 1 :: COLUMNS], train).number]
     low, high = run.span()
     picture = plots.beside_neighbours((x - low) / (high - low), (neighbours - low) / (high - low))
     return plots.enlarged(picture, width=WIDTH)
