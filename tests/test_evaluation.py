@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from advnets import bootstrap, measures, quality
+from advnets import bootstrap, measures, neighbours, quality
 from advnets.checks import BadValue
 from advnets.data import Mnist5kConfig, RingConfig, load
 from advnets.evaluation import REFERENCES, EvaluationConfig, evaluate, validation_score
@@ -235,12 +235,12 @@ def test_damage_to_real_digits_shows_in_the_features_of_a_classifier(few_resampl
             assert [v.value for v in values] == sorted(v.value for v in values), name
             assert values[0].high < values[-1].low, name
     noisy, few = (DIGITS[name](data.validation.x) for name in ("noisy", "collapsed"))
-    precision = [quality.neighbourhoods(space.features(w), y, rng=rng).precision for w in noisy]
+    precision = [neighbours.neighbourhoods(space.features(w), y, rng=rng).precision for w in noisy]
     assert precision[0].low > precision[2].high
-    recall = [quality.neighbourhoods(space.features(w), y, rng=rng).recall for w in few]
+    recall = [neighbours.neighbourhoods(space.features(w), y, rng=rng).recall for w in few]
     assert recall[0].low > recall[2].high and recall[-1].value == 0
     kept = [data.validation.x[data.validation.context < k] for k in (10, 7, 4, 1)]
-    recall = [quality.neighbourhoods(space.features(w), y, rng=rng).recall.value for w in kept]
+    recall = [neighbours.neighbourhoods(space.features(w), y, rng=rng).recall.value for w in kept]
     assert recall == sorted(recall, reverse=True) and recall[-1] < 0.2
 
 

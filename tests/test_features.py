@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from advnets import checkpoints, features
+from advnets import checkpoints, feature_network, features
 from advnets.data import MixtureConfig, RingConfig, Split, Splits, load, split
 from advnets.features import class_labels, learn
 
@@ -23,9 +23,9 @@ def pictures(n=300, shape=(1, 9, 8), *, labels=True, seed=0):
 
 @pytest.fixture(autouse=True)
 def fewer_minibatches(monkeypatch):
-    monkeypatch.setattr(features, "_BATCH", 16)
-    monkeypatch.setattr(features, "_PASSES", 5)
-    monkeypatch.setattr(features, "_LEAST", 30)
+    monkeypatch.setattr(feature_network, "_BATCH", 16)
+    monkeypatch.setattr(feature_network, "_PASSES", 5)
+    monkeypatch.setattr(feature_network, "_LEAST", 30)
 
 
 @pytest.fixture
