@@ -49,6 +49,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "lr2": ("rate 2e-4", both("lr", 2e-4)),
     "lr10": ("rate 1e-3", both("lr", 1e-3)),
     "lr20": ("rate 2e-3", both("lr", 2e-3)),
+    "lr40": ("rate 4e-3", both("lr", 4e-3)),
     "D-keeps": ("only G's rate decays", "--model.D_optimizer.anneal none"),
     "G-faster": ("G's rate 1e-3", "--model.G_optimizer.lr 1e-3"),
     "D-faster": ("D's rate 1e-3", "--model.D_optimizer.lr 1e-3"),
