@@ -2,6 +2,7 @@
 
     python benchmarks/mnist_study.py --root FOLDER run              # all settings, seeds 0 and 1
     python benchmarks/mnist_study.py --root FOLDER run base adam --seeds 2
+    python benchmarks/mnist_study.py measure                        # other measures, raw weights
     python benchmarks/mnist_study.py table                          # what has been run, as Markdown
     python benchmarks/mnist_study.py curve --run runs/mnist-long    # one run's validation scores
 
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import advnets
 from advnets import cli, run
 from advnets.rundir import RunDir
 
@@ -43,7 +45,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "alternating": ("alternating", "--model.order alternating"),
     "k2": ("k = 2", "--model.k 2"),
     "published": ("the paper's momentum, rate .1", f"{both('rule', 'momentum')} {both('lr', 0.1)}"),
-    "momentum3": ("the same, rate .3", f"{both('rule', 'momentum')} {both('lr', 0.3)}"),
+    "momentum3": ("the paper's momentum, rate .3", f"{both('rule', 'momentum')} {both('lr', 0.3)}"),
     "beta0": ("no momentum (beta1 0)", both("beta1", 0.0)),
     "beta8": ("momentum .8 (beta1)", both("beta1", 0.8)),
     "lr2": ("rate 2e-4", both("lr", 2e-4)),
@@ -106,6 +108,25 @@ def finished(folder: Path) -> dict[str, Any] | None:
     return None
 
 
+def measured(folder: Path) -> dict[str, str]:
+    """Frechet distance, precision and recall of 5,000 samples against validation images."""
+    kept = folder / "quality.json"
+    if not kept.exists():
+        return {}
+    found: dict[str, str] = json.loads(kept.read_text(encoding="utf-8"))
+    return found
+
+
+def measure(folder: Path) -> None:
+    """Take the other measures of a finished run, once."""
+    if measured(folder) or not folder.exists() or finished(folder) is None:
+        return
+    raw = advnets.load(folder, checkpoint="last").quality(5_000, against="validation").rows[0]
+    shown = {name: str(raw.values[name]).split(" ")[0] for name in MEASURES}
+    (folder / "quality.json").write_text(json.dumps(shown), encoding="utf-8")
+    print(folder, shown)
+
+
 def seconds(folder: Path) -> float:
     """How long a run has trained."""
     return max((r["seconds"] for r in RunDir(folder).records("clock")), default=math.nan)
@@ -132,14 +153,16 @@ def rows(runs: Path) -> Iterator[str]:
             ", ".join(f"{s['mean']:.1f}" for s in averaged),
             f"{means[name]:.1f}",
             change,
+            *(", ".join(measured(f).get(m, "-") for f in found) for m in MEASURES),
             f"{minutes:.1f}",
         ]
         yield f"| {' | '.join(cells)} |"
 
 
+MEASURES = ("frechet", "precision", "recall", "coverage")
 HEAD = (
     "| setting | raw, seed by seed (nats) | standard error | sigma | averaged | raw, mean "
-    "| to base | minutes |\n|---|---|---|---|---|---|---|---|"
+    f"| to base | {' | '.join(MEASURES)} | minutes |\n{'|---' * (8 + len(MEASURES))}|"
 )
 
 
@@ -168,11 +191,15 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/study"))
     parser.add_argument("--run", type=Path, default=Path("runs/mnist-long"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("do", choices=["run", "table", "curve", "commands"])
+    parser.add_argument("do", choices=["run", "measure", "table", "curve", "commands"])
     parser.add_argument("settings", nargs="*", default=list(SETTINGS))
     options = parser.parse_args()
     if options.do == "table":
         print(HEAD, *rows(options.runs), sep="\n")
+    elif options.do == "measure":
+        for name in options.settings:
+            for seed in options.seeds:
+                measure(options.runs / f"{name}-{seed}")
     elif options.do == "curve":
         print(*curve(options.run), sep="\n")
     elif options.do == "commands":
