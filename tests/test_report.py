@@ -375,6 +375,15 @@ def test_unlike_counts_stand_with_every_value(folders):
     assert "samples each" not in text
 
 
+def test_a_measure_that_could_not_be_had_says_why(folders):
+    why = "'spread' must be measured on at least 20 samples, got 3."
+    page = with_quality(folders["images"], QUALITY | {"left_out": [why]})
+    assert why in page
+    none = QUALITY | {"measures": [], "rows": [], "left_out": [why]}
+    page = with_quality(folders["images"], none)
+    assert why in page and "bootstrap" not in page
+
+
 @pytest.mark.parametrize("quality", [None, {}])
 def test_measures_that_were_not_taken_are_not_spoken_of(folders, quality):
     assert "bootstrap" not in with_quality(folders["images"], quality)

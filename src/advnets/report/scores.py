@@ -125,15 +125,13 @@ def _quality(quality: Mapping[str, Any]) -> list[str]:
     meanings = [
         f"<strong>{markup.text(m['title'])}</strong>: {markup.text(m['meaning'])}" for m in measures
     ]
+    caption = f"What Parzen does not see, with 95% bootstrap intervals{counted}"
+    headings = ["measure", *(markup.text(column["name"]) for column in columns)]
+    shown = markup.table(headings, rows, caption=caption, kind="numbers quality")
     return [
-        markup.table(
-            ["measure", *(markup.text(column["name"]) for column in columns)],
-            rows,
-            caption=f"What Parzen does not see, with 95% bootstrap intervals{counted}",
-            kind="numbers quality",
-        ),
-        markup.paragraph(quality["describe"], kind="small"),
-        markup.bullets(meanings, kind="small"),
+        *([shown, markup.paragraph(quality["describe"], kind="small")] if measures else []),
+        *([markup.bullets(meanings, kind="small")] if measures else []),
+        *(markup.paragraph(why, kind="small") for why in quality.get("left_out", ())),
     ]
 
 
