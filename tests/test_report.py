@@ -65,12 +65,13 @@ def copy_of(folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def folders(images, points, tmp_path_factory):
-    """Copies of the runs that the report may score."""
+    """Copies of the runs, with their scores."""
     here = tmp_path_factory.mktemp("reports")
-    return {
-        "images": shutil.copytree(images, here / "images"),
-        "points": shutil.copytree(points, here / "points"),
-    }
+    runs = {"images": images, "points": points}
+    copies = {name: shutil.copytree(run, here / name) for name, run in runs.items()}
+    for copied in copies.values():
+        advnets.load(copied).score()
+    return copies
 
 
 @pytest.fixture(scope="module")
