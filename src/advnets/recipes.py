@@ -23,7 +23,7 @@ def demo() -> RunConfig:
     telling it what is wrong.
 
     Command: advnets train demo
-    Time: 18,000 updates in 5 minutes on 2 cores.
+    Time: 18,000 updates in 5 to 6 minutes on 2 cores.
     Score: 129.2 +- 6.8 nats raw, 130.0 +- 6.8 averaged (4,000 samples, sigma 0.2154, 500 tests);
     4,000 real training examples: 213.9 +- 10.1.
     """

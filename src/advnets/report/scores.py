@@ -149,11 +149,13 @@ def _interval(value: Mapping[str, float] | None, counted: bool) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits that matter, never in powers of ten.
+    """Three digits that matter, never in powers of ten; a whole number as such.
 
     Example:
-        >>> [short(v) for v in (0.98765, 12.345, 1234.5, 0, -0.00123)]
-        ['0.988', '12.3', '1,234', '0', '-0.0012']
+        >>> [short(v) for v in (0.98765, 12.345, 1234.5, 10.0, 0, -0.00123)]
+        ['0.988', '12.3', '1,234', '10', '0', '-0.0012']
     """
+    if float(value).is_integer():
+        return f"{value:,.0f}"
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:,.{min(max(digits, 0), 4)}f}"
