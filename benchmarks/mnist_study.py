@@ -14,6 +14,7 @@ alone when it is finished.
 """
 
 import argparse
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import advnets
-from advnets import cli, run
+from advnets import cli, features, neighbours, quality, run
+from advnets.rng import generator
 from advnets.rundir import RunDir
+from advnets.sampling import TrainingSet
 
 EPOCHS, BATCHES = 15, 500
 COMMON = (
@@ -117,14 +120,22 @@ def measured(folder: Path) -> dict[str, str]:
     return found
 
 
-def measure(folder: Path) -> None:
-    """Take the other measures of a finished run, once."""
-    if measured(folder) or not folder.exists() or finished(folder) is None:
+def measure(folders: Sequence[Path]) -> None:
+    """Take the other measures of finished runs, each once."""
+    left = [f for f in folders if f.exists() and finished(f) is not None and not measured(f)]
+    if not left:
         return
-    raw = advnets.load(folder, checkpoint="last").quality(5_000, against="validation").rows[0]
-    shown = {name: str(raw.values[name]).split(" ")[0] for name in MEASURES}
-    (folder / "quality.json").write_text(json.dumps(shown), encoding="utf-8")
-    print(folder, shown)
+    splits = advnets.load(left[0], checkpoint="last").splits()
+    space = features.learn(splits)
+    y = space.features(TrainingSet(splits.validation.x).sample(SAMPLES, seed=0))
+    for folder in left:
+        x = space.features(advnets.load(folder, checkpoint="last").sample(SAMPLES, seed=0))
+        balls = neighbours.neighbourhoods(x, y, rng=generator(0, "study"))
+        found = {"frechet": quality.frechet_distance(x, y, rng=generator(0, "study"))}
+        found |= {name: getattr(balls, name) for name in MEASURES[1:]}
+        shown = {name: str(estimate).split(" ")[0] for name, estimate in found.items()}
+        (folder / "quality.json").write_text(json.dumps(shown), encoding="utf-8")
+        print(folder, shown, flush=True)
 
 
 def seconds(folder: Path) -> float:
@@ -159,6 +170,7 @@ def rows(runs: Path) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
+SAMPLES = 5_000
 MEASURES = ("frechet", "precision", "recall", "coverage")
 HEAD = (
     "| setting | raw, seed by seed (nats) | standard error | sigma | averaged | raw, mean "
@@ -197,9 +209,8 @@ def main() -> None:
     if options.do == "table":
         print(HEAD, *rows(options.runs), sep="\n")
     elif options.do == "measure":
-        for name in options.settings:
-            for seed in options.seeds:
-                measure(options.runs / f"{name}-{seed}")
+        named = itertools.product(options.settings, options.seeds)
+        measure([options.runs / f"{name}-{seed}" for name, seed in named])
     elif options.do == "curve":
         print(*curve(options.run), sep="\n")
     elif options.do == "commands":
