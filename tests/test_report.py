@@ -359,7 +359,7 @@ def test_the_other_measures_stand_with_their_intervals_where_they_were_taken(fol
     text = with_quality(folders["images"], QUALITY)
     for words in (
         "95% bootstrap intervals, 50 samples each",
-        "Frechet distance lower is better 12.3 \N{MINUS SIGN}0.500 to 13.0 0.0001 0 to 0.500",
+        "Frechet distance lower is better 12.3 \N{MINUS SIGN}0.500 to 13 0.0001 0 to 0.500",
         "Recall higher is better \N{EN DASH} 0.988 0.900 to 1",
         "A small network <of 3 layers>.",
         "How far.",
