@@ -337,6 +337,20 @@ def no_latents(path: Path, figure: str, got: object) -> BadFile:
     return BadFile(f"{path}: must be {need}, for Figure {figure}, got a {got}.")
 
 
+def no_pair(path: Path, need: str, got: object) -> BadFile:
+    """Figure 1, asked of a run that is not of a pair in one dimension."""
+    return BadFile(f"{path}: must be {need}, for Figure 1, got {got}.")
+
+
+def played_otherwise(path: Path, update: int) -> BadFile:
+    """A run that, played again, is not the run that it was."""
+    return BadFile(
+        f"{path}: must end in its own weights when it is played again, for Figure 1, got others at "
+        f"update {update}: it was trained on another machine, with another version of torch or by "
+        "several processes. Train it here once more."
+    )
+
+
 def no_checkpoint(path: Path) -> BadFile:
     """A run that has saved nothing yet."""
     quoted = shlex.quote(str(path))

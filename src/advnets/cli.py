@@ -16,9 +16,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from advnets import checkpoints, checks, plots, recipes, report, run, sampling, trained
+from advnets import checkpoints, checks, pair, plots, recipes, report, run, sampling, trained
 from advnets.evaluation import Evaluation
-from advnets.experiments import FIGURES
+from advnets.experiments import FIGURES, FILMS
 from advnets.measures import Quality
 from advnets.options import (
     EvaluateOptions,
@@ -41,7 +41,7 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
   advnets sample RUN                       pictures and arrays of samples
   advnets evaluate RUN                     the paper's Parzen score and other measures
   advnets report RUN                       one page to look at and to show: RUN/report.html
-  advnets figure N RUN                     the paper's Figure 2 or 3: samples; a line in z space
+  advnets figure N RUN                     the paper's Figure 1, 2 or 3
   advnets recipes                          the named runs: command, time, score
 
 Begin with:   advnets train demo           real digits, minutes, no network
@@ -244,12 +244,17 @@ def figure(words: list[str]) -> int:
         raise checks.unknown("figure", number, FIGURES)
     options = parse(FigureOptions, words, prog=f"advnets figure {number}")
     out = options.out or options.run / f"figure{number}.png"
-    if out.suffix.lower() != ".png":
-        raise checks.bad_value("out", "NAME.png", out)
+    kinds = [".png", ".gif"] if number in FILMS else [".png"]
+    if out.suffix.lower() not in kinds:
+        raise checks.bad_value("out", " or ".join(f"NAME{kind}" for kind in kinds), out)
     loaded = trained.load(options.run, checkpoint=options.checkpoint)
-    pixels = FIGURES[number](loaded, seed=options.seed, weights=options.weights)
+    drawn = FILMS if out.suffix.lower() == ".gif" else FIGURES
+    pixels = drawn[number](loaded, seed=options.seed, weights=options.weights)
     with checkpoints.written_aside(out) as aside:
-        plots.save_png(aside, pixels)
+        if isinstance(pixels, list):
+            pair.save_film(aside, pixels, seconds=0.1)
+        else:
+            plots.save_png(aside, pixels)
     weights = options.weights or "raw"
     print(f"Figure {number}, {weights} weights of update {loaded.update}: {out}")
     return 0

@@ -74,16 +74,17 @@ class EvaluateOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureOptions:
-    """Draw a figure of the paper from a run; 2: random samples, 3: a line through z space."""
+    """Draw a figure of the paper: 1: a pair as it learns, 2: random samples, 3: a line of z."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     out: Path | None = None
-    """Where to: NAME.png. RUN/figure2.png (or 3) by default."""
+    """Where to: NAME.png; of Figure 1 also NAME.gif, a film. RUN/figure1.png (2, 3) by default."""
     seed: int = 0
-    """The seed of the samples: the figure shows the first ones of it, none picked."""
+    """The seed of the samples: the figure shows the first ones of it, none picked. In Figure 1 that
+    of the noise between (a), (b) and (c)."""
     weights: str | None = None
-    """Which weights: 'raw' (the generator itself, the default) or 'averaged'."""
+    """Which weights: 'raw' (the generator itself, the default) or, but in Figure 1, 'averaged'."""
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
 

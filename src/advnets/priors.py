@@ -55,6 +55,10 @@ class Uniform(_Vector):
         z = torch.empty(n, self.dim, device=rng.device)
         return z.uniform_(-math.sqrt(3), math.sqrt(3), generator=rng)
 
+    def quantile(self, u: Tensor) -> Tensor:
+        """The z of one coordinate below which the prior has the probability u, in (0, 1)."""
+        return math.sqrt(3) * (2 * u - 1)
+
 
 @dataclass(frozen=True)
 class Gaussian(_Vector):
@@ -63,6 +67,10 @@ class Gaussian(_Vector):
     def sample(self, n: int, *, rng: torch.Generator) -> Tensor:
         """`n` draws, of shape `(n, dim)`."""
         return torch.randn(n, self.dim, generator=rng, device=rng.device)
+
+    def quantile(self, u: Tensor) -> Tensor:
+        """The z of one coordinate below which the prior has the probability u, in (0, 1)."""
+        return torch.special.ndtri(u)
 
 
 @dataclass(frozen=True)

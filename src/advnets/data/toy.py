@@ -91,6 +91,11 @@ class MixtureConfig(ToyConfig):
         """The modes, of shape `(modes, 1)`."""
         return torch.tensor(self.centres)[:, None]
 
+    def cdf(self, x: Tensor) -> Tensor:
+        """P(X <= x), of the shape of `x`, float64."""
+        means = self.means()[:, 0].double()
+        return torch.special.ndtr((x.double()[..., None] - means) / self.std).mean(dim=-1)
+
 
 def load(config: ToyConfig, *, seed: int) -> Splits:
     """Draw a toy set.

@@ -1,0 +1,242 @@
+r"""Figure 1: a pair (G, D) in one dimension, as it learns.
+
+The paper's four moments. (a) A pair near the start: p_g resembles p_data, D is right in part.
+(b) The inner loop of Algorithm 1: G stands still and D ascends V, towards
+:math:`D^*_G = p_\text{data} / (p_\text{data} + p_g)`. (c) D stands still and G moves: D's gradient
+has led G(z) to where D takes it for data. (d) The end of the run: p_g is p_data as nearly as this
+pair came to it, and then D is 1/2.
+
+A run keeps its last weights only, but the same seed gives the same game bit for bit: the figure
+plays it once more, and draws nothing unless that ends in the very weights of the checkpoint. (b)
+and (c) are played from (a) by the same `Game`, the resting player with a learning rate of 0.
+
+p_data is known where a toy mixture is its source; else it is a kernel density of training examples.
+p_g is the change of variables :math:`p_z(z) / |dG/dz|` where G is monotone on the support of p_z,
+and a kernel density of G's values where it is not. The legend says which.
+
+Reference: Goodfellow et al. (2014), Figure 1.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from advnets import checks, pushforward
+from advnets.data import MixtureConfig, Splits
+from advnets.game import Game, GameConfig
+from advnets.pair import Snapshot, frame, panels
+from advnets.plots import Pixels
+from advnets.priors import Gaussian, Uniform
+from advnets.protocols import Batch
+from advnets.ranks import ALONE
+from advnets.rng import Streams, generator
+from advnets.run import build
+from advnets.sampling import evaluating
+from advnets.trained import Run
+
+FRAMES = 60
+"""Moments of the film, closer together at the start."""
+LIKE_A = 0.1
+"""(a) is the moment of the film's first half whose JSD(p_data || p_g) is nearest to this (nats)."""
+UPDATES_OF_D, UPDATES_OF_G = 1_000, 40
+"""What lies between (a) and (b), and between (b) and (c) ..."""
+RATE = 1e-3
+"""... by Adam with this learning rate."""
+CELLS, QUANTILES, ARROWS = 800, 10_000, 25
+"""Cells of the x axis, z that p_g is computed from, and arrows."""
+EXAMPLES = 20_000
+"""Training examples at most that a kernel density of the data is put on."""
+
+State = dict[str, Tensor]
+
+
+def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> Pixels:
+    """The four panels of a run.
+
+    Args:
+        run: A run on data in one dimension, of a game whose z is one coordinate.
+        seed: The seed of the noise that (b) and (c) are played with.
+        weights: 'raw' or None: D has met no other G.
+
+    Raises:
+        BadFile: When the run is of another kind, or another game when it is played again.
+        BadValue: When the run's data is other data by now.
+    """
+    scene = Scene.of(run, weights)
+    moments = list(replay(run, scene.splits))
+    half = moments[: max(1, len(moments) // 2)]
+    update, a = min(half, key=lambda moment: abs(scene.jsd(moment[1]) - LIKE_A))
+    b = scene.played(a, k=UPDATES_OF_D, moving="D", rng=generator(seed, "figure 1 (b)"))
+    c = a | scene.played(b, k=UPDATES_OF_G, moving="G", rng=generator(seed, "figure 1 (c)"))
+    titles = {
+        f"(a) near the start: update {update:,}": a,
+        f"(b) D after {UPDATES_OF_D:,} updates more, G at rest": b,
+        f"(c) G after {UPDATES_OF_G} updates more, D at rest": c,
+        f"(d) the end of the run: update {run.update:,}": moments[-1][1],
+    }
+    return panels([scene.snapshot(state, title) for title, state in titles.items()])
+
+
+def film(run: Run, *, seed: int = 0, weights: str | None = None) -> list[Pixels]:
+    """The same axes from the first weights to the checkpoint's; raises as `draw`."""
+    del seed  # nothing is random in it
+    scene = Scene.of(run, weights)
+    return [
+        frame(scene.snapshot(state, f"update {update:,} of {run.update:,}"))
+        for update, state in replay(run, scene.splits)
+    ]
+
+
+def replay(run: Run, splits: Splits) -> Iterator[tuple[int, State]]:
+    """Play a run again up to its checkpoint: the moments of the film, and the state at each.
+
+    Raises:
+        BadFile: When it does not end in the checkpoint's own weights.
+    """
+    torch.set_flush_denormal(True)  # as the run was played
+    learner, batches = build(run.config, splits, ALONE)
+    rng = Streams(run.config.seed, device=run.config.device)["step"]
+    shown = {round(run.update * (i / (FRAMES - 1)) ** 2) for i in range(FRAMES)}
+    for update in range(run.update):
+        if update in shown:
+            yield update, copied(learner.state())
+        learner.step(batches.of_step(update, learner.batches_per_step), rng=rng)
+    last = copied(learner.state())
+    if not all(torch.equal(last[name], t) for name, t in run.learner.state().items()):
+        raise checks.played_otherwise(run.folder.path, run.update)
+    yield run.update, last
+
+
+def copied(state: State) -> State:
+    """The state on the CPU, in memory of its own."""
+    return {name: t.cpu().clone() for name, t in state.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What all moments of one run have in common: its data, the x axis, and a game to load."""
+
+    run: Run
+    game: Game
+    prior: Uniform | Gaussian
+    splits: Splits
+    edges: Tensor
+    """The edges of the cells of the x axis, `(m + 1,)`, float64."""
+    p_data: Tensor
+    """The data's probability below, in and above the cells, `(m + 2,)`."""
+
+    @classmethod
+    def of(cls, run: Run, weights: str | None) -> "Scene":
+        """The scene of a run, or the error that says why it has none."""
+        prior = prior_of(run, weights)
+        splits = run.splits()
+        game, _ = build(replace(run.config, device="cpu"), splits, ALONE)
+        assert isinstance(game, Game)
+        low, high, _ = splits.statistics
+        room = 0.05 * (high - low)
+        edges = torch.linspace(low - room, high + room, CELLS + 1, dtype=torch.float64)
+        data = run.config.data
+        if isinstance(data, MixtureConfig):
+            F = data.cdf(edges)
+        else:
+            F = pushforward.by_kernels(splits.train.x[:EXAMPLES].flatten(), edges, _width(edges))
+        p_data = pushforward.masses(F)
+        return cls(run=run, game=game, prior=prior, splits=splits, edges=edges, p_data=p_data)
+
+    def G(self, state: State, u: Tensor) -> Tensor:
+        """G at the prior's quantiles, `(n,)` to `(n,)`, in float64."""
+        self.game.load_state(state)
+        G = copy.deepcopy(self.game.G).double()
+        with evaluating(G):
+            x: Tensor = G(self.prior.quantile(u.double())[:, None])
+        return x[:, 0]
+
+    def p_g(self, state: State) -> tuple[Tensor, bool]:
+        """The samples' probability as `p_data` has it, and whether G is monotone."""
+        x = self.G(state, (torch.arange(QUANTILES) + 0.5) / QUANTILES)
+        if pushforward.monotone(x):
+            return pushforward.masses(pushforward.by_change_of_variables(x, self.edges)), True
+        F = pushforward.by_kernels(x, self.edges, _width(self.edges))
+        return pushforward.masses(F), False
+
+    def jsd(self, state: State) -> float:
+        """JSD(p_data || p_g) of the cells' probabilities, in nats."""
+        return JSD(self.p_data, self.p_g(state)[0]).item()
+
+    def played(self, state: State, *, k: int, moving: str, rng: torch.Generator) -> State:
+        """The state after k updates of one player, 'G' or 'D', while the other one is at rest."""
+        self.game.load_state(state)
+        G, D, config = self.game.G, self.game.D, self.run.config.model
+        assert isinstance(config, GameConfig)
+        game = Game(
+            G,
+            D,
+            prior=self.prior,
+            G_optimizer=torch.optim.Adam(G.parameters(), RATE if moving == "G" else 0.0),
+            D_optimizer=torch.optim.Adam(D.parameters(), RATE if moving == "D" else 0.0),
+            objective=config.objective,
+        )
+        x, m = self.splits.train.x, self.run.config.batch_size
+        for _ in range(k):
+            rows = torch.randint(len(x), (m,), generator=rng)
+            game.step((Batch(x[rows]),), rng=rng)
+        return copied(self.game.state())
+
+    def snapshot(self, state: State, title: str) -> Snapshot:
+        """One moment, as it is drawn."""
+        p_g, monotone = self.p_g(state)
+        centres = (self.edges[1:] + self.edges[:-1]) / 2
+        with evaluating(self.game.D):
+            D = self.game.D(centres[:, None].float()).sigmoid()[:, 0]
+        u = (torch.arange(ARROWS, dtype=torch.float64) + 0.5) / ARROWS
+        z, cell = self.prior.quantile(u), self.edges[1] - self.edges[0]
+        exact = isinstance(self.run.config.data, MixtureConfig)
+        blurred = f"kernel density of width {_width(self.edges):.2g}"
+        return Snapshot(
+            title=f"{title}\nJSD($p_{{data}}$, $p_g$) = {JSD(self.p_data, p_g).item():.3f} nats",
+            edges=self.edges.numpy(),
+            p_data=(self.p_data[1:-1] / cell).numpy(),
+            p_g=(p_g[1:-1] / cell).numpy(),
+            D=D.double().numpy(),
+            D_star=D_star(self.p_data, p_g)[1:-1].numpy(),
+            z=((z - z[0]) / (z[-1] - z[0])).numpy(),
+            G_z=self.G(state, u).numpy(),
+            of_p_data="" if exact else blurred,
+            of_p_g="change of variables" if monotone else blurred,
+        )
+
+
+def prior_of(run: Run, weights: str | None) -> Uniform | Gaussian:
+    """The prior of a run that can be drawn, or the error that says why it cannot."""
+    path, shape = run.folder.path, run.sampler(weights).event_shape
+    if weights not in (None, "raw"):
+        raise checks.bad_value("weights", "raw for Figure 1: D has met no other G", weights)
+    if shape != (1,):
+        got = f"examples of shape ({', '.join(map(str, shape))})"
+        raise checks.no_pair(path, "a run on data in one dimension, (1)", got)
+    game, need = run.learner, "a game whose z is one uniform or gaussian coordinate"
+    if not isinstance(game, Game):
+        raise checks.no_pair(path, need, f"a {type(game).__name__}")
+    prior = game.prior
+    if prior.dim != 1 or not isinstance(prior, Uniform | Gaussian):
+        raise checks.no_pair(path, need, f"{type(prior).__name__.lower()} z of {prior.dim}")
+    return prior
+
+
+def _width(edges: Tensor) -> float:
+    """The width of the kernels of a kernel density: that of two cells."""
+    return 2 * (edges[1] - edges[0]).item()
+
+
+def D_star(p_data: Tensor, p_g: Tensor) -> Tensor:
+    """Proposition 1 on tables of probabilities: NaN where both are zero, where D is free."""
+    return p_data / (p_data + p_g)
+
+
+def JSD(p: Tensor, q: Tensor) -> Tensor:
+    """The Jensen-Shannon divergence of two tables, in nats, 0-d."""
+    m = (p + q) / 2
+    return (torch.xlogy(p, p / m).nansum() + torch.xlogy(q, q / m).nansum()) / 2

@@ -1,0 +1,72 @@
+r"""The distribution p_g of x = G(z) on the line: what G makes of the prior.
+
+Everything is a cumulative distribution function, :math:`F_g(x) = P(G(z) \le x)`. Its differences
+are the probabilities of the cells of an axis, exact however steep G is: a density taken at points
+would miss the spikes between them.
+
+Reference: Goodfellow et al. (2014), Section 3 and the caption of Figure 1.
+"""
+
+import torch
+from torch import Tensor
+
+_BLOCK = 2_000
+"""Kernels that are summed at a time."""
+
+
+def monotone(G_z: Tensor) -> bool:
+    """Whether G rises everywhere, or falls everywhere: its values at increasing z, `(n,)`."""
+    steps = G_z.diff()
+    return bool((steps > 0).all() or (steps < 0).all())
+
+
+def by_change_of_variables(G_z: Tensor, x: Tensor) -> Tensor:
+    r"""The cumulative distribution of G(z) where G is monotone.
+
+    .. math:: F_g(x) = F_z(G^{-1}(x)) \quad \text{(1 - that for a falling G)}, \qquad
+              p_g(x) = \frac{p_z(z)}{|dG / dz|}\ \text{at}\ z = G^{-1}(x)
+
+    Between the values given, G is taken to be straight in :math:`F_z(z)`.
+
+    Args:
+        G_z: G at the quantiles :math:`F_z(z_i) = (i + 1/2) / n` of the prior, of shape `(n,)`.
+        x: Where it is asked for, of shape `(m,)`, increasing.
+
+    Returns:
+        F_g, of shape `(m,)`, float64: 0 below all values of G and 1 above them.
+
+    Example:
+        >>> z = torch.tensor([-0.75, -0.25, 0.25, 0.75])  # uniform on (-1, 1); G(z) = 2 z
+        >>> by_change_of_variables(2 * z, torch.tensor([-2.0, 0.0, 1.0, 2.0])).tolist()
+        [0.0, 0.5, 0.75, 1.0]
+    """
+    values = G_z.double().sort().values
+    x, n = x.double(), len(values)
+    right = torch.searchsorted(values, x).clamp(1, n - 1)
+    low, high = values[right - 1], values[right]
+    F = (right - 0.5 + (x - low) / (high - low)) / n
+    return torch.where(x < values[0], 0.0, torch.where(x > values[-1], 1.0, F))
+
+
+def by_kernels(G_z: Tensor, x: Tensor, width: float) -> Tensor:
+    r"""The cumulative distribution of G(z) blurred by a Gaussian kernel, for any G.
+
+    .. math:: F(x) = \frac1n \sum_i \Phi\!\left(\frac{x - G(z_i)}{h}\right)
+
+    Args:
+        G_z: Values of G at draws or quantiles of the prior, of shape `(n,)`.
+        x: Where it is asked for, of shape `(m,)`.
+        width: h, the standard deviation of the kernel.
+
+    Returns:
+        F, of shape `(m,)`, float64.
+    """
+    x, total = x.double()[:, None], torch.zeros(len(x), dtype=torch.float64)
+    for part in G_z.double().split(_BLOCK):
+        total += torch.special.ndtr((x - part) / width).sum(dim=1)
+    return total / len(G_z)
+
+
+def masses(F: Tensor) -> Tensor:
+    """The probabilities below, between and above the points of F: `(m,)` to `(m + 1,)`, sum 1."""
+    return F.diff(prepend=F.new_zeros(1), append=F.new_ones(1))
