@@ -10,7 +10,17 @@ from conftest import ROOT
 
 FLOORS = [
     {"checks", "config", "protocols", "ranks", "rng"},
-    {"value", "priors", "layers", "parzen", "streaming", "bootstrap", "neighbours", "quality"},
+    {
+        "value",
+        "priors",
+        "layers",
+        "parzen",
+        "pushforward",
+        "streaming",
+        "bootstrap",
+        "neighbours",
+        "quality",
+    },
     {
         "networks",
         "optim",
@@ -20,6 +30,7 @@ FLOORS = [
         "environment",
         "sampling",
         "plots",
+        "pair",
         "curves",
         "progress",
     },
@@ -40,6 +51,7 @@ WITHIN_A_FLOOR = {
     ("protocols", "ranks"),
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
+    ("pair", "plots"),
     ("game", "player"),
     ("quality", "bootstrap"),
     ("neighbours", "bootstrap"),
