@@ -93,7 +93,7 @@ def test_only_the_player_whose_turn_it_is_moves_and_it_moves_as_algorithm_1_says
     assert same(state, b, "G")
     assert not same(state, b, "D")
     assert advnets.value(*D(b)) > advnets.value(*D(state)) + 0.01
-    c = b | scene.played(b, k=20, moving="G", rng=torch.Generator().manual_seed(0))
+    c = scene.played(b, k=20, moving="G", rng=torch.Generator().manual_seed(0))
     assert same(b, c, "D")
     assert not same(b, c, "G")
     assert D(c)[1].sigmoid().mean() > D(b)[1].sigmoid().mean() + 1e-4

@@ -59,6 +59,10 @@ class Uniform(_Vector):
         """The z of one coordinate below which the prior has the probability u, in (0, 1)."""
         return math.sqrt(3) * (2 * u - 1)
 
+    def cdf(self, z: Tensor) -> Tensor:
+        """The probability below z, for one coordinate: the inverse of `quantile`."""
+        return (z / math.sqrt(12) + 0.5).clamp(0, 1)
+
 
 @dataclass(frozen=True)
 class Gaussian(_Vector):
@@ -71,6 +75,10 @@ class Gaussian(_Vector):
     def quantile(self, u: Tensor) -> Tensor:
         """The z of one coordinate below which the prior has the probability u, in (0, 1)."""
         return torch.special.ndtri(u)
+
+    def cdf(self, z: Tensor) -> Tensor:
+        """The probability below z, for one coordinate: the inverse of `quantile`."""
+        return torch.special.ndtr(z)
 
 
 @dataclass(frozen=True)

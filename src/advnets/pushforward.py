@@ -20,32 +20,34 @@ def monotone(G_z: Tensor) -> bool:
     return bool((steps > 0).all() or (steps < 0).all())
 
 
-def by_change_of_variables(G_z: Tensor, x: Tensor) -> Tensor:
+def by_change_of_variables(G_z: Tensor, F_z: Tensor, x: Tensor) -> Tensor:
     r"""The cumulative distribution of G(z) where G is monotone.
 
     .. math:: F_g(x) = F_z(G^{-1}(x)) \quad \text{(1 - that for a falling G)}, \qquad
               p_g(x) = \frac{p_z(z)}{|dG / dz|}\ \text{at}\ z = G^{-1}(x)
 
-    Between the values given, G is taken to be straight in :math:`F_z(z)`.
+    Between two neighbours given, probability is taken to be spread evenly.
 
     Args:
-        G_z: G at the quantiles :math:`F_z(z_i) = (i + 1/2) / n` of the prior, of shape `(n,)`.
-        x: Where it is asked for, of shape `(m,)`, increasing.
+        G_z: G at increasing z, of shape `(n,)`, strictly monotone.
+        F_z: The prior's cumulative distribution there, of shape `(n,)`.
+        x: Where F_g is asked for, of shape `(m,)`.
 
     Returns:
         F_g, of shape `(m,)`, float64: 0 below all values of G and 1 above them.
 
     Example:
-        >>> z = torch.tensor([-0.75, -0.25, 0.25, 0.75])  # uniform on (-1, 1); G(z) = 2 z
-        >>> by_change_of_variables(2 * z, torch.tensor([-2.0, 0.0, 1.0, 2.0])).tolist()
-        [0.0, 0.5, 0.75, 1.0]
+        >>> F_z = torch.tensor([0.0, 0.5, 1.0])  # at z = -1, 0, 1, uniform; G(z) = 2 z
+        >>> by_change_of_variables(torch.tensor([-2.0, 0.0, 2.0]), F_z, torch.tensor([1.0])).item()
+        0.75
     """
-    values = G_z.double().sort().values
-    x, n = x.double(), len(values)
-    right = torch.searchsorted(values, x).clamp(1, n - 1)
-    low, high = values[right - 1], values[right]
-    F = (right - 0.5 + (x - low) / (high - low)) / n
-    return torch.where(x < values[0], 0.0, torch.where(x > values[-1], 1.0, F))
+    values, F, x = G_z.double(), F_z.double(), x.double()
+    if values[0] > values[-1]:
+        values, F = values.flip(0), 1 - F.flip(0)
+    right = torch.searchsorted(values, x).clamp(1, len(values) - 1)
+    share = (x - values[right - 1]) / (values[right] - values[right - 1])
+    inside = torch.lerp(F[right - 1], F[right], share)
+    return torch.where(x < values[0], 0.0, torch.where(x > values[-1], 1.0, inside))
 
 
 def by_kernels(G_z: Tensor, x: Tensor, width: float) -> Tensor:

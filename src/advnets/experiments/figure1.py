@@ -45,8 +45,10 @@ UPDATES_OF_D, UPDATES_OF_G = 1_000, 40
 """What lies between (a) and (b), and between (b) and (c) ..."""
 RATE = 1e-3
 """... by Adam with this learning rate."""
-CELLS, QUANTILES, ARROWS = 800, 10_000, 25
+CELLS, POINTS, ARROWS = 800, 10_000, 25
 """Cells of the x axis, z that p_g is computed from, and arrows."""
+BEYOND = 1e-9
+"""Probability of the prior's draws left out at either end where p_g is computed."""
 EXAMPLES = 20_000
 """Training examples at most that a kernel density of the data is put on."""
 
@@ -70,7 +72,7 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> Pixels:
     half = moments[: max(1, len(moments) // 2)]
     update, a = min(half, key=lambda moment: abs(scene.jsd(moment[1]) - LIKE_A))
     b = scene.played(a, k=UPDATES_OF_D, moving="D", rng=generator(seed, "figure 1 (b)"))
-    c = a | scene.played(b, k=UPDATES_OF_G, moving="G", rng=generator(seed, "figure 1 (c)"))
+    c = scene.played(b, k=UPDATES_OF_G, moving="G", rng=generator(seed, "figure 1 (c)"))
     titles = {
         f"(a) near the start: update {update:,}": a,
         f"(b) D after {UPDATES_OF_D:,} updates more, G at rest": b,
@@ -146,21 +148,25 @@ class Scene:
         p_data = pushforward.masses(F)
         return cls(run=run, game=game, prior=prior, splits=splits, edges=edges, p_data=p_data)
 
-    def G(self, state: State, u: Tensor) -> Tensor:
-        """G at the prior's quantiles, `(n,)` to `(n,)`, in float64."""
+    def G(self, state: State, z: Tensor) -> Tensor:
+        """The samples of these z, in float64: `(n,)` to `(n,)`."""
         self.game.load_state(state)
         G = copy.deepcopy(self.game.G).double()
         with evaluating(G):
-            x: Tensor = G(self.prior.quantile(u.double())[:, None])
+            x: Tensor = G(z.double()[:, None])
         return x[:, 0]
 
     def p_g(self, state: State) -> tuple[Tensor, bool]:
         """The samples' probability as `p_data` has it, and whether G is monotone."""
-        x = self.G(state, (torch.arange(QUANTILES) + 0.5) / QUANTILES)
+        ends = self.prior.quantile(torch.tensor([BEYOND, 1 - BEYOND], dtype=torch.float64))
+        z = torch.linspace(*ends.tolist(), POINTS, dtype=torch.float64)
+        x, monotone = self.G(state, z), True
         if pushforward.monotone(x):
-            return pushforward.masses(pushforward.by_change_of_variables(x, self.edges)), True
-        F = pushforward.by_kernels(x, self.edges, _width(self.edges))
-        return pushforward.masses(F), False
+            F = pushforward.by_change_of_variables(x, self.prior.cdf(z), self.edges)
+        else:
+            monotone, x = False, self.G(state, self.prior.quantile(quantiles(POINTS)))
+            F = pushforward.by_kernels(x, self.edges, _width(self.edges))
+        return pushforward.masses(F), monotone
 
     def jsd(self, state: State) -> float:
         """JSD(p_data || p_g) of the cells' probabilities, in nats."""
@@ -191,8 +197,7 @@ class Scene:
         centres = (self.edges[1:] + self.edges[:-1]) / 2
         with evaluating(self.game.D):
             D = self.game.D(centres[:, None].float()).sigmoid()[:, 0]
-        u = (torch.arange(ARROWS, dtype=torch.float64) + 0.5) / ARROWS
-        z, cell = self.prior.quantile(u), self.edges[1] - self.edges[0]
+        z, cell = self.prior.quantile(quantiles(ARROWS)), self.edges[1] - self.edges[0]
         exact = isinstance(self.run.config.data, MixtureConfig)
         blurred = f"kernel density of width {_width(self.edges):.2g}"
         return Snapshot(
@@ -203,7 +208,7 @@ class Scene:
             D=D.double().numpy(),
             D_star=D_star(self.p_data, p_g)[1:-1].numpy(),
             z=((z - z[0]) / (z[-1] - z[0])).numpy(),
-            G_z=self.G(state, u).numpy(),
+            G_z=self.G(state, z).numpy(),
             of_p_data="" if exact else blurred,
             of_p_g="change of variables" if monotone else blurred,
         )
@@ -224,6 +229,11 @@ def prior_of(run: Run, weights: str | None) -> Uniform | Gaussian:
     if prior.dim != 1 or not isinstance(prior, Uniform | Gaussian):
         raise checks.no_pair(path, need, f"{type(prior).__name__.lower()} z of {prior.dim}")
     return prior
+
+
+def quantiles(n: int) -> Tensor:
+    """As many probabilities, each in the middle of its n-th part of (0, 1), float64."""
+    return (torch.arange(n, dtype=torch.float64) + 0.5) / n
 
 
 def _width(edges: Tensor) -> float:
