@@ -22,6 +22,7 @@ FLOORS = [
         "plots",
         "curves",
         "progress",
+        "monitor",
     },
     {"game", "player", "trainer", "feature_network", "features", "measures", "evaluation"},
     {"learners"},

@@ -64,9 +64,14 @@ def _head(run: Run, name: str, scored: scores.Scores, records: panels.Records) -
     stands = max([run.update, *(record["update"] for record in records)])
     seconds = [r["seconds"] for r in records if isinstance(r.get("seconds"), int | float)]
     unfinished = f"This run is not finished: it stands at update {stands:,} of {steps:,}."
+    warned = [record for record in records if "sentence" in record]
     parts = [
         f'<p class="kicker">advnets report</p>\n<h1>{markup.text(name)}</h1>',
         markup.paragraph(unfinished, kind="notice") if stands < steps else "",
+        *(
+            markup.paragraph(f"Update {r['update']:,}. {r['sentence']}", kind="notice")
+            for r in warned
+        ),
         scores.headline(scored),
         markup.facts(_about(run, stands, max(seconds, default=0.0))),
     ]

@@ -59,6 +59,14 @@ GAME = (
         names={"G_gradient": "of G", "D_gradient": "of D"},
         log=True,
     ),
+    Panel(
+        title="How far apart the samples are",
+        meaning="Mean distance between the samples of the fixed z, over that between examples. "
+        "It falls where the samples become one.",
+        names={"spread": "samples over examples"},
+        levels=(Level(label="as the data", y=1.0),),
+        limits=(0.0, None),
+    ),
 )
 
 
