@@ -1,11 +1,19 @@
 """The monitor: what it warns of, once, and where it is silent."""
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 
+import advnets
+from advnets import run
+from advnets.data import RingConfig
 from advnets.monitor import Monitor, spread
-
-RULES = ["D has won", "D at chance", "oscillation", "collapse"]
+from advnets.networks import DiscriminatorConfig
+from advnets.optim import OptimizerConfig
+from advnets.progress import Silent
+from conftest import small_config, small_run
 
 
 def lines(D, *, every=100, spreads=()):
@@ -44,7 +52,7 @@ def names(log, objective="non-saturating"):
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_each_failure_is_named_once(failure):
-    assert names(FAILURES[failure] * 1) == [failure]
+    assert names(FAILURES[failure]) == [failure]
     assert names(
         FAILURES[failure] + [{**r, "update": r["update"] + 6_000} for r in FAILURES[failure]]
     ) == [failure]
@@ -97,3 +105,75 @@ def test_spread_is_the_ratio_of_mean_distances():
     assert spread(x, torch.zeros(3, 2)) == 1
     pairs = [(x[i] - x[j]).norm() for i in range(3) for j in range(i)]
     assert spread(x, torch.eye(2)) == pytest.approx((sum(pairs) / 3 / 2**0.5).item())
+
+
+def rule(lr, **settings):
+    return OptimizerConfig(rule="adam", lr=lr, **settings)
+
+
+PLAIN = DiscriminatorConfig(
+    units=(16,), pieces=3, irange=0.5, include_input=1.0, include_hidden=1.0
+)
+MADE_TO_FAIL = {
+    "D has won": {"steps": 1_000, "D": PLAIN, "G_optimizer": rule(1e-6), "D_optimizer": rule(1e-2)},
+    "D at chance": {
+        "steps": 1_000,
+        "D": DiscriminatorConfig(units=(6,), pieces=3),
+        "D_optimizer": rule(1e-9),
+    },
+    "oscillation": {
+        "steps": 2_000,
+        "order": "alternating",
+        "D": PLAIN,
+        "G_optimizer": rule(0.1, beta1=0.95),
+        "D_optimizer": rule(0.1, beta1=0.95),
+    },
+    "collapse": {"steps": 2_800, "G_optimizer": rule(1e-2), "D_optimizer": rule(1e-6)},
+}
+
+
+def warnings_of(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [r["warning"] for r in map(json.loads, lines) if "warning" in r]
+
+
+def play(folder, steps, *, warn=True, **model):
+    loop = advnets.TrainerConfig(
+        steps=steps, log_every=50, score_every=0, picture_every=250, checkpoint_every=0, warn=warn
+    )
+    data = RingConfig(examples=2_000)
+    heard = Heard()
+    config = small_run(model=small_config(**model), trainer=loop, data=data)
+    assert advnets.train(config, folder, display=heard)
+    return heard.said
+
+
+class Heard(Silent):
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+@pytest.mark.parametrize("failure", MADE_TO_FAIL)
+def test_a_run_made_to_fail_says_so_once_and_keeps_it(failure, tmp_path):
+    said = play(tmp_path / "run", **MADE_TO_FAIL[failure])
+    assert failure in warnings_of(tmp_path / "run")
+    assert len([line for line in said if line.startswith("Warning: ")]) == len(
+        warnings_of(tmp_path / "run")
+    )
+
+
+def test_an_option_turns_it_off(tmp_path):
+    said = play(tmp_path / "run", **MADE_TO_FAIL["D at chance"], warn=False)
+    assert warnings_of(tmp_path / "run") == []
+    assert not any("Warning" in line for line in said)
+
+
+def test_a_resumed_run_does_not_warn_twice(tmp_path):
+    play(tmp_path / "run", **MADE_TO_FAIL["D at chance"])
+    longer = run.config_of(tmp_path / "run")
+    longer = replace(longer, trainer=replace(longer.trainer, steps=1_200))
+    assert run.resume(tmp_path / "run", longer)
+    assert warnings_of(tmp_path / "run") == ["D at chance"]
