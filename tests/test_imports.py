@@ -10,7 +10,19 @@ from conftest import ROOT
 
 FLOORS = [
     {"checks", "config", "protocols", "ranks", "rng"},
-    {"value", "priors", "layers", "parzen", "streaming", "bootstrap", "neighbours", "quality"},
+    {
+        "value",
+        "priors",
+        "layers",
+        "parzen",
+        "streaming",
+        "bootstrap",
+        "neighbours",
+        "quality",
+        "tables",
+        "theory",
+        "table_game",
+    },
     {
         "networks",
         "optim",
@@ -45,6 +57,10 @@ WITHIN_A_FLOOR = {
     ("quality", "bootstrap"),
     ("neighbours", "bootstrap"),
     ("neighbours", "streaming"),
+    ("theory", "tables"),
+    ("table_game", "tables"),
+    ("table_game", "theory"),
+    ("page", "curves"),
     ("features", "feature_network"),
     ("measures", "features"),
     ("evaluation", "features"),

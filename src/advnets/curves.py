@@ -166,7 +166,7 @@ def draw(
         file = io.StringIO()
         nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nobody)
-    return _for_a_page(file.getvalue(), name)
+    return for_a_page(file.getvalue(), name)
 
 
 def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
@@ -278,7 +278,7 @@ def thousands(value: float) -> str:
     return f"{value:g}"
 
 
-def _for_a_page(svg: str, name: str) -> str:
+def for_a_page(svg: str, name: str) -> str:
     """The drawing without what only a file needs, its ids its own, its colours the page's."""
     box = re.search(r'viewBox="[^"]*"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
