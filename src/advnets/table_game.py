@@ -160,4 +160,4 @@ def _mirror_step(log_q: Tensor, gradient: Tensor, step_size: float) -> Tensor:
 def _course(p: Tensor, tables: Iterator[Tensor], steps: int) -> Course:
     checks.at_least(0, steps=steps)
     p_g = torch.stack([log_q.exp() for log_q in islice(tables, steps + 1)])
-    return Course(p_g=p_g, C=torch.stack([theory.C(p, q) for q in p_g]))
+    return Course(p_g=p_g, C=theory.C_terms(p, p_g).flatten(1).sum(dim=1))

@@ -138,9 +138,12 @@ def C(p_data: Distribution, p_g: Distribution) -> Tensor:
         >>> round(C(p, p).item(), 4), C(torch.tensor([1.0, 0]), torch.tensor([0, 1.0])).item()
         (-1.3863, 0.0)
     """
-    p, q = pair(p_data=p_data, p_g=p_g)
-    ratio = q.log() - p.log()
-    return (_weighted(p, _log_sigmoid(-ratio)) + _weighted(q, _log_sigmoid(ratio))).sum()
+    return C_terms(*pair(p_data=p_data, p_g=p_g)).sum()
+
+
+def C_terms(p: Tensor, q: Tensor) -> Tensor:
+    """What C(G) is the sum of, in nats, from masses; either may hold many tables in rows."""
+    return _weighted(p, (p / (p + q)).log()) + _weighted(q, (q / (p + q)).log())
 
 
 def KL(p: Distribution, q: Distribution) -> Tensor:

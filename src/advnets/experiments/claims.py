@@ -36,6 +36,16 @@ class Measured:
         return self.value >= self.bound
 
 
+def at_most(bound: float, what: str, value: float) -> Measured:
+    """A number that must not be above its bound."""
+    return Measured(what=what, value=value, relation="at most", bound=bound)
+
+
+def at_least(bound: float, what: str, value: float) -> Measured:
+    """A number that must not be below its bound."""
+    return Measured(what=what, value=value, relation="at least", bound=bound)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """Something that the paper says, or needs.
@@ -137,8 +147,8 @@ def number(value: float) -> str:
     """A number for reading: two or so digits, powers of ten raised.
 
     Example:
-        >>> [number(v) for v in (0.0, 1.0, -0.25, 300.0, 1e-8, -3.14e-16)]
-        ['0', '1', '−0.25', '300', '10⁻⁸', '−3.1 · 10⁻¹⁶']
+        >>> [number(v) for v in (0.0, 1.0, 0.25, 300.0, 1e-8, 3.14e-16)]
+        ['0', '1', '0.25', '300', '10⁻⁸', '3.1 · 10⁻¹⁶']
     """
     if not math.isfinite(value):
         return f"{value}"

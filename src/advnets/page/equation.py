@@ -38,5 +38,6 @@ def equation(tex: str, *, name: str) -> str:
         figure.savefig(file, format="svg", transparent=True, metadata=nobody, **layout)
     svg = for_a_page(file.getvalue(), name)
     width, height = (float(v) / SIZE for v in re.findall(r"[\d.]+", svg)[2:4])
-    size = f'role="img" aria-label="{markup.text(tex)}" width="{width:.2f}em" height="{height:.2f}em"'
-    return f'<div class="equation">{svg.replace("<svg ", f"<svg {size} ", 1)}</div>'
+    size = f'width="{width:.2f}em" height="{height:.2f}em"'
+    label = f'role="img" aria-label="{markup.text(tex)}"'
+    return f'<div class="equation">{svg.replace("<svg ", f"<svg {label} {size} ", 1)}</div>'
