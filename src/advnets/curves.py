@@ -37,7 +37,7 @@ STYLE: Any = {
     "ytick.color": INK,
 }
 
-Limits = tuple[float, float | None]
+Limits = tuple[float | None, float | None]
 """The ends of an axis; None where the curves decide."""
 
 POINTS = 300
@@ -57,6 +57,8 @@ class Curve:
     """Half the height of the bars on it (of the band around a long one), where it has any."""
     noise: tuple[Array, Array] | None = None
     """The values that `y` is a mean of, to be drawn faintly: their x and y."""
+    joined: bool = True
+    """Whether its points are joined by a line; those that are not have a marker each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +229,10 @@ def _curve(axes: Any, curve: Curve, i: int) -> None:
         label=curve.label,
         color=colour,
         linewidth=1.8,
-        linestyle=DASHES[i % len(DASHES)],
+        linestyle=DASHES[i % len(DASHES)] if curve.joined else "none",
         marker=MARKERS[i % len(MARKERS)],
         markersize=4.5,
-        markevery=max(1, math.ceil(len(curve.x) / 7)),
+        markevery=max(1, math.ceil(len(curve.x) / 7)) if curve.joined else 1,
         zorder=4,
     )
 

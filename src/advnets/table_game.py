@@ -118,8 +118,8 @@ def play(
               - (p_\text{data}(x) + p_g(x))\, \sigma(a(x))\big)
 
     and G takes a mirror step against that D. Proposition 2 assumes that D reaches its optimum: with
-    few steps G descends a gradient that is out of date, and C(G) rises as often as it falls while
-    p_g runs around p_data, in turns that are slow to close.
+    few steps G descends a gradient that is out of date: p_g swings past p_data and back, by less
+    and less, and C(G) rises with every swing.
 
     Args:
         p_data: Distribution of the data.

@@ -126,14 +126,14 @@ def section(claim: Claim, name: str) -> str:
 def _table(claim: Claim) -> str:
     rows = [
         (
-            markup.text(m.what),
-            f'<span class="value">{number(m.value)}</span>',
-            f'<span class="value">{m.relation} {number(m.bound)}</span>',
+            markup.symbols(m.what),
+            f'<span class="value">{number(m.value)}</span>'
+            f'<small class="value">{m.relation} {number(m.bound)}</small>',
             verdict(m.holds),
         )
         for m in claim.measured
     ]
-    headings = ["quantity", "measured", "allowed", "verdict"]
+    headings = ["quantity", "measured <small>allowed</small>", "verdict"]
     return markup.table(headings, rows, caption="Measured", kind="measured")
 
 
@@ -153,8 +153,10 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return f"{value}"
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.6g}".replace("-", MINUS)
+        return f"{value:.0f}" if value == int(value) else f"{value:.3g}".replace("-", MINUS)
     digits, _, power = f"{value:.1e}".partition("e")
     raised = f"10{str(int(power)).translate(_RAISED)}"
     digits = digits.removesuffix(".0").replace("-", MINUS)
-    return raised if digits == "1" else f"{digits} \N{MIDDLE DOT} {raised}"
+    if digits in ("1", f"{MINUS}1"):
+        return digits[:-1] + raised
+    return f"{digits} \N{MIDDLE DOT} {raised}"

@@ -33,11 +33,6 @@ LEAD = (
 )
 
 
-def claims() -> list[Claim]:
-    """Every claim, measured."""
-    return [measure() for measure in CLAIMS]
-
-
 def page(measured: list[Claim], *more: str) -> str:
     """The page of these claims as one HTML file; `more` are sections to follow them."""
     return page_of("The theorems, measured", "advnets theory", LEAD, measured, *more)

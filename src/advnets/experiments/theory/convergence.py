@@ -5,7 +5,7 @@ from torch import Tensor
 
 from advnets import curves, table_game, theory
 from advnets.curves import Across, Curve
-from advnets.experiments.claims import MINUS, Claim, at_least, at_most
+from advnets.experiments.claims import Claim, at_least, at_most
 from advnets.experiments.theory.examples import (
     array,
     largest,
@@ -57,7 +57,7 @@ def proposition_2() -> Claim:
             at_least(-1e-12, f"C(G) over the subgradient's lines, {here}", min(gaps)),
             at_most(1e-10, "derivative through D* less the one with D* held still", max(slopes)),
         ),
-        charts=(_segment_drawn(),),
+        charts=(_segment_drawn(), _bowls_drawn()),
     )
 
 
@@ -97,6 +97,19 @@ def _segment_drawn() -> str:
     return markup.chart(svg, "The criterion between two distributions", meaning)
 
 
+def _bowls_drawn() -> str:
+    t = torch.linspace(0, 1, POINTS, dtype=torch.float64)
+    rng = stream("bowls")
+    lines = []
+    for n in (2, 5, 10, 40):
+        p, q, other = (random_table(n, rng=rng) for _ in range(3))
+        below = theory.over_chord(_along(p, q, other))
+        lines.append(Curve(label=f"{n} outcomes", x=array(t), y=array(below)))
+    across = Across(label="from one p_g to another")
+    svg = curves.draw(lines, name="bowls", across=across, limits=(None, 0.0))
+    return markup.chart(svg, "C(G) less its chord", "Nats, on segments between random tables.")
+
+
 def descent() -> Claim:
     """Mirror descent against the optimal D ends at p_data, falling all the way."""
     pairs = [*random_pairs("descent", zeros=0.0, pairs=25)]
@@ -130,7 +143,7 @@ def descent() -> Claim:
             at_most(1e-12, "the most that C(G) rose in a step", max(rises)),
             at_most(1e-12, "C(G) + log 4 less the bound of its rate, at any step", max(rates)),
         ),
-        charts=(_falling_drawn(*pairs[0]),),
+        charts=(_falling_drawn(*pairs[0]), _moving_drawn()),
     )
 
 
@@ -143,5 +156,20 @@ def _falling_drawn(p: Tensor, q: Tensor) -> str:
         x = torch.arange(len(above), dtype=torch.float64)[above > FLOOR]
         lines.append(Curve(label=f"η = {step_size:g}", x=array(x), y=array(above[above > FLOOR])))
     svg = curves.draw(lines, name="falling", across=Across(label="updates of G"), log=True)
-    meaning = f"C(G) + log 4 in nats, from one start; what is below {MINUS}16 powers of ten is "
-    return markup.chart(svg, "The criterion falls to its least value", meaning + "rounding.")
+    meaning = "C(G) + log 4 in nats, from one start. About 1e-15 there is rounding alone."
+    return markup.chart(svg, "The criterion falls to its least value", meaning)
+
+
+def _moving_drawn() -> str:
+    """p_g on its way to p_data."""
+    outcomes = torch.arange(1, 9, dtype=torch.float64)
+    p, q = (torch.softmax(-((outcomes - m) ** 2) / s, dim=0) for m, s in ((6.0, 3.0), (2.0, 1.5)))
+    course = table_game.descend(p, q, steps=4)
+    names = {0: "start", 1: "1 update", 2: "2 updates", 4: "4 updates"}
+    lines = [
+        Curve(label=name, x=array(outcomes), y=array(course.p_g[t])) for t, name in names.items()
+    ]
+    goal = Curve(label="p_data", x=array(outcomes), y=array(p), joined=False)
+    across = Across(label="outcome", limits=(0.7, 8.3))
+    svg = curves.draw([*lines, goal], name="moving", across=across, limits=(0.0, None))
+    return markup.chart(svg, "p_g on its way", "At step η = 1: half of the difference a time.")

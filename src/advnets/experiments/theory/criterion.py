@@ -80,7 +80,7 @@ def _sliding_drawn() -> str:
     identity = torch.stack([theory.LEAST + 2 * theory.JSD(*pq) for pq in pairs])
     lines = [
         Curve(label="C(G)", x=array(m), y=array(C)),
-        Curve(label=f"{MINUS}log 4 + 2 JSD", x=array(m), y=array(identity)),
+        Curve(label=f"{MINUS}log 4 + 2 JSD", x=array(m[::6]), y=array(identity[::6]), joined=False),
     ]
     across = Across(label="mean of p_g; that of p_data is 0")
     svg = curves.draw(lines, name="sliding", across=across, levels=LEVELS)
@@ -93,7 +93,7 @@ def _floor_drawn(C: Tensor, TV: Tensor) -> str:
     order = TV.argsort()
     x, above = TV[order], C[order] - theory.LEAST
     lines = [
-        Curve(label="C(G) + log 4", x=array(x), y=array(above)),
+        Curve(label="C(G) + log 4", x=array(x), y=array(above), joined=False),
         Curve(label="TV²", x=array(x), y=array(x**2)),
     ]
     across = Across(label="total variation TV of p_data and p_g", limits=(0.0, 1.0))

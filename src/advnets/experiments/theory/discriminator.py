@@ -43,8 +43,8 @@ def proposition_1() -> Claim:
             "y = D(x); each is maximised by itself, here by a search that compares values.",
         ),
         tex=(
-            r"D^*_G(x) = \dfrac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_g(x)}"
-            r" = \mathrm{arg}\max_{y}\; p_\mathrm{data}(x) \log y + p_g(x) \log(1 - y)",
+            r"D^*_G(x) = \dfrac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_g(x)}",
+            r"D^*_G(x) = \mathrm{arg}\max_{y}\; p_\mathrm{data}(x) \log y + p_g(x) \log(1 - y)",
         ),
         measured=(*measured, _best(pairs)),
         charts=(_D_drawn(), _integrand_drawn()),
@@ -66,13 +66,13 @@ def _best(pairs: list[tuple[Tensor, Tensor]]) -> Measured:
 
 def _D_drawn() -> str:
     p, q = two_bumps(), one_bump()
-    few = slice(600, 1801, 6)
-    x = array(LINE[few])
+    few, fewer = slice(600, 1801, 6), slice(600, 1801, 48)
+    x, found = array(LINE[few]), theory.D_by_search(p, q)[fewer]
     lines = [
-        Curve(label="D*, by the formula", x=x, y=array(theory.D_star(p, q)[few])),
-        Curve(label="D*, by search", x=x[::12], y=array(theory.D_by_search(p, q)[few][::12])),
-        Curve(label="p_data", x=x, y=array(p.values[few])),
         Curve(label="p_g", x=x, y=array(q.values[few])),
+        Curve(label="D*, by the formula", x=x, y=array(theory.D_star(p, q)[few])),
+        Curve(label="p_data", x=x, y=array(p.values[few])),
+        Curve(label="D*, by search", x=array(LINE[fewer]), y=array(found), joined=False),
     ]
     svg = curves.draw(lines, name="d-star", across=Across(label="x"), limits=(0.0, 1.0))
     meaning = "Two Gaussians as data, one as samples, and the best D between them."
@@ -88,7 +88,7 @@ def _integrand_drawn() -> str:
         best = theory.D_by_search(torch.tensor([a, 1 - a]), torch.tensor([b, 1 - b]))[:1]
         peaks.append((best, a * best.log() + b * (-best).log1p()))
     found = [array(torch.cat(part)) for part in zip(*peaks, strict=True)]
-    lines.append(Curve(label="maximum found", x=found[0], y=found[1]))
+    lines.append(Curve(label="maximum found", x=found[0], y=found[1], joined=False))
     across = Across(label="y = D(x)", limits=(0.0, 1.0))
     svg = curves.draw(lines, name="integrand", across=across, limits=(-0.8, 0.0))
     meaning = "a log y + b log(1 - y), in nats, at three x; the maximum is at a / (a + b)."
@@ -147,7 +147,7 @@ def _fitted() -> tuple[str, float]:
     outcomes = array(torch.arange(1, 9))
     lines = [
         Curve(label="D*", x=outcomes, y=array(D)),
-        Curve(label="fitted classifier", x=outcomes, y=array(share), error=array(error)),
+        Curve(label="fitted classifier", x=outcomes, y=array(share), joined=False),
     ]
     across = Across(label="outcome", limits=(0.7, 8.3))
     svg = curves.draw(lines, name="fitted", across=across, limits=(0.0, 1.0))

@@ -20,6 +20,8 @@ DRAWS = 100_000
 """Values of z, evenly spaced over the prior's range, that stand for its uniform density."""
 CELLS = 200
 """Cells of the line that the samples are counted in."""
+WEIGHTS = ((1.2, -0.8), (0.3, 0.5), (1.0, -1.2), (0.0,))
+"""Weights and biases of the two hidden units, then of the output."""
 
 Parameters = dict[str, Tensor]
 
@@ -36,14 +38,15 @@ def not_convex() -> Claim:
     mixed = torch.stack([theory.C(p, torch.lerp(laws[0], laws[-1], s)) for s in t])
     return Claim(
         title="In the parameters it is not convex",
-        source="Section 4.2, the last paragraph: G is a network, and theta is optimised, not p_g.",
+        source="Section 4.2, the last paragraph: G is a network, and θ is optimised, not p_g.",
         statement=(
             "A generator of one hidden layer stays the same when two of its hidden units change "
             "places, weights and all. So what it produces, taken as the data, has at least two "
             "parameter settings of least criterion. Half-way between the two the units are alike "
             "and the samples are others: C rises over the chord, so it is not convex in the "
             "parameters. Between the two distributions, which are equal, nothing rises.",
-            "The generator is one of this library, with 1 input, 2 rectified units and 1 output. "
+            "The generator is one of this library, with 1 input, 2 rectified units and 1 linear "
+            "output. "
             f"Its p_g are the masses of {CELLS} cells of the line.",
         ),
         tex=(
@@ -52,9 +55,7 @@ def not_convex() -> Claim:
         ),
         measured=(
             at_most(1e-9, "C + log 4 at both settings", largest(C[[0, -1]] - theory.LEAST)),
-            at_least(
-                0.1, "C(theta) over its chord, the most, in nats", largest(theory.over_chord(C))
-            ),
+            at_least(0.1, "C(θ) over its chord, the most, in nats", largest(theory.over_chord(C))),
             at_most(1e-9, "C(p_g) over its chord", theory.over_chord(mixed).max().item()),
         ),
         charts=(_hump_drawn(t, C, mixed), _outputs_drawn(G, theta, other)),
@@ -62,16 +63,15 @@ def not_convex() -> Claim:
 
 
 def _generator() -> Generator:
-    """A generator of two hidden units, its weights drawn once and for all."""
+    """A generator of two hidden units that does not fold the line."""
     problem = Problem(
         event_shape=(1,), low=0, high=1, mean=torch.zeros(1), batches_per_epoch=1, steps=1
     )
-    config = GeneratorConfig(hidden=(2,), output="linear", irange=1.0)
-    rng = stream("generator")
-    G = Generator(config, z_dim=1, problem=problem, rng=rng)
-    for bias in (value for name, value in G.named_parameters() if name.endswith("bias")):
-        torch.nn.init.uniform_(bias, -1, 1, generator=rng)
-    return G.double()
+    config = GeneratorConfig(hidden=(2,), output="linear")
+    G = Generator(config, z_dim=1, problem=problem, rng=stream("generator")).double()
+    for value, written in zip(G.parameters(), WEIGHTS, strict=True):
+        value.data.copy_(torch.tensor(written, dtype=torch.float64).view_as(value))
+    return G
 
 
 def _exchanged(theta: Parameters) -> Parameters:
