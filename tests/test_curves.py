@@ -129,3 +129,14 @@ def test_the_horizontal_axis_may_hold_something_else():
     log = words_of(curves.draw([steps], name="c", across=Across(label="steps", log=True)))
     assert [w for w in log if w[0] == "1"][:4] == ["1", "10", "100", "1k"]
     assert curves.draw([steps], name="c") == curves.draw([steps], name="c", end=1000)
+
+
+def test_points_that_are_not_joined_have_a_marker_each_and_no_line():
+    x = np.linspace(0, 1, 50)
+    both = [Curve(label=str(j), x=x, y=x, joined=j) for j in (True, False)]
+    markers = [curves.draw([curve], name="c", end=1).count("<use") for curve in both]
+    assert markers[1] - markers[0] >= 40
+    dots = curves.draw([both[1]], name="c", end=1)
+    assert not re.findall(
+        r'<path d="[^"]*" clip-path="[^"]*" style="fill: none; stroke: var\(--curve', dots
+    )

@@ -147,6 +147,5 @@ def _limits_drawn(kept: Tensor, ends: Tensor) -> str:
         Curve(label=f"after {STEPS} updates", x=array(kept), y=array(ends), joined=False),
     ]
     across = Across(label="P, the share of the data that p_g can reach", limits=(0.0, 1.0))
-    levels = [Level(label=f"{MINUS}log 4", y=theory.LEAST)]
-    svg = curves.draw(lines, name="limits", across=across, levels=levels, limits=(-1.45, 0.0))
+    svg = curves.draw(lines, name="limits", across=across, limits=(-1.45, 0.0))
     return markup.chart(svg, "Where the game ends", "C(G) in nats, from the random starts.")

@@ -101,13 +101,17 @@ def _pushed_forward(G: Generator, theta: Parameters, other: Parameters) -> list[
 
 def _hump_drawn(t: Tensor, C: Tensor, mixed: Tensor) -> str:
     lines = [
-        Curve(label="C(θ), parameters mixed", x=array(t), y=array(C)),
-        Curve(label="C(p_g), distributions mixed", x=array(t), y=array(mixed)),
+        Curve(label="C(θ)", x=array(t), y=array(C)),
+        Curve(label="C(p_g)", x=array(t), y=array(mixed)),
     ]
     levels = [Level(label=f"{MINUS}log 4: the chord", y=theory.LEAST)]
     across = Across(label="t, from one setting to the other")
     svg = curves.draw(lines, name="hump", across=across, levels=levels)
-    return markup.chart(svg, "Between two equally good generators", "C in nats.")
+    return markup.chart(
+        svg,
+        "Between two equally good generators",
+        "Nats: the parameters mixed, and the distributions mixed.",
+    )
 
 
 def _outputs_drawn(G: Generator, theta: Parameters, other: Parameters) -> str:
