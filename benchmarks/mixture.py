@@ -23,9 +23,9 @@ from torch import Tensor
 import advnets
 from advnets import cli
 from advnets.data import MixtureConfig, toy
-from advnets.experiments.figure1 import JSD
 from advnets.game import Game
 from advnets.rng import generator
+from advnets.theory import JSD
 
 BINS, LOW, HIGH = 200, -5.0, 5.0
 ENOUGH = 0.01
@@ -84,8 +84,7 @@ def measured(folder: Path, n: int) -> dict[str, float]:
     data, game, seed = run.config.data, run.learner, run.config.seed
     assert isinstance(data, MixtureConfig)
     assert isinstance(game, Game)
-    x = toy.draw(data, n, rng=generator(seed, "benchmark p_data")).x
-    other = toy.draw(data, n, rng=generator(seed, "benchmark p_data", 1)).x
+    x, other = (toy.draw(data, n, rng=generator(seed, "benchmark p_data", i)).x[:] for i in (0, 1))
     z = game.prior.sample(n, rng=generator(seed, "benchmark z"))
     drawn = {name: sampler.decode(z) for name, sampler in game.samplers().items()}
     p_data = histogram(x)

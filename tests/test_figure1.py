@@ -133,13 +133,6 @@ def test_p_g_of_a_folded_G_is_a_kernel_density_near_the_sum_over_its_branches(ru
     assert density == pytest.approx(1 / math.sqrt(3), rel=1e-3)
 
 
-def test_D_star_and_JSD_are_those_of_the_paper():
-    p, q = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.5, 0.0, 0.5, 0.0]], dtype=torch.float64)
-    assert figure1.D_star(p, q).tolist() == pytest.approx([0.5, 1, 0, math.nan], nan_ok=True)
-    assert figure1.JSD(p, q).item() == pytest.approx(math.log(2) / 2)
-    assert figure1.JSD(p, p).item() == 0
-
-
 def test_a_snapshot_is_of_the_very_pair(run, scene):
     state = run.learner.state()
     shown = scene.snapshot(state, "now")

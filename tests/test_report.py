@@ -14,8 +14,9 @@ from PIL import Image
 
 import advnets
 from advnets import cli, evaluation, plots, report
+from advnets.page import markup
 from advnets.parzen import LogLikelihood
-from advnets.report import markup, panels, pictures, scores
+from advnets.report import panels, pictures, scores
 
 VOID = {"meta", "link", "img", "br", "input"}
 
@@ -178,6 +179,7 @@ def test_every_curve_is_there_with_what_it_is_read_against(pages):
         "What D believes",
         "What G descends, J",
         "Gradient norms",
+        "How far apart the samples are",
         "Speed",
     ]
     text = Page(page).text

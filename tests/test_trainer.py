@@ -69,6 +69,7 @@ def test_everything_is_done_when_due_and_at_the_end(tmp_path):
     def picture(learner, path):
         pictured.append((int(learner.count), path.name.removeprefix(".part.")))
         path.write_bytes(b"")
+        return {"spread": 1.0}
 
     def score(learner):
         scored.append(int(learner.count))
@@ -112,7 +113,7 @@ def test_never_is_0(every, tmp_path):
     done = []
     hooks = {
         "score": lambda _: done.append("score_every") or {},
-        "picture": lambda *_: done.append("picture_every"),
+        "picture": lambda *_: done.append("picture_every") or {},
     }
     if every != "score_every":
         hooks.pop("score")

@@ -37,7 +37,7 @@ STYLE: Any = {
     "ytick.color": INK,
 }
 
-Limits = tuple[float, float | None]
+Limits = tuple[float | None, float | None]
 """The ends of an axis; None where the curves decide."""
 
 POINTS = 300
@@ -48,7 +48,7 @@ BARS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One quantity over the updates."""
+    """One quantity over the updates, or over whatever else the horizontal axis holds."""
 
     label: str
     x: Array
@@ -57,6 +57,8 @@ class Curve:
     """Half the height of the bars on it (of the band around a long one), where it has any."""
     noise: tuple[Array, Array] | None = None
     """The values that `y` is a mean of, to be drawn faintly: their x and y."""
+    joined: bool = True
+    """Whether its points are joined by a line; those that are not have a marker each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,17 @@ class Level:
 
     label: str
     y: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Across:
+    """A horizontal axis that is not the updates."""
+
+    label: str
+    limits: tuple[float, float] | None = None
+    """Its ends; the first and last of the curves' x by default."""
+    log: bool = False
+    """Whether it is logarithmic."""
 
 
 def thinned(x: Array, y: Array, points: int = POINTS) -> tuple[Array, Array]:
@@ -114,22 +127,24 @@ def draw(
     curves: Sequence[Curve],
     *,
     name: str,
-    end: float,
+    end: float | None = None,
+    across: Across | None = None,
     levels: Sequence[Level] = (),
     limits: Limits | None = None,
     log: bool = False,
     at: float | None = None,
 ) -> str:
-    """Curves over the updates, as an `<svg>` element.
+    """Curves over the updates, or over another quantity, as an `<svg>` element.
 
     Args:
         curves: What to draw, the first one on top.
         name: Begins every id in the drawing: another one for each drawing of a page.
-        end: The last update of the axis, which begins at 0.
+        end: The last update of the axis, which begins at 0; of the curves by default.
+        across: The horizontal axis, where it is not the updates; `end` is not looked at then.
         levels: Lines to read them against.
         limits: The ends of the vertical axis; from the curves by default.
         log: Whether the vertical axis is logarithmic; values of 0 and below are left out then.
-        at: An update to mark.
+        at: An update (or place on the axis) to mark.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -146,19 +161,19 @@ def draw(
             axes.axvline(at, color=INK, linewidth=0.8, dashes=(1, 2))
         for i, curve in reversed([*enumerate(curves)]):
             _curve(axes, curve, i)
-        axes.set_xlim(0, 1.02 * max(end, 1))
+        _horizontal(axes, curves, across, end)
         axes.set_ylim(*limits or (None, None))  # when all is drawn, so that the rest fits
         if len(curves) > 1:
             _legend(axes)
         file = io.StringIO()
         nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nobody)
-    return _for_a_page(file.getvalue(), name)
+    return for_a_page(file.getvalue(), name)
 
 
 def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
     """Axes, ticks and rules."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     positive = np.concatenate([curve.y[curve.y > 0] for curve in curves])
     if log and len(positive):
@@ -167,14 +182,35 @@ def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(LogLocator(subs=()))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v)))
-    axes.set_xlabel("updates")
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
+
+
+def _horizontal(
+    axes: Any, curves: Sequence[Curve], across: Across | None, end: float | None
+) -> None:
+    """The axis below: the updates from 0 to the end, or what `across` says."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+
+    if across is None:
+        last = max(curve.x.max() for curve in curves) if end is None else end
+        across = Across(label="updates", limits=(0, 1.02 * max(last, 1)))
+    if across.log:
+        axes.set_xscale("log", nonpositive="mask")
+        axes.xaxis.set_major_locator(LogLocator())
+        axes.xaxis.set_minor_locator(LogLocator(subs=()))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    minus = "\N{MINUS SIGN}"
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v).replace("-", minus)))
+    axes.set_xlabel(across.label)
+    if across.limits is None:
+        axes.margins(x=0)
+    else:
+        axes.set_xlim(*across.limits)
 
 
 def _curve(axes: Any, curve: Curve, i: int) -> None:
@@ -193,10 +229,10 @@ def _curve(axes: Any, curve: Curve, i: int) -> None:
         label=curve.label,
         color=colour,
         linewidth=1.8,
-        linestyle=DASHES[i % len(DASHES)],
+        linestyle=DASHES[i % len(DASHES)] if curve.joined else "none",
         marker=MARKERS[i % len(MARKERS)],
         markersize=4.5,
-        markevery=max(1, math.ceil(len(curve.x) / 7)),
+        markevery=max(1, math.ceil(len(curve.x) / 7)) if curve.joined else 1,
         zorder=4,
     )
 
@@ -244,7 +280,7 @@ def thousands(value: float) -> str:
     return f"{value:g}"
 
 
-def _for_a_page(svg: str, name: str) -> str:
+def for_a_page(svg: str, name: str) -> str:
     """The drawing without what only a file needs, its ids its own, its colours the page's."""
     box = re.search(r'viewBox="[^"]*"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]

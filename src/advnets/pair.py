@@ -94,7 +94,7 @@ def _drawn(
         mpl.rcdefaults()  # the reader's own style must not change the picture
         mpl.rcParams.update({"font.size": 11})
         figure = Figure(figsize=size, dpi=dpi, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         parts = figure.subfigures(rows, len(snapshots) // rows, squeeze=False).flat
         handles: list[Any] = []
         for part, snapshot in zip(parts, snapshots, strict=True):

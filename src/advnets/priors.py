@@ -74,11 +74,13 @@ class Gaussian(_Vector):
 
     def quantile(self, u: Tensor) -> Tensor:
         """The z of one coordinate below which the prior has the probability u, in (0, 1)."""
-        return torch.special.ndtri(u)
+        z: Tensor = torch.special.ndtri(u)
+        return z
 
     def cdf(self, z: Tensor) -> Tensor:
         """The probability below z, for one coordinate: the inverse of `quantile`."""
-        return torch.special.ndtr(z)
+        u: Tensor = torch.special.ndtr(z)
+        return u
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,11 @@ def by_kernels(G_z: Tensor, x: Tensor, width: float) -> Tensor:
         F, of shape `(m,)`, float64.
     """
     x, total = x.double()[:, None], torch.zeros(len(x), dtype=torch.float64)
-    for part in G_z.double().split(_BLOCK):
+    for part in torch.split(G_z.double(), _BLOCK):
         total += torch.special.ndtr((x - part) / width).sum(dim=1)
     return total / len(G_z)
 
 
 def masses(F: Tensor) -> Tensor:
     """The probabilities below, between and above the points of F: `(m,)` to `(m + 1,)`, sum 1."""
-    return F.diff(prepend=F.new_zeros(1), append=F.new_ones(1))
+    return F.diff(prepend=F.new_zeros(1), append=F.new_ones(1)).clamp(min=0)

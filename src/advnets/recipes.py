@@ -103,13 +103,17 @@ def ring() -> RunConfig:
 
 
 def mixture() -> RunConfig:
-    """Two Gaussians on the line and z on the line: the pair of Figure 1 (`advnets figure 1 RUN`).
+    """Two Gaussians on the line and one z: the pair of Figure 1 (`advnets figure 1 RUN`).
 
-    D moves eight times as fast as G, so that it is near the optimal one for the G that it meets.
+    D moves eight times as fast as G, so that it is near the best one for the G that it meets. z is
+    Gaussian: of uniform z, rectifiers make the tails of p_data late or never.
 
     Command: advnets train mixture
-    Time: 6,000 updates in TODO 0 seconds
-    Score: TODO 0
+    Time: 3,000 updates in 19 to 24 seconds of one core (on a busy machine, where the clock says
+    nothing).
+    Score: JSD of histograms (200 bins, 1,000,000 samples each) 0.0053 to 0.0063 nats over seeds 0
+    to 4, raw weights; of two draws of p_data 0.00005 (benchmarks/mixture.py). A seed can lose one
+    of the two Gaussians (docs/figure1.md).
     """
     rule = OptimizerConfig(rule="adam", lr=4e-3, anneal="cosine")
     return RunConfig(

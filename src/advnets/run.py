@@ -14,6 +14,7 @@ from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml
 from advnets.data import Batches, DataConfig, Splits
 from advnets.environment import environment, has_bfloat16
 from advnets.evaluation import EvaluationConfig
+from advnets.monitor import Monitor, spread
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent
 from advnets.protocols import Examples, Learner, ModelConfig, Problem
@@ -184,13 +185,15 @@ def trainer(
             for name, sampler in learner.samplers().items()
         }
 
-    def picture(learner: Learner, path: Path) -> None:
+    def picture(learner: Learner, path: Path) -> dict[str, float]:
         sampler = next(iter(learner.samplers().values()))
         n = plots.picture_size(sampler.event_shape)
         x, data = sampler.sample(n, seed=config.seed), splits.validation.x[:n]
         low, high, _ = splits.statistics
         plots.save_samples(path, x, data=data, span=plots.wide(low, high))
+        return {"spread": spread(x, data)}
 
+    objective = getattr(config.model, "objective", "non-saturating")
     return Trainer(
         learner,
         batches,
@@ -199,6 +202,7 @@ def trainer(
         folder=folder,
         score=score,
         picture=picture,
+        monitor=Monitor(objective) if config.trainer.warn else None,
         display=display,
         settings=matters(config),
         ranks=ranks,

@@ -23,6 +23,7 @@ from advnets import checks
 from advnets.checkpoints import Checkpoint, below, refuse_non_finite, written_aside
 from advnets.config import FREE
 from advnets.data.batches import Batches
+from advnets.monitor import Monitor
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent, Status
 from advnets.protocols import Info, Learner, Watched
@@ -46,6 +47,8 @@ class TrainerConfig:
     """Updates between two pictures of the same z."""
     checkpoint_every: int = field(default=1_000, metadata=FREE)
     """Updates between two checkpoints: what a killed run loses at most."""
+    warn: bool = field(default=True, metadata=FREE)
+    """Whether to say, once each, when D has won, the samples collapse or the game oscillates."""
 
     def __post_init__(self) -> None:
         checks.at_least(1, steps=self.steps, log_every=self.log_every)
@@ -69,7 +72,9 @@ class Trainer:
         folder: Where the run is kept; None keeps nothing.
         score: Validation scores of the learner's samplers; the rule of model selection is the
             highest mean of the first.
-        picture: Draws the learner's samples of a fixed z into a file.
+        picture: Draws the learner's samples of a fixed z into a file; returns what is to be logged
+            of them.
+        monitor: Reads what is logged and warns.
         display: Where a person looks.
         settings: What the run was made from; it is kept in every checkpoint.
         ranks: The processes that train together. Only the first one's `folder` is used.
@@ -84,7 +89,8 @@ class Trainer:
         streams: Streams,
         folder: RunDir | None = None,
         score: Callable[[Learner], Scores] | None = None,
-        picture: Callable[[Learner, Path], None] | None = None,
+        picture: Callable[[Learner, Path], Mapping[str, float]] | None = None,
+        monitor: Monitor | None = None,
         display: Display | None = None,
         settings: Mapping[str, Any] | None = None,
         ranks: Ranks = ALONE,
@@ -93,6 +99,7 @@ class Trainer:
         self.streams, self.folder = streams, folder if ranks.first else None
         self.ranks = ranks
         self.score, self.picture, self.display = score, picture, display or Silent()
+        self.monitor = monitor
         self.settings = settings or {}
         self.update = 0
         self.best: dict[str, float] = {}
@@ -143,6 +150,9 @@ class Trainer:
             self.streams.seed_global()
         if self.folder is not None:
             self.folder.forget_after(self.update)
+            if self.monitor is not None:
+                for record in self.folder.records():
+                    self.monitor.read(record)  # what it warned of before is not said again
             seconds = [r.get("seconds", 0.0) for r in self.folder.records("clock")]
             self._before = max(seconds, default=0.0)
         self._logged = (self.update, 0.0)
@@ -177,8 +187,8 @@ class Trainer:
         speed = (self.update - update) / max(self._stepping - stepping, 1e-9)
         self._logged, self.values = (self.update, self._stepping), values
         left = (self.config.steps - self.update) / speed
+        self._keep(record)
         if self.folder is not None:
-            self.folder.log({"update": self.update, **record})
             clock = {"seconds": self._before + self._stepping, "updates_per_second": speed}
             self.folder.log({"update": self.update, **clock, "seconds_left": left}, to="clock")
         self.display.show(
@@ -203,9 +213,7 @@ class Trainer:
                 raise checks.diverged(f"The validation score of {name}", s.mean, self.update)
         self._words = ", ".join(f"{name} {s.mean:.1f}" for name, s in scores.items())
         self.display.say(f"update {self.update}  validation score (nats): {self._words}")
-        if self.folder is not None:
-            record = {name: asdict(s) for name, s in scores.items()}
-            self.folder.log({"update": self.update, "validation": record})
+        self._keep({"validation": {name: asdict(s) for name, s in scores.items()}})
         first = next(iter(scores.values())).mean
         improved = first > self.best.get("score", -math.inf)
         if improved:
@@ -216,7 +224,17 @@ class Trainer:
         if self.picture is not None and self.folder is not None:
             refuse_non_finite(self.update, self._tensors())
             with written_aside(self.folder.picture_path(self.update)) as path:
-                self.picture(self.learner, path)
+                seen = self.picture(self.learner, path)
+            self._keep(seen)
+
+    def _keep(self, record: Mapping[str, Any]) -> None:
+        """Write a line of metrics down, and what is to be said of it."""
+        line = {"update": self.update, **record}
+        if self.folder is not None:
+            self.folder.log(line)
+        for warned in self.monitor.read(line) if self.monitor and self.ranks.first else ():
+            self.display.say(f"Warning: {warned.sentence}")
+            self._keep({"warning": warned.name, "sentence": warned.sentence})
 
     def _tensors(self) -> dict[str, Tensor]:
         return {f"learner.{name}": t for name, t in self.learner.state().items()}

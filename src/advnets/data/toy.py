@@ -94,7 +94,8 @@ class MixtureConfig(ToyConfig):
     def cdf(self, x: Tensor) -> Tensor:
         """P(X <= x), of the shape of `x`, float64."""
         means = self.means()[:, 0].double()
-        return torch.special.ndtr((x.double()[..., None] - means) / self.std).mean(dim=-1)
+        below: Tensor = torch.special.ndtr((x.double()[..., None] - means) / self.std)
+        return below.mean(dim=-1)
 
 
 def load(config: ToyConfig, *, seed: int) -> Splits:

@@ -35,6 +35,7 @@ from advnets.ranks import ALONE
 from advnets.rng import Streams, generator
 from advnets.run import build
 from advnets.sampling import evaluating
+from advnets.theory import JSD, D_star
 from advnets.trained import Run
 
 FRAMES = 60
@@ -158,8 +159,8 @@ class Scene:
 
     def p_g(self, state: State) -> tuple[Tensor, bool]:
         """The samples' probability as `p_data` has it, and whether G is monotone."""
-        ends = self.prior.quantile(torch.tensor([BEYOND, 1 - BEYOND], dtype=torch.float64))
-        z = torch.linspace(*ends.tolist(), POINTS, dtype=torch.float64)
+        end = self.prior.quantile(torch.tensor(1 - BEYOND, dtype=torch.float64)).item()
+        z = torch.linspace(-end, end, POINTS, dtype=torch.float64)
         x, monotone = self.G(state, z), True
         if pushforward.monotone(x):
             F = pushforward.by_change_of_variables(x, self.prior.cdf(z), self.edges)
@@ -239,14 +240,3 @@ def quantiles(n: int) -> Tensor:
 def _width(edges: Tensor) -> float:
     """The width of the kernels of a kernel density: that of two cells."""
     return 2 * (edges[1] - edges[0]).item()
-
-
-def D_star(p_data: Tensor, p_g: Tensor) -> Tensor:
-    """Proposition 1 on tables of probabilities: NaN where both are zero, where D is free."""
-    return p_data / (p_data + p_g)
-
-
-def JSD(p: Tensor, q: Tensor) -> Tensor:
-    """The Jensen-Shannon divergence of two tables, in nats, 0-d."""
-    m = (p + q) / 2
-    return (torch.xlogy(p, p / m).nansum() + torch.xlogy(q, q / m).nansum()) / 2
