@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from advnets import curves
-from advnets.curves import Curve, Level
+from advnets.curves import Across, Curve, Level
 
 
 def noise(n, seed=0):
@@ -110,3 +110,22 @@ def test_one_value_zeros_and_extremes_are_drawn(value, log):
     flat = Curve(label="V", x=np.arange(3.0), y=np.array([value, 1.0, value]))
     limits = None if log else (0.0, None)
     assert curves.draw([flat], name="c", end=2, log=log, limits=limits).endswith("</svg>")
+
+
+def words_of(svg):
+    root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
+    return ["".join(t.itertext()) for t in root.iter("text")]
+
+
+def test_the_horizontal_axis_may_hold_something_else():
+    x = np.linspace(-2.0, 2.0, 5)
+    curve = Curve(label="p", x=x, y=x**2)
+    words = words_of(curves.draw([curve], name="c", across=Across(label="x")))
+    assert {"x", "\N{MINUS SIGN}2", "0", "2"} <= {*words}
+    assert "updates" not in words
+    wide = words_of(curves.draw([curve], name="c", across=Across(label="x", limits=(-9, 9))))
+    assert "\N{MINUS SIGN}5" in wide
+    steps = Curve(label="C", x=np.array([1.0, 10.0, 1000.0]), y=np.ones(3))
+    log = words_of(curves.draw([steps], name="c", across=Across(label="steps", log=True)))
+    assert [w for w in log if w[0] == "1"][:4] == ["1", "10", "100", "1k"]
+    assert curves.draw([steps], name="c") == curves.draw([steps], name="c", end=1000)

@@ -21,6 +21,7 @@ FLOORS = [
         "sampling",
         "plots",
         "curves",
+        "page",
         "progress",
     },
     {"game", "player", "trainer", "feature_network", "features", "measures", "evaluation"},

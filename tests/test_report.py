@@ -14,8 +14,9 @@ from PIL import Image
 
 import advnets
 from advnets import cli, evaluation, plots, report
+from advnets.page import markup
 from advnets.parzen import LogLikelihood
-from advnets.report import markup, panels, pictures, scores
+from advnets.report import panels, pictures, scores
 
 VOID = {"meta", "link", "img", "br", "input"}
 

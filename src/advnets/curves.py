@@ -48,7 +48,7 @@ BARS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One quantity over the updates."""
+    """One quantity over the updates, or over whatever else the horizontal axis holds."""
 
     label: str
     x: Array
@@ -65,6 +65,17 @@ class Level:
 
     label: str
     y: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Across:
+    """A horizontal axis that is not the updates."""
+
+    label: str
+    limits: tuple[float, float] | None = None
+    """Its ends; the first and last of the curves' x by default."""
+    log: bool = False
+    """Whether it is logarithmic."""
 
 
 def thinned(x: Array, y: Array, points: int = POINTS) -> tuple[Array, Array]:
@@ -114,22 +125,24 @@ def draw(
     curves: Sequence[Curve],
     *,
     name: str,
-    end: float,
+    end: float | None = None,
+    across: Across | None = None,
     levels: Sequence[Level] = (),
     limits: Limits | None = None,
     log: bool = False,
     at: float | None = None,
 ) -> str:
-    """Curves over the updates, as an `<svg>` element.
+    """Curves over the updates, or over another quantity, as an `<svg>` element.
 
     Args:
         curves: What to draw, the first one on top.
         name: Begins every id in the drawing: another one for each drawing of a page.
-        end: The last update of the axis, which begins at 0.
+        end: The last update of the axis, which begins at 0; of the curves by default.
+        across: The horizontal axis, where it is not the updates; `end` is not looked at then.
         levels: Lines to read them against.
         limits: The ends of the vertical axis; from the curves by default.
         log: Whether the vertical axis is logarithmic; values of 0 and below are left out then.
-        at: An update to mark.
+        at: An update (or place on the axis) to mark.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -146,7 +159,7 @@ def draw(
             axes.axvline(at, color=INK, linewidth=0.8, dashes=(1, 2))
         for i, curve in reversed([*enumerate(curves)]):
             _curve(axes, curve, i)
-        axes.set_xlim(0, 1.02 * max(end, 1))
+        _horizontal(axes, curves, across, end)
         axes.set_ylim(*limits or (None, None))  # when all is drawn, so that the rest fits
         if len(curves) > 1:
             _legend(axes)
@@ -158,7 +171,7 @@ def draw(
 
 def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
     """Axes, ticks and rules."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     positive = np.concatenate([curve.y[curve.y > 0] for curve in curves])
     if log and len(positive):
@@ -167,14 +180,35 @@ def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(LogLocator(subs=()))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v)))
-    axes.set_xlabel("updates")
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
+
+
+def _horizontal(
+    axes: Any, curves: Sequence[Curve], across: Across | None, end: float | None
+) -> None:
+    """The axis below: the updates from 0 to the end, or what `across` says."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+
+    if across is None:
+        last = max(curve.x.max() for curve in curves) if end is None else end
+        across = Across(label="updates", limits=(0, 1.02 * max(last, 1)))
+    if across.log:
+        axes.set_xscale("log", nonpositive="mask")
+        axes.xaxis.set_major_locator(LogLocator())
+        axes.xaxis.set_minor_locator(LogLocator(subs=()))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    minus = "\N{MINUS SIGN}"
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v).replace("-", minus)))
+    axes.set_xlabel(across.label)
+    if across.limits is None:
+        axes.margins(x=0)
+    else:
+        axes.set_xlim(*across.limits)
 
 
 def _curve(axes: Any, curve: Curve, i: int) -> None:

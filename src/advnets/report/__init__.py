@@ -6,10 +6,10 @@ run gives the same bytes. What a run does not have is left out; what cannot be d
 
 import shlex
 from collections.abc import Callable
-from importlib import resources
 
 from advnets import checks
-from advnets.report import markup, panels, pictures, scores
+from advnets.page import document, markup
+from advnets.report import panels, pictures, scores
 from advnets.trained import Run
 
 
@@ -38,24 +38,12 @@ def page(run: Run, *, say: Callable[[str], object]) -> str:
     }
     present = {title: parts for title, parts in sections.items() if any(parts)}
     name = run.folder.path.resolve().name
-    return _document(
+    return document(
         f"{name} \N{MIDDLE DOT} advnets",
         _head(run, name, scored, [*metrics, *clock]),
         markup.contents(present),
         *(markup.section(title, parts) for title, parts in present.items()),
     )
-
-
-def _document(title: str, *parts: str) -> str:
-    style = resources.files("advnets.report").joinpath("style.css").read_text(encoding="utf-8")
-    head = [
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f'<title>{markup.text(title)}</title>\n<link rel="icon" href="data:,">',
-        f"<style>\n{style}</style>\n</head>\n<body>\n<main>",
-    ]
-    return "\n".join([*head, *parts, "</main>\n</body>\n</html>\n"])
 
 
 def _head(run: Run, name: str, scored: scores.Scores, records: panels.Records) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from advnets import curves
 from advnets.curves import Array, Curve, Level, Limits
 from advnets.evaluation import REFERENCES, Evaluation
-from advnets.report import markup
+from advnets.page import markup
 from advnets.rundir import flat
 
 Records = Sequence[Mapping[str, Any]]
@@ -109,7 +109,7 @@ def _panel(panel: Panel, known: Mapping[str, tuple[Array, Array]], name: str, en
     svg = curves.draw(
         lines, name=name, end=end, levels=panel.levels, limits=panel.limits, log=panel.log
     )
-    return _figure(svg, panel.title, f"{panel.meaning} {_smoothing(present[0][1], window)}")
+    return markup.chart(svg, panel.title, f"{panel.meaning} {_smoothing(present[0][1], window)}")
 
 
 def _smoothing(x: Array, window: int) -> str:
@@ -140,10 +140,4 @@ def _validation(metrics: Records, result: Evaluation | None, used: int, end: int
         "Parzen, nats, on validation examples; bars or band: one standard error either way. "
         f"Dotted: update {used:,}, which this page shows."
     )
-    return _figure(svg, "Validation score", meaning)
-
-
-def _figure(svg: str, title: str, meaning: str) -> str:
-    labelled = svg.replace("<svg ", f'<svg role="img" aria-label="{markup.text(title)}" ', 1)
-    caption = f"<strong>{markup.text(title)}</strong> {markup.text(meaning.strip())}"
-    return markup.figure(labelled, caption, kind="chart")
+    return markup.chart(svg, "Validation score", meaning)

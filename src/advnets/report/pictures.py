@@ -9,7 +9,7 @@ from PIL import Image
 
 from advnets import checks, plots
 from advnets.experiments import FIGURES
-from advnets.report import markup
+from advnets.page import markup
 from advnets.trained import Run
 
 MOST = 8

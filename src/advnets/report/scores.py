@@ -9,7 +9,7 @@ from typing import Any
 
 from advnets import checks
 from advnets.evaluation import REFERENCES, Evaluation, Line, from_dict
-from advnets.report import markup
+from advnets.page import markup
 from advnets.trained import Run
 
 BETTER = {

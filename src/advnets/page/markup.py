@@ -1,4 +1,4 @@
-"""The few shapes that the page is made of, as HTML. Whatever comes from a run is escaped here."""
+"""The few shapes that a page is made of, as HTML. Whatever comes from a run is escaped here."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,6 +70,13 @@ def picture(data: bytes, *, alt: str, size: tuple[int, int], kind: str = "image/
 def figure(inside: str, caption: str, *, kind: str = "") -> str:
     """A picture or drawing with its caption, which is HTML already."""
     return f"<figure{_class(kind)}>\n{inside}\n<figcaption>{caption}</figcaption>\n</figure>"
+
+
+def chart(svg: str, title: str, meaning: str) -> str:
+    """A drawing of `curves.draw` under its title and what it shows, both plain text."""
+    labelled = svg.replace("<svg ", f'<svg role="img" aria-label="{text(title)}" ', 1)
+    caption = f"<strong>{text(title)}</strong> {text(meaning.strip())}"
+    return figure(labelled, caption, kind="chart")
 
 
 def gallery(figures: Iterable[str], *, kind: str) -> str:
