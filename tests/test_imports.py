@@ -10,7 +10,18 @@ from conftest import ROOT
 
 FLOORS = [
     {"checks", "config", "protocols", "ranks", "rng"},
-    {"value", "priors", "layers", "parzen", "streaming", "bootstrap", "neighbours", "quality"},
+    {
+        "value",
+        "priors",
+        "layers",
+        "parzen",
+        "streaming",
+        "bootstrap",
+        "neighbours",
+        "quality",
+        "modes",
+        "birthday",
+    },
     {
         "networks",
         "optim",
@@ -45,6 +56,7 @@ WITHIN_A_FLOOR = {
     ("quality", "bootstrap"),
     ("neighbours", "bootstrap"),
     ("neighbours", "streaming"),
+    ("birthday", "neighbours"),
     ("features", "feature_network"),
     ("measures", "features"),
     ("evaluation", "features"),

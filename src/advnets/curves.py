@@ -12,7 +12,7 @@ import contextlib
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -173,7 +173,7 @@ def png(
 
 
 @contextlib.contextmanager
-def _style(style: Mapping[str, Any]) -> Iterator[None]:
+def _style(style: Any) -> Iterator[None]:
     """Inside, matplotlib draws in this style: the reader's own must not change the page."""
     import matplotlib as mpl
 

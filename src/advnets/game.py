@@ -264,7 +264,7 @@ class Game:
         return self._seen(logits, answer, batch.share)
 
     def _move_D(self, batch: Batch, drawn: Noise) -> Tensor:
-        """Update D by ascending its stochastic gradient; its logits, before, on data and samples."""
+        """Update D by ascending its stochastic gradient; the logits it gave before."""
         # Sample m noise vectors from p_g(z), m examples from p_data(x).
         with torch.no_grad():
             x_g = self._generate(drawn)
@@ -273,7 +273,7 @@ class Game:
         return logits
 
     def _move_G(self, drawn: Noise, share: float, minibatch: Tensor) -> Tensor:
-        """Update G by descending its stochastic gradient; D's logits, before, on the samples."""
+        """Update G by descending its stochastic gradient; the logits its samples got before."""
         x_g = self._generate(drawn)
         with self.D_player.still():
             answer = self._judge(drawn, x_g)

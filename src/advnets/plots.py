@@ -1,5 +1,6 @@
 """Every picture, as a function of arrays."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -179,20 +180,19 @@ def clouds(named: Mapping[str, Tensor], *, data: Tensor) -> Pixels:
     Returns:
         One picture of shape `(height, width, 3)`. What lies beyond the ends is not seen.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     panels = len(named)
     figure = Figure(figsize=(8, 8 / panels + 0.3), layout="constrained", dpi=100)
-    canvas = FigureCanvasAgg(figure)
     low, high = _span(data)
     row = figure.subplots(1, panels, squeeze=False, sharex=True, sharey=True)[0]
     for axes, (title, x) in zip(row, named.items(), strict=True):
         axes.scatter(*data.T.tolist(), s=3, marker="s", color="#b0b0b0", linewidths=0)
         axes.scatter(*x.T.tolist(), s=4, color="#0072b2", linewidths=0)
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", title=title)
-    canvas.draw()
-    pixels: Pixels = np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    pixels: Pixels = np.array(Image.open(file).convert("RGB"))
     return pixels
 
 

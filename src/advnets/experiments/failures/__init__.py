@@ -1,11 +1,11 @@
 """How the game fails, measured: Sections 3 and 6 of the paper, played.
 
-One file a failure: `measure` plays real games and returns numbers, `finding` puts them in words,
-tables and drawings. `advnets theory --failures` is the page, docs/failures.md the text.
+One file a failure, whose `measure` plays real games and returns numbers; in `findings/` one beside
+it, whose `finding` puts them in words, tables and drawings. `sections` is the page of `advnets
+theory --failures`, `write` the text of docs/failures.md.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from advnets.experiments.failures import (
     collapse_of_digits,
     equilibrium,
     finding,
+    findings,
     helvetica,
     saturation,
     support,
@@ -31,8 +32,7 @@ from advnets.experiments.failures.saturation import Saturation
 from advnets.experiments.failures.support import Support
 from advnets.experiments.failures.synchronisation import Plan as OfSynchronisation
 from advnets.experiments.failures.synchronisation import Synchronisation
-
-Say = Callable[[str], object]
+from advnets.features import Say
 
 WARM_UPS = (100, 200, 1_000)
 """Rounds before D is frozen, beside those of the plan."""
@@ -80,9 +80,7 @@ QUICK = Plan(
 """Everything in small: it shows that all is played, and no failure."""
 
 
-def measure(
-    *, quick: bool = False, mnist: str | Path | None = None, say: Say = print
-) -> Failures:
+def measure(*, quick: bool = False, mnist: str | Path | None = None, say: Say = print) -> Failures:
     """Play every failure.
 
     Args:
@@ -129,23 +127,22 @@ def _collapse(plan: Plan, config: DataConfig, splits: Splits, say: Say) -> Colla
     return Collapse(ring=played, warm_ups=tuple(others), grid=on_grid, digits=on_digits)
 
 
-def findings(failures: Failures) -> list[Finding]:
+def told(failures: Failures) -> list[Finding]:
     """What was measured, in words, tables and drawings."""
-    pictured = collapse_of_digits.picture(failures.collapse.digits)
     return [
-        saturation.finding(failures.saturation),
-        helvetica.finding(failures.collapse, pictured),
-        synchronisation.finding(failures.synchronisation),
-        support.finding(failures.support),
-        equilibrium.finding(failures.equilibrium),
+        findings.saturation.finding(failures.saturation),
+        findings.helvetica.finding(failures.collapse),
+        findings.synchronisation.finding(failures.synchronisation),
+        findings.support.finding(failures.support),
+        findings.equilibrium.finding(failures.equilibrium),
     ]
 
 
 def sections(failures: Failures) -> dict[str, str]:
     """The sections of the page, by title."""
-    return {found.title: finding.section(found) for found in findings(failures)}
+    return {each.title: finding.section(each) for each in told(failures)}
 
 
 def write(failures: Failures, folder: Path) -> str:
     """The same as Markdown; its pictures are written into a folder."""
-    return finding.write(findings(failures), folder)
+    return finding.write(told(failures), folder)

@@ -5,10 +5,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from advnets import features, plots
+from advnets import features
 from advnets.data import DataConfig, Splits
-from advnets.experiments.failures.finding import Picture
-from advnets.experiments.failures.helvetica import FROZEN, Helvetica, Plan, named, watched
+from advnets.experiments.failures.helvetica import FROZEN, Helvetica, Plan, watched
 from advnets.experiments.failures.play import digits
 from advnets.features import FeatureSpace, Say
 from advnets.neighbours import distances_to_others
@@ -21,8 +20,6 @@ PLAN = Plan(
     every=100,
     samples=1_000,
 )
-SHOWN = 24
-"""Samples of each ratio in the picture."""
 
 
 def measure(data: DataConfig, plan: Plan, splits: Splits, *, say: Say = print) -> Helvetica:
@@ -59,15 +56,3 @@ def measure(data: DataConfig, plan: Plan, splits: Splits, *, say: Say = print) -
 def classes(space: FeatureSpace, x: Tensor) -> Tensor:
     """The share of examples that the classifier puts in each class."""
     return torch.bincount(space.labels(x), minlength=space.classes).double() / len(x)
-
-
-def picture(result: Helvetica) -> Picture:
-    """The first samples of the first seed, a row or two for each ratio."""
-    x = torch.cat([result.at(ratio)[0].x[:SHOWN] for ratio in result.plan.ratios])
-    pixels = plots.enlarged(plots.grid(x, columns=SHOWN // 2), width=800)
-    return Picture(
-        title=f"Digits at the end, seed {result.plan.seeds[0]}",
-        meaning="Samples 0 to 23, never picked, two rows each: "
-        f"{', '.join(map(named, result.plan.ratios))}.",
-        pixels=pixels,
-    )

@@ -11,23 +11,24 @@ Reference: Goodfellow et al. (2014), Propositions 1 and 2, Theorem 1.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from advnets import modes, plots, recipes
+from advnets import modes, recipes
 from advnets.data import RingConfig
-from advnets.experiments.failures.finding import Finding, Picture, Table, spread
-from advnets.experiments.failures.play import Play, steady
-from advnets.game import GameConfig
-from advnets.networks import DiscriminatorConfig
+from advnets.experiments.failures.play import Play
+from advnets.game import Game, GameConfig
+from advnets.networks import Discriminator
+from advnets.rng import generator
 from advnets.run import RunConfig
 from advnets.sampling import evaluating
 from advnets.trainer import TrainerConfig
 from advnets.value import value
 
 AT = -math.log(4)
+"""V at the equilibrium, nats."""
+JUDGE_RATE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,93 +125,21 @@ def _rest(config: RunConfig, plan: Plan) -> Rest:
 
 def judged(play: Play, plan: Plan) -> float:
     """V of the recipe's D, trained anew against this G, on held-out examples and fresh samples."""
-    judge = Play(steady(recipes.ring(), seed=play.config.seed), play.splits)
-    judge.game.G.load_state_dict(play.game.G.state_dict())
-    for _ in range(plan.judged):
-        judge.D()
-    x = play.splits.test.x[:]
-    z = play.game.prior.sample(len(x), rng=judge.rng)
-    with evaluating(judge.game.D):
-        return value(judge.game.D(x), judge.game.D(play.decode(z))).item()
-
-
-# The page
-
-
-def finding(result: Equilibrium) -> Finding:
-    """The section of the page."""
-    plan = result.plan
-    good, small, asleep = result.cases.values()
-    return Finding(
-        name="equilibrium",
-        title="Equilibrium, and what only looks like it",
-        says=(
-            "At the only equilibrium of the game p_g = p_data, D is 1/2 everywhere and the value "
-            "is -log 4 = -1.386 nats (Theorem 1), for players without limits."
-        ),
-        measured=(
-            f"The ring of eight, {plan.rounds:,} rounds, {len(plan.seeds)} seeds. The recipe's pair"
-            f" comes to V = {_of(good, 'V'):.3f} with D(x) = {_of(good, 'D_x'):.3f} and "
-            f"{_of(good, 'modes'):.1f} modes.",
-            f"Against a linear D, which can compare means and nothing else, V = "
-            f"{_of(small, 'V'):.3f} and D(x) = {_of(small, 'D_x'):.3f}: nearer to the equilibrium, "
-            f"while {_of(small, 'near'):.0%} of the samples are near a mode and "
-            f"{_of(small, 'modes'):.1f} of 8 modes are covered. A D that does not learn "
-            f"shows V = {_of(asleep, 'V'):.3f} from the first round to the last.",
-            f"A fresh D of the recipe, trained for {plan.judged:,} updates against each G, tells "
-            f"them apart on held-out examples: V = {_of(good, 'judged'):.3f}, "
-            f"{_of(small, 'judged'):.3f} and {_of(asleep, 'judged'):.3f}. (V + log 4) / 2 is a "
-            "lower bound of the Jensen-Shannon divergence, up to sampling, and log 2 = 0.693 is "
-            "the most that can be.",
-        ),
-        pictures=(
-            Picture(
-                title=f"Samples at the end, seed {plan.seeds[0]}",
-                meaning=f"Blue: samples; grey: data. From left: {', '.join(result.cases)}.",
-                pixels=plots.clouds(
-                    {name: rests[0].x for name, rests in result.cases.items()}, data=result.data
-                ),
-            ),
-        ),
-        tables=(_table(result),),
-        helps=(
-            "Not to read V and D as a measure of how good samples are: look at samples, and score "
-            "them by something that took no part in the game (a Parzen window, other features, a "
-            "D trained anew on held-out examples)."
-        ),
+    model = recipes.ring().model
+    assert isinstance(model, GameConfig)
+    seed, G, splits = play.config.seed, play.game.G, play.splits
+    D = Discriminator(model.D, event_shape=splits.event_shape, rng=generator(seed, "judge"))
+    judge = Game(
+        G,
+        D,
+        prior=play.game.prior,
+        G_optimizer=torch.optim.SGD(G.parameters()),
+        D_optimizer=torch.optim.Adam(D.parameters(), JUDGE_RATE),
     )
-
-
-def _of(rests: Sequence[Rest], name: str) -> float:
-    return sum(getattr(rest, name) for rest in rests) / len(rests)
-
-
-def _table(result: Equilibrium) -> Table:
-    forms = {
-        "V": ".3f",
-        "D_x": ".3f",
-        "D_Gz": ".3f",
-        "modes": ".1f",
-        "near": ".2f",
-        "judged": ".3f",
-        "JSD": ".3f",
-    }
-    rows = [
-        (name, *(spread([getattr(r, key) for r in rests], form=f) for key, f in forms.items()))
-        for name, rests in result.cases.items()
-    ]
-    return Table(
-        caption=f"The ring after {result.plan.rounds:,} rounds: mean [least, largest] of "
-        f"{len(result.plan.seeds)} seeds",
-        headings=(
-            "played against",
-            "V (nats)",
-            "D(x)",
-            "D(G(z))",
-            "modes of 8",
-            "near a mode",
-            "V of a fresh D (nats)",
-            "JSD at least (nats)",
-        ),
-        rows=rows,
-    )
+    rng = generator(seed, "judged")
+    for i in range(plan.judged):
+        judge.step_D(play.batches[i], rng=rng)
+    x = splits.test.x[:]
+    with evaluating(G), evaluating(D):
+        x_g = G(play.game.prior.sample(len(x), rng=rng))
+        return value(D(x), D(x_g)).item()

@@ -115,7 +115,7 @@ def _png(pixels: Pixels) -> bytes:
 def markdown(finding: Finding) -> str:
     """A finding as a section of a Markdown page, which `files` go beside."""
     names = [*files(finding)]
-    shown = [*finding.charts, *finding.pictures]
+    shown: list[Chart | Picture] = [*finding.charts, *finding.pictures]
     pictures = [
         f"![{drawn.title}]({name})\n\n*{drawn.title}.* {drawn.meaning}"
         for name, drawn in zip(names, shown, strict=True)
@@ -154,6 +154,16 @@ def write(findings: Sequence[Finding], folder: Path) -> str:
     return "\n".join(map(markdown, findings))
 
 
+def counted(seeds: Sequence[int]) -> str:
+    """How many seeds, in words.
+
+    Example:
+        >>> counted([0]), counted([0, 1])
+        ('1 seed', '2 seeds')
+    """
+    return f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
+
+
 def spread(values: Sequence[float], *, form: str = ".1f") -> str:
     """The mean of several seeds and, in brackets, the least and the largest.
 
@@ -161,6 +171,8 @@ def spread(values: Sequence[float], *, form: str = ".1f") -> str:
         >>> spread([2, 1, 2], form=".1f")
         '1.7 [1.0, 2.0]'
     """
+    if len(values) == 1:
+        return format(values[0], form)
     mean, low, high = (
         format(v, form) for v in (sum(values) / len(values), min(values), max(values))
     )

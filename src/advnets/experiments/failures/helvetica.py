@@ -13,13 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from advnets import modes, plots
-from advnets.curves import Across, Array, Curve, Level
+from advnets import modes
+from advnets.curves import Array
 from advnets.data import GridConfig, RingConfig, Splits
-from advnets.experiments.failures.finding import Chart, Finding, Picture, Table, spread
 from advnets.experiments.failures.play import Play, steady, unequally
 from advnets.run import RunConfig
 
@@ -28,6 +26,13 @@ FROZEN = math.inf
 
 Look = Callable[[Tensor], tuple[float, float]]
 """Of samples: how many modes they cover, and one more number."""
+
+
+def named(ratio: float) -> str:
+    """A ratio in words."""
+    if ratio == FROZEN:
+        return "D frozen"
+    return f"{ratio:g} : 1" if ratio >= 1 else f"1 : {1 / ratio:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +102,7 @@ def measure(config: RunConfig, plan: Plan, splits: Splits | None = None) -> Helv
         return modes.covered(shares), shares.sum().item()
 
     what = "eight Gaussians on a ring" if len(means) == 8 else f"{len(means)} Gaussians on a grid"
-    return watched(
-        config, plan, look, splits=splits, what=what, of=len(means), other="near a mode"
-    )
+    return watched(config, plan, look, splits=splits, what=what, of=len(means), other="near a mode")
 
 
 def watched(
@@ -142,83 +145,7 @@ def _course(play: Play, plan: Plan, look: Look, seed: int, ratio: float) -> Cour
             seen.append(look(play.decode(z)))
     covered, other = np.array(seen, dtype=np.float64).T
     x = play.decode(z)
-    return Course(
-        seed=seed, ratio=ratio, at=np.array(at, float), modes=covered, other=other, x=x
-    )
-
-
-# The page
-
-
-def named(ratio: float) -> str:
-    """A ratio in words."""
-    if ratio == FROZEN:
-        return "D frozen"
-    return f"{ratio:g} : 1" if ratio >= 1 else f"1 : {1 / ratio:g}"
-
-
-def table(result: Helvetica) -> Table:
-    """Modes covered against updates of G for each of D."""
-    rows = []
-    for ratio in result.plan.ratios:
-        courses = result.at(ratio)
-        later = [c.modes[len(c.modes) // 2 :] for c in courses]
-        rows.append(
-            (
-                named(ratio),
-                " ".join(f"{c.modes[-1]:.0f}" for c in courses),
-                spread([c.modes[-1] for c in courses]),
-                spread([m.mean() for m in later]),
-                spread([c.other[-1] for c in courses], form=".2f"),
-            )
-        )
-    n, plan = len(result.plan.seeds), result.plan
-    return Table(
-        caption=(
-            f"Modes of {result.what} covered after {plan.updates:,} updates of G that follow "
-            f"{plan.warm_up:,} rounds: mean [least, largest] of {n} seeds"
-        ),
-        headings=(
-            "G : D",
-            "at the end, seed by seed",
-            "at the end",
-            "mean over the last half",
-            f"{result.other}, at the end",
-        ),
-        rows=rows,
-    )
-
-
-def chart(result: Helvetica, ratios: Sequence[float]) -> Chart:
-    """Modes covered over G's updates: the mean of the seeds, and from the least to the most."""
-    lines = []
-    for ratio in ratios:
-        courses = result.at(ratio)
-        every = np.stack([c.modes for c in courses])
-        lines.append(Curve(label=named(ratio), x=courses[0].at, y=every.mean(axis=0)))
-    return Chart(
-        title=f"Modes covered: {result.what}",
-        meaning=(
-            f"Mean of {len(result.plan.seeds)} seeds, by updates of G for each update of D. All "
-            f"begin from the same pair, after {result.plan.warm_up:,} rounds."
-        ),
-        lines=lines,
-        across=Across(label="updates of G", limits=(0, 1.02 * result.plan.updates)),
-        levels=(Level(label="all modes", y=result.of),),
-        limits=(0.0, 1.12 * result.of),
-    )
-
-
-def clouds(result: Helvetica, ratios: Sequence[float]) -> Picture:
-    """Samples of the first seed at the end, one ratio beside the other."""
-    seed = result.plan.seeds[0]
-    return Picture(
-        title=f"Samples at the end, seed {seed}: {', '.join(map(named, ratios))}",
-        meaning="Blue: samples; grey: data.",
-        pixels=plots.clouds(
-            {named(r): result.at(r)[0].x for r in ratios}, data=result.data[:, :2]
-        ),
-    )
+    return Course(seed=seed, ratio=ratio, at=np.array(at, float), modes=covered, other=other, x=x)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,72 +157,3 @@ class Collapse:
     """The ring with D frozen, after warm-ups of other lengths."""
     grid: Helvetica
     digits: Helvetica
-
-
-def finding(result: Collapse, picture_of_digits: Picture) -> Finding:
-    """The section of the page."""
-    ring, n = result.ring, len(result.ring.plan.seeds)
-    ends = [int(c.modes[-1]) for c in ring.at(FROZEN)]
-    few = sum(modes <= 2 for modes in ends)
-    least, most = (f(c.other[-1] for c in ring.at(FROZEN)) for f in (min, max))
-    return Finding(
-        name="helvetica",
-        title="The Helvetica scenario",
-        says=(
-            "G must not be trained too much without updating D, or it maps many z to the same x "
-            "and has no longer the variety of the data (Section 6)."
-        ),
-        measured=(
-            f"A mode counts as covered when at least a tenth of its fair share of the samples lies "
-            f"within {modes.NEAR:g} standard deviations of it. The ring of eight: after "
-            f"{ring.plan.warm_up:,} rounds in step D is frozen and G alone trained on. After "
-            f"{ring.plan.updates:,} updates the samples cover at most 2 of 8 modes in {few} of {n} "
-            f"seeds ({', '.join(map(str, ends))}), with {least:.0%} to {most:.0%} of them near a "
-            "mode: good samples, and few kinds of them.",
-            "Every ratio begins from the same pair and gives G as many updates; only D's differ. "
-            "Rates do not anneal. How far a frozen D lets G fall depends on when it was frozen "
-            "(the second table): early on its heights lie away from the data and G leaves for "
-            "them; once G has found all modes, each sample only climbs the hill it is on.",
-        ),
-        charts=(chart(ring, _shown(ring)), chart(result.digits, _shown(result.digits))),
-        pictures=(clouds(ring, _shown(ring)), picture_of_digits),
-        tables=(
-            table(ring),
-            _frozen_table((*result.warm_ups, ring)),
-            table(result.grid),
-            table(result.digits),
-        ),
-        helps=(
-            "One update of D for each of G, or more; where a game has collapsed, going on in step "
-            "brings some modes back, beginning anew all. A larger batch, and a D that sees "
-            "several samples at once (minibatch features), make variety visible to D."
-        ),
-    )
-
-
-def _shown(result: Helvetica) -> list[float]:
-    """At most four of the ratios, the first and the last among them."""
-    ratios = [r for r in result.plan.ratios if r >= 1]
-    return sorted({ratios[i * (len(ratios) - 1) // 3] for i in range(4)})
-
-
-def _frozen_table(results: Sequence[Helvetica]) -> Table:
-    rows = []
-    for result in sorted(results, key=lambda r: r.plan.warm_up):
-        courses = result.at(FROZEN)
-        rows.append(
-            (
-                f"{result.plan.warm_up:,}",
-                " ".join(f"{c.modes[0]:.0f}" for c in courses),
-                " ".join(f"{c.modes[-1]:.0f}" for c in courses),
-                spread([c.other[-1] for c in courses], form=".2f"),
-            )
-        )
-    return Table(
-        caption=(
-            f"D frozen after so many rounds, then {results[-1].plan.updates:,} updates of G alone "
-            f"({results[-1].what}), seed by seed"
-        ),
-        headings=("rounds", "modes when D is frozen", "modes at the end", "near a mode"),
-        rows=rows,
-    )
