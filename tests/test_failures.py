@@ -22,7 +22,6 @@ from advnets.experiments.failures import (
 from advnets.experiments.failures.finding import Chart, Finding, Picture, Table, markdown, section
 from advnets.experiments.failures.helvetica import FROZEN
 from advnets.experiments.failures.play import Play, digits, steady, unequally
-from advnets.page import document
 from advnets.value import OBJECTIVES
 from conftest import small_game, small_run
 
@@ -246,7 +245,7 @@ def loading(load):
 
 def test_all_of_it_is_played_in_small_and_said(measured, tmp_path):
     sections = failures.sections(measured)
-    page = document("failures", *sections.values())
+    page = failures.page(measured)
     assert page.count("<section") == len(sections) == 5
     ids = [part.split('"')[0] for part in page.split('id="')[1:]]
     assert len(set(ids)) == len(ids)

@@ -184,6 +184,39 @@ def not_cached(refused: CannotWrite) -> str:
     return f"{refused} The next evaluation will train it again."
 
 
+# Distributions
+
+
+def not_a_mass(name: str, got: float) -> BadValue:
+    """A probability or density that is negative, infinite or no number."""
+    return bad_value(name, "finite and at least 0 everywhere", f"{got:g}")
+
+
+def not_one(name: str, total: float) -> BadValue:
+    """Probabilities that do not sum to one."""
+    return bad_value(name, "probabilities that sum to 1", f"a sum of {total:.9g}")
+
+
+def misses_mass(name: str, total: float) -> BadValue:
+    """A density whose integral over its grid is not one."""
+    off = abs(1 - total)
+    why = "the grid misses" if total < 1 else "the grid is too coarse for it or it is not scaled:"
+    more = "" if total < 1 else " too much"
+    need = "a density with an integral of 1 over its grid"
+    return bad_value(name, need, f"{total:.9g}: {why} {off:.3g} of the mass{more}")
+
+
+def another_grid(name: str, other: str, need: str, got: str) -> BadValue:
+    """Two distributions over different outcomes."""
+    return bad_value(name, f"over the outcomes of '{other}', {need}", got)
+
+
+def uneven_axis(got: list[float]) -> BadValue:
+    """The cells' centres of a grid are not evenly spaced."""
+    few = ", ".join(f"{v:g}" for v in got[:4]) + (", ..." if len(got) > 4 else "")
+    return bad_value("axes", "of at least 2 increasing, evenly spaced values each", few or "none")
+
+
 # Arrays
 
 

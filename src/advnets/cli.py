@@ -1,4 +1,4 @@
-"""The command `advnets`: train, sample, evaluate, figure, report, recipes.
+"""The command `advnets`: train, sample, evaluate, figure, report, theory, recipes.
 
 A user's mistake ends as one line on standard error and exit code 2, with nothing half-written.
 """
@@ -18,13 +18,14 @@ from rich.table import Table
 
 from advnets import checkpoints, checks, plots, recipes, report, run, sampling, trained
 from advnets.evaluation import Evaluation
-from advnets.experiments import FIGURES
+from advnets.experiments import FIGURES, theory
 from advnets.measures import Quality
 from advnets.options import (
     EvaluateOptions,
     FigureOptions,
     ReportOptions,
     SampleOptions,
+    TheoryOptions,
     TrainOptions,
     parse,
 )
@@ -42,6 +43,7 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
   advnets evaluate RUN                     the paper's Parzen score and other measures
   advnets report RUN                       one page to look at and to show: RUN/report.html
   advnets figure N RUN                     the paper's Figure 2 or 3: samples; a line in z space
+  advnets theory                           Section 4's theorems, measured: theory.html
   advnets recipes                          the named runs: command, time, score
 
 Begin with:   advnets train demo           real digits, minutes, no network
@@ -52,7 +54,10 @@ Look into:    advnets train demo --help    every option with its default
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for a user's mistake, 130 for an interrupted run."""
+    """Run one command.
+
+    The exit code is 0, 1 for a claim that failed, 2 for a user's mistake, 130 for a stopped run.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if not words or words[0] in ("-h", "--help"):
@@ -266,6 +271,18 @@ def write_report(words: list[str]) -> int:
     return 0
 
 
+def write_theory(words: list[str]) -> int:
+    """The command `advnets theory`."""
+    options = parse(TheoryOptions, words, prog="advnets theory")
+    claims = []
+    for measure in theory.CLAIMS:
+        claims.append(measure())
+        print(claims[-1].verdict)
+    checkpoints.write_atomically(options.out, theory.page(claims).encode())
+    print(f"Theory: {options.out}")
+    return 0 if all(claim.holds for claim in claims) else 1
+
+
 def list_recipes(words: list[str]) -> int:
     """The command `advnets recipes`."""
     if words and words[0] not in ("-h", "--help"):
@@ -281,5 +298,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "figure": figure,
     "report": write_report,
+    "theory": write_theory,
     "recipes": list_recipes,
 }

@@ -40,7 +40,7 @@ STYLE: Any = {
     "ytick.color": INK,
 }
 
-Limits = tuple[float, float | None]
+Limits = tuple[float | None, float | None]
 """The ends of an axis; None where the curves decide."""
 
 POINTS = 300
@@ -60,6 +60,8 @@ class Curve:
     """Half the height of the bars on it (of the band around a long one), where it has any."""
     noise: tuple[Array, Array] | None = None
     """The values that `y` is a mean of, to be drawn faintly: their x and y."""
+    joined: bool = True
+    """Whether its points are joined by a line; those that are not have a marker each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ def draw(
         file = io.StringIO()
         nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nobody)
-    return _for_a_page(file.getvalue(), name)
+    return for_a_page(file.getvalue(), name)
 
 
 def png(
@@ -268,10 +270,10 @@ def _curve(axes: Any, curve: Curve, i: int) -> None:
         label=curve.label,
         color=colour,
         linewidth=1.8,
-        linestyle=DASHES[i % len(DASHES)],
+        linestyle=DASHES[i % len(DASHES)] if curve.joined else "none",
         marker=MARKERS[i % len(MARKERS)],
         markersize=4.5,
-        markevery=max(1, math.ceil(len(curve.x) / 7)),
+        markevery=max(1, math.ceil(len(curve.x) / 7)) if curve.joined else 1,
         zorder=4,
     )
 
@@ -319,7 +321,7 @@ def thousands(value: float) -> str:
     return f"{value:g}"
 
 
-def _for_a_page(svg: str, name: str) -> str:
+def for_a_page(svg: str, name: str) -> str:
     """The drawing without what only a file needs, its ids its own, its colours the page's."""
     box = re.search(r'viewBox="[^"]*"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]

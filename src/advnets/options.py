@@ -100,6 +100,17 @@ class ReportOptions:
     """The checkpoint with the best validation score, or the last."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TheoryOptions:
+    """Measure the claims of the paper's Section 4 and write them as one HTML page.
+
+    The exit code is 1 where one of them fails.
+    """
+
+    out: Path = Path("theory.html")
+    """The file to write."""
+
+
 def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog: str) -> T:
     """Options as a dataclass, by tyro; what tyro refuses ends as our one line.
 

@@ -1,6 +1,7 @@
 """The few shapes that a page is made of, as HTML. Whatever comes from a run is escaped here."""
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -10,9 +11,19 @@ def text(value: object) -> str:
     return escape(str(value), quote=True)
 
 
+def symbols(words: str) -> str:
+    """Plain text as HTML, with the paper's p_data and p_g set as it sets them.
+
+    Example:
+        >>> symbols("p_g < p_data")
+        '<i>p</i><sub>g</sub> &lt; <i>p</i><sub>data</sub>'
+    """
+    return re.sub(r"\bp_(data|g)\b", r"<i>p</i><sub>\1</sub>", text(words))
+
+
 def paragraph(words: str, *, kind: str = "") -> str:
     """A paragraph of plain text."""
-    return f"<p{_class(kind)}>{text(words)}</p>"
+    return f"<p{_class(kind)}>{symbols(words)}</p>"
 
 
 def section(title: str, parts: Iterable[str]) -> str:
@@ -75,7 +86,7 @@ def figure(inside: str, caption: str, *, kind: str = "") -> str:
 def chart(svg: str, title: str, meaning: str) -> str:
     """A drawing of `curves.draw` under its title and what it shows, both plain text."""
     labelled = svg.replace("<svg ", f'<svg role="img" aria-label="{text(title)}" ', 1)
-    caption = f"<strong>{text(title)}</strong> {text(meaning.strip())}"
+    caption = f"<strong>{symbols(title)}</strong> {symbols(meaning.strip())}"
     return figure(labelled, caption, kind="chart")
 
 

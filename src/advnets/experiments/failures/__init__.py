@@ -33,7 +33,13 @@ from advnets.experiments.failures.support import Support
 from advnets.experiments.failures.synchronisation import Plan as OfSynchronisation
 from advnets.experiments.failures.synchronisation import Synchronisation
 from advnets.features import Say
+from advnets.page import document, markup
 
+LEAD = (
+    "Sections 3 and 6 of the paper warn of ways in which the game goes wrong. Each is played here: "
+    "real games of this library, of several seeds, with what was measured of them and what usually "
+    "helps."
+)
 WARM_UPS = (100, 200, 1_000)
 """Rounds before D is frozen, beside those of the plan."""
 GRID = OfHelvetica(seeds=(0, 1, 2), warm_up=1_500, ratios=(1, 10, FROZEN))
@@ -141,6 +147,23 @@ def told(failures: Failures) -> list[Finding]:
 def sections(failures: Failures) -> dict[str, str]:
     """The sections of the page, by title."""
     return {each.title: finding.section(each) for each in told(failures)}
+
+
+def page(failures: Failures) -> str:
+    """Everything as one HTML file."""
+    shown = sections(failures)
+    head = [
+        '<header><p class="kicker">advnets theory --failures</p>',
+        "<h1>How the game fails, measured</h1>",
+        markup.paragraph(LEAD),
+        "</header>",
+    ]
+    return document(
+        "How the game fails \N{MIDDLE DOT} advnets",
+        "\n".join(head),
+        markup.contents(shown),
+        *shown.values(),
+    )
 
 
 def write(failures: Failures, folder: Path) -> str:

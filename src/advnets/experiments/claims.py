@@ -1,0 +1,162 @@
+"""A claim of the paper beside what was measured of it, and the page of many claims."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from advnets.page import document, markup
+from advnets.page.equation import equation
+
+MINUS = "\N{MINUS SIGN}"
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A number, and the bound that the claim sets it.
+
+    Attributes:
+        what: What was measured, in words.
+        value: What it came to.
+        relation: On which side of the bound it has to be.
+        bound: The tolerance.
+    """
+
+    what: str
+    value: float
+    relation: Literal["at most", "at least"]
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the value is on its side of the bound; no number is on neither."""
+        if self.relation == "at most":
+            return self.value <= self.bound
+        return self.value >= self.bound
+
+
+def at_most(bound: float, what: str, value: float) -> Measured:
+    """A number that must not be above its bound."""
+    return Measured(what=what, value=value, relation="at most", bound=bound)
+
+
+def at_least(bound: float, what: str, value: float) -> Measured:
+    """A number that must not be below its bound."""
+    return Measured(what=what, value=value, relation="at least", bound=bound)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Something that the paper says, or needs.
+
+    Attributes:
+        title: Its name.
+        source: Where the paper has it.
+        statement: What it says, in our words, a paragraph each.
+        tex: Its equations.
+        measured: What was measured of it.
+        charts: What can be seen of it, as HTML.
+    """
+
+    title: str
+    source: str
+    statement: tuple[str, ...]
+    tex: tuple[str, ...]
+    measured: tuple[Measured, ...]
+    charts: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every number is on its side of its bound."""
+        return all(m.holds for m in self.measured)
+
+    @property
+    def verdict(self) -> str:
+        """The line of the command."""
+        return f"{'holds' if self.holds else 'FAILS':6}{self.title}"
+
+
+def page(title: str, kicker: str, lead: str, claims: Sequence[Claim], *more: str) -> str:
+    """The page of some claims.
+
+    Args:
+        title: Its heading.
+        kicker: The small line above it.
+        lead: The first paragraph.
+        claims: What it shows, each as a section.
+        more: Further sections, as HTML.
+
+    Returns:
+        The text of an HTML file.
+    """
+    failed = [claim.title for claim in claims if not claim.holds]
+    quantities = sum(len(claim.measured) for claim in claims)
+    words = f"All {len(claims)} claims hold, by {quantities} measured quantities."
+    if failed:
+        words = f"{len(failed)} of {len(claims)} claims failed: {'; '.join(failed)}."
+    head = [
+        f'<p class="kicker">{markup.text(kicker)}</p>\n<h1>{markup.text(title)}</h1>',
+        markup.paragraph(lead),
+        markup.paragraph(words, kind="notice" if failed else "caveat"),
+    ]
+    return document(
+        f"{title} \N{MIDDLE DOT} advnets",
+        "\n".join(["<header>", *head, "</header>"]),
+        markup.contents(claim.title for claim in claims),
+        *(section(claim, f"e{i}") for i, claim in enumerate(claims)),
+        *more,
+    )
+
+
+def section(claim: Claim, name: str) -> str:
+    """One claim: statement, equations, measured beside allowed, charts. `name` begins its ids."""
+    return markup.section(
+        claim.title,
+        [
+            markup.paragraph(claim.source, kind="small"),
+            *map(markup.paragraph, claim.statement),
+            *(equation(tex, name=f"{name}-{i}") for i, tex in enumerate(claim.tex)),
+            _table(claim),
+            markup.gallery(claim.charts, kind="charts"),
+        ],
+    )
+
+
+def _table(claim: Claim) -> str:
+    rows = [
+        (
+            markup.symbols(m.what),
+            f'<span class="value">{number(m.value)}</span>'
+            f'<small class="value">{m.relation} {number(m.bound)}</small>',
+            verdict(m.holds),
+        )
+        for m in claim.measured
+    ]
+    headings = ["quantity", "measured <small>allowed</small>", "verdict"]
+    return markup.table(headings, rows, caption="Measured", kind="measured")
+
+
+def verdict(holds: bool) -> str:
+    """Whether something holds, in a word, a sign and a colour, as HTML."""
+    words = ("holds", "\N{CHECK MARK} holds") if holds else ("fails", "\N{BALLOT X} fails")
+    return f'<span class="verdict {words[0]}">{words[1]}</span>'
+
+
+def number(value: float) -> str:
+    """A number for reading: two or so digits, powers of ten raised.
+
+    Example:
+        >>> [number(v) for v in (0.0, 1.0, 0.25, 300.0, 1e-8, 3.14e-16)]
+        ['0', '1', '0.25', '300', '10⁻⁸', '3.1 · 10⁻¹⁶']
+    """
+    if not math.isfinite(value):
+        return f"{value}"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.0f}" if value == int(value) else f"{value:.3g}".replace("-", MINUS)
+    digits, _, power = f"{value:.1e}".partition("e")
+    raised = f"10{str(int(power)).translate(_RAISED)}"
+    digits = digits.removesuffix(".0").replace("-", MINUS)
+    if digits in ("1", f"{MINUS}1"):
+        return digits[:-1] + raised
+    return f"{digits} \N{MIDDLE DOT} {raised}"
