@@ -40,7 +40,7 @@ LEAD = (
     "real games of this library, of several seeds, with what was measured of them and what usually "
     "helps."
 )
-WARM_UPS = (100, 200, 1_000)
+WARM_UPS = (100, 200, 400, 1_000)
 """Rounds before D is frozen, beside those of the plan."""
 GRID = OfHelvetica(seeds=(0, 1, 2), warm_up=1_500, ratios=(1, 10, FROZEN))
 

@@ -40,7 +40,7 @@ class Plan:
     """What is played: for each seed one warm-up, and from there every ratio."""
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    warm_up: int = 400
+    warm_up: int = 300
     """Rounds of Algorithm 1 before."""
     updates: int = 2_000
     """Updates of G alone after them, whatever the ratio."""
