@@ -225,7 +225,7 @@ class Game:
     def step_G(self, m: int, *, rng: torch.Generator) -> Info:
         """One update of G alone, on m noise vectors: D stands still.
 
-        "G must not be trained too much without updating D" (Section 3): this is how to try it. It
+        "G must not be trained too much without updating D" (Section 6): this is how to try it. It
         counts neither among `updates` nor as a minibatch, and the moving average does not see it.
 
         Returns:

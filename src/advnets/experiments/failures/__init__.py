@@ -40,6 +40,10 @@ LEAD = (
     "real games of this library, of several seeds, with what was measured of them and what usually "
     "helps."
 )
+IN_SMALL = (
+    "Played in small (--quick): this shows that everything is played, and no failure. The words "
+    "below are about the full games."
+)
 WARM_UPS = (100, 200, 400, 1_000)
 """Rounds before D is frozen, beside those of the plan."""
 GRID = OfHelvetica(seeds=(0, 1, 2), warm_up=1_500, ratios=(1, 10, FROZEN))
@@ -54,6 +58,8 @@ class Failures:
     synchronisation: Synchronisation
     support: tuple[Support, ...]
     equilibrium: Equilibrium
+    quick: bool = False
+    """Whether all was played in small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +118,7 @@ def measure(*, quick: bool = False, mnist: str | Path | None = None, say: Say = 
         synchronisation=synchronised,
         support=sizes,
         equilibrium=rest,
+        quick=quick,
     )
 
 
@@ -156,6 +163,7 @@ def page(failures: Failures) -> str:
         '<header><p class="kicker">advnets theory --failures</p>',
         "<h1>How the game fails, measured</h1>",
         markup.paragraph(LEAD),
+        markup.paragraph(IN_SMALL, kind="notice") if failures.quick else "",
         "</header>",
     ]
     return document(

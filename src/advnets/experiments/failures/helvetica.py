@@ -5,7 +5,7 @@ which G collapses too many values of z to the same value of x" (Section 6). Agai
 still the best G puts all of its samples where D is largest: nothing in its objective asks for
 variety, which comes only from a D that answers.
 
-Reference: Goodfellow et al. (2014), Sections 3 and 6.
+Reference: Goodfellow et al. (2014), Section 6.
 """
 
 import math

@@ -104,9 +104,11 @@ def finding(result: Collapse) -> Finding:
             f"seeds ({', '.join(map(str, ends))}), with {least:.0%} to {most:.0%} of them near a "
             "mode.",
             "Every ratio begins from the same pair and gives G as many updates; only D's differ. "
-            "Rates do not anneal. How far a frozen D lets G fall depends on when it was frozen "
-            "(the second table): early on its heights lie away from the data and G leaves for "
-            "them; once G has found all modes, each sample only climbs the hill it is on.",
+            "Rates do not anneal. What a frozen D does to G depends on when it was frozen (the "
+            "second table). Very early its heights lie away from the data, and G leaves for them: "
+            "no mode is covered and no sample near one. Then one height or two near the data draw "
+            "all samples. Late it has one at every mode, each sample climbs the nearest, and modes "
+            "are lost more slowly.",
         ),
         charts=(chart(ring, _shown(ring)), chart(result.digits, _shown(result.digits))),
         pictures=(clouds(ring, _shown(ring)), digits(result.digits)),
@@ -118,7 +120,7 @@ def finding(result: Collapse) -> Finding:
         ),
         helps=(
             "One update of D for each of G, or more; where a game has collapsed, going on in step "
-            "brings some modes back, beginning anew all. A larger batch, and a D that sees "
+            "may bring modes back. A larger batch, and a D that sees "
             "several samples at once (minibatch features), make variety visible to D."
         ),
     )
