@@ -1,10 +1,12 @@
 """Curves: what is left of a long log, and the drawing that a page takes in."""
 
+import io
 import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from advnets import curves
 from advnets.curves import Across, Curve, Level
@@ -140,3 +142,17 @@ def test_points_that_are_not_joined_have_a_marker_each_and_no_line():
     assert not re.findall(
         r'<path d="[^"]*" clip-path="[^"]*" style="fill: none; stroke: var\(--curve', dots
     )
+
+
+def test_a_drawing_for_where_no_page_is_has_the_palette_on_white_and_is_the_same_every_time():
+    x = np.arange(5.0)
+    lines = [Curve(label=label, x=x, y=x * slope) for label, slope in (("up", 1), ("down", -1))]
+    level = Level(label="half", y=0.5)
+    data = curves.png(lines, across=Across(label="steps"), levels=[level], limits=(-5, 5))
+    assert data == curves.png(lines, across=Across(label="steps"), levels=[level], limits=(-5, 5))
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert pixels.shape[1] == 800
+    assert (pixels[0, 0] == 255).all()
+    for colour in curves.PALETTE[:2]:
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (abs(pixels.astype(int) - rgb).max(axis=2) <= 2).any(), colour

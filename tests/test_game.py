@@ -550,6 +550,49 @@ def test_a_small_step_of_G_lowers_its_objective_on_the_same_noise_and_masks(obje
     assert step(game)["J"] < before
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_an_alternating_step_is_k_updates_of_D_alone_and_one_of_G_alone(k):
+    whole, parts = (small_game(order="alternating", k=k) for _ in range(2))
+    rng = torch.Generator().manual_seed(0)
+    data = batches(k)
+    for _ in range(3):
+        info = step(whole, data, seed=1)
+        rng.manual_seed(1)
+        of_D = [parts.step_D(batch, rng=rng) for batch in data][-1]
+        of_G = parts.step_G(len(data[-1].x), rng=rng)
+        assert info == {**of_D, "J": of_G["J"]}
+    assert same(whole.G_player.state(), parts.G_player.state())
+    assert same(whole.D_player.state(), parts.D_player.state())
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_player_that_stands_still_stays_as_it_was_bit_for_bit(order, precision):
+    game, rng = small_game(order=order, precision=precision), torch.Generator().manual_seed(0)
+    step(game)
+    for still, moves, move in (
+        (game.D_player, game.G_player, lambda: game.step_G(10, rng=rng)),
+        (game.G_player, game.D_player, lambda: game.step_D(batches()[0], rng=rng)),
+    ):
+        before = {n: t.clone() for n, t in still.state().items()}
+        moved = weights(moves.network)
+        for _ in range(3):
+            move()
+        assert same(before, still.state())
+        after = weights(moves.network)
+        assert not any(torch.equal(a, b) for a, b in zip(moved, after, strict=True))
+
+
+def test_G_alone_before_the_first_step_plays_at_the_first_rate_and_is_no_update_of_the_game():
+    rule = OptimizerConfig(lr=0.1, lr_decay=2.0, min_lr=1e-3)
+    game = small_game(G_optimizer=rule)
+    average = weights(game.average.network)
+    game.step_G(10, rng=torch.Generator().manual_seed(0))
+    assert game.G_player.optimizer.param_groups[0]["lr"].item() == pytest.approx(0.1)
+    assert (game.updates, game.minibatches) == (0, 0)
+    assert all(map(torch.equal, average, weights(game.average.network)))
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_each_player_is_moved_by_its_own_update_only(order, monkeypatch):
     for still in "GD":

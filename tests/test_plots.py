@@ -184,3 +184,13 @@ def test_what_is_an_image_and_how_many_fill_a_picture():
     ]
     assert plots.picture_size((1, 28, 28)) == 100
     assert plots.picture_size((2,)) == 1000
+
+
+def test_clouds_stand_side_by_side_on_the_data_and_what_is_beyond_it_is_not_seen():
+    data = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
+    near, far = torch.zeros(20, 2), torch.full((20, 2), 50.0)
+    pixels = plots.clouds({"near": near, "far": far}, data=data).astype(int)
+    assert pixels.shape[1:] == (800, 3)
+    bluish = pixels[:, :, 2] - pixels[:, :, 0] > 60
+    assert bluish[:, :400].any()
+    assert not bluish[:, 400:].any()

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from advnets import checkpoints, checks, pair, plots, recipes, report, run, sampling, trained
 from advnets.evaluation import Evaluation
-from advnets.experiments import FIGURES, FILMS, theory
+from advnets.experiments import FIGURES, FILMS, failures, theory
 from advnets.measures import Quality
 from advnets.options import (
     EvaluateOptions,
@@ -44,6 +44,7 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
   advnets report RUN                       one page to look at and to show: RUN/report.html
   advnets figure N RUN                     the paper's Figure 1, 2 or 3
   advnets theory                           Section 4's theorems, measured: theory.html
+  advnets theory --failures                how the game fails, played: failures.html
   advnets recipes                          the named runs: command, time, score
 
 Begin with:   advnets train demo           real digits, minutes, no network
@@ -279,12 +280,24 @@ def write_report(words: list[str]) -> int:
 def write_theory(words: list[str]) -> int:
     """The command `advnets theory`."""
     options = parse(TheoryOptions, words, prog="advnets theory")
+    if options.failures:
+        out = options.out or Path("failures.html")
+        played = failures.measure(
+            quick=options.quick, mnist=options.mnist, say=lambda line: print(line, file=sys.stderr)
+        )
+        checkpoints.write_atomically(out, failures.page(played).encode())
+        print(f"Failures: {out}")
+        return 0
+    if options.quick or options.mnist:
+        name = "quick" if options.quick else "mnist"
+        raise checks.bad_value(name, "given with --failures", "without it")
+    out = options.out or Path("theory.html")
     claims = []
     for measure in theory.CLAIMS:
         claims.append(measure())
         print(claims[-1].verdict)
-    checkpoints.write_atomically(options.out, theory.page(claims).encode())
-    print(f"Theory: {options.out}")
+    checkpoints.write_atomically(out, theory.page(claims).encode())
+    print(f"Theory: {out}")
     return 0 if all(claim.holds for claim in claims) else 1
 
 

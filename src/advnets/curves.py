@@ -8,6 +8,7 @@ and paper.
 Reference: Okabe and Ito (2008), "Color universal design".
 """
 
+import contextlib
 import io
 import math
 import re
@@ -25,6 +26,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.3)), (0, (6, 1.5, 1.2
 MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, RULE = "#123456", "#123457"
 """Stand for the page's own colours until the drawing is done."""
+GREY = "#cccccc"
 
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -32,6 +34,7 @@ STYLE: Any = {
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": RULE,
+    "grid.color": RULE,
     "axes.labelcolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
@@ -146,29 +149,67 @@ def draw(
         log: Whether the vertical axis is logarithmic; values of 0 and below are left out then.
         at: An update (or place on the axis) to mark.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context():
-        mpl.rcdefaults()  # the reader's own style must not change the page
-        mpl.rcParams.update(STYLE)
-        figure = Figure(figsize=(5, 3), layout="constrained")
-        axes = figure.subplots()
-        _dress(axes, curves, log=log)
-        for level in levels:
-            _level(axes, level)
-        if at is not None:
-            axes.axvline(at, color=INK, linewidth=0.8, dashes=(1, 2))
-        for i, curve in reversed([*enumerate(curves)]):
-            _curve(axes, curve, i)
-        _horizontal(axes, curves, across, end)
-        axes.set_ylim(*limits or (None, None))  # when all is drawn, so that the rest fits
-        if len(curves) > 1:
-            _legend(axes)
+    with _style(STYLE):
+        figure = _drawing(curves, end, across, levels, limits, log, at)
         file = io.StringIO()
         nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nobody)
     return for_a_page(file.getvalue(), name)
+
+
+def png(
+    curves: Sequence[Curve],
+    *,
+    end: float | None = None,
+    across: Across | None = None,
+    levels: Sequence[Level] = (),
+    limits: Limits | None = None,
+    log: bool = False,
+    at: float | None = None,
+) -> bytes:
+    """The same drawing as a PNG on white, 800 pixels wide, for where no page is around it."""
+    with _style(STYLE | {"axes.edgecolor": GREY, "grid.color": GREY}):
+        file = io.BytesIO()
+        _drawing(curves, end, across, levels, limits, log, at).savefig(file, dpi=160)
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _style(style: Any) -> Iterator[None]:
+    """Inside, matplotlib draws in this style: the reader's own must not change the page."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(style)
+        yield
+
+
+def _drawing(
+    curves: Sequence[Curve],
+    end: float | None,
+    across: Across | None,
+    levels: Sequence[Level],
+    limits: Limits | None,
+    log: bool,
+    at: float | None,
+) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.subplots()
+    _dress(axes, curves, log=log)
+    for level in levels:
+        _level(axes, level)
+    if at is not None:
+        axes.axvline(at, color=INK, linewidth=0.8, dashes=(1, 2))
+    for i, curve in reversed([*enumerate(curves)]):
+        _curve(axes, curve, i)
+    _horizontal(axes, curves, across, end)
+    axes.set_ylim(*limits or (None, None))  # when all is drawn, so that the rest fits
+    if len(curves) > 1:
+        _legend(axes)
+    return figure
 
 
 def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
@@ -182,7 +223,7 @@ def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(LogLocator(subs=()))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    axes.grid(axis="y", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
     for side in ("top", "right", "left"):

@@ -213,6 +213,31 @@ class Game:
         self.average.follow(self.G, self.updates)
         return info
 
+    def step_D(self, batch: Batch, *, rng: torch.Generator) -> Info:
+        """One update of D alone: G stands still. Many of them bring D close to D*_G.
+
+        Returns:
+            What `step` returns, with J what G would descend.
+        """
+        logits = self._move_D(batch, self._noise(batch, 2, rng))
+        return self._seen(logits, logits.chunk(2)[1], batch.share)
+
+    def step_G(self, m: int, *, rng: torch.Generator) -> Info:
+        """One update of G alone, on m noise vectors: D stands still.
+
+        "G must not be trained too much without updating D" (Section 6): this is how to try it. It
+        counts neither among `updates` nor as a minibatch, and the moving average does not see it.
+
+        Returns:
+            J and D_Gz, as `step` returns them.
+        """
+        checks.at_least(1, m=m)
+        drawn = self._noise(Batch(torch.empty(m)), 1, rng)
+        share = len(drawn.z) / m
+        answer = self._move_G(drawn, share, (self.minibatches - 1).clamp_(min=0))
+        info = self._seen(answer.repeat(2), answer, share)
+        return {name: info[name] for name in ("J", "D_Gz")}
+
     def watch(self) -> Info:
         """The norms of the last gradients: of J in G's weights, of D_scale V in D's."""
         return {"G_gradient": self.G_player.norm(), "D_gradient": self.D_player.norm()}
@@ -223,28 +248,38 @@ class Game:
 
         # For k steps (k - 1, where the last one is made together with G's):
         for batch, drawn in zip(batches[: -1 if together else None], noise, strict=False):
-            # Sample m noise vectors from p_g(z), m examples from p_data(x).
-            with torch.no_grad():
-                x_g = self._generate(drawn)
-            logits = self._judge(drawn, batch.x, x_g)
-
-            # Update D by ascending its stochastic gradient.
-            self._update_D(self.D_player.gradient(logits, self._descent_of_D(logits, batch)))
+            # Sample m noise vectors and m examples; update D by ascending its gradient.
+            logits = self._move_D(batch, drawn)
 
         # Sample m noise vectors; update G by descending its stochastic gradient.
         batch, drawn = batches[-1], noise[-1]
-        x_g = self._generate(drawn)
         if together:
+            x_g = self._generate(drawn)
             logits = self._judge(drawn, batch.x, x_g)
             answer = logits[len(x_g) :]
             self._move_together(logits, x_g, batch)
         else:
-            with self.D_player.still():
-                answer = self._judge(drawn, x_g)
-            of_G = self.G_player.gradient(answer, self.slope(answer.detach()) * batch.share)
-            self.G_player.update(of_G, self.minibatches - 1)
+            answer = self._move_G(drawn, batch.share, self.minibatches - 1)
 
         return self._seen(logits, answer, batch.share)
+
+    def _move_D(self, batch: Batch, drawn: Noise) -> Tensor:
+        """Update D by ascending its stochastic gradient; the logits it gave before."""
+        # Sample m noise vectors from p_g(z), m examples from p_data(x).
+        with torch.no_grad():
+            x_g = self._generate(drawn)
+        logits = self._judge(drawn, batch.x, x_g)
+        self._update_D(self.D_player.gradient(logits, self._descent_of_D(logits, batch)))
+        return logits
+
+    def _move_G(self, drawn: Noise, share: float, minibatch: Tensor) -> Tensor:
+        """Update G by descending its stochastic gradient; the logits its samples got before."""
+        x_g = self._generate(drawn)
+        with self.D_player.still():
+            answer = self._judge(drawn, x_g)
+        of_G = self.G_player.gradient(answer, self.slope(answer.detach()) * share)
+        self.G_player.update(of_G, minibatch)
+        return answer
 
     @torch.no_grad()
     def _seen(self, logits: Tensor, answer: Tensor, share: float) -> Info:

@@ -17,8 +17,8 @@ from advnets.run import RunConfig
 from advnets.trained import Which
 
 T = TypeVar("T")
-DRY_RUN = ("--dry_run", "--dry-run")
-"""The one option that takes no value."""
+FLAGS = ("--dry_run", "--dry-run", "--failures", "--quick")
+"""The options that take no value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +103,19 @@ class ReportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TheoryOptions:
-    """Measure the claims of the paper's Section 4 and write them as one HTML page.
+    """Measure the claims of the paper's Section 4, or its failures, and write one HTML page.
 
-    The exit code is 1 where one of them fails.
+    The exit code is 1 where a claim fails.
     """
 
-    out: Path = Path("theory.html")
-    """The file to write."""
+    failures: bool = False
+    """Play how the game fails instead (Sections 3 and 6)."""
+    quick: bool = False
+    """Play the failures in small: everything runs, and no failure shows."""
+    mnist: Path | None = None
+    """Folder of MNIST for the failures; by default $ADVNETS_DATA, else 5,000 digits."""
+    out: Path | None = None
+    """The file to write; theory.html or failures.html by default."""
 
 
 def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog: str) -> T:
@@ -137,7 +143,7 @@ def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog
 
 
 def _tyro(cls: type[T], words: list[str], default: Any, prog: str) -> T:
-    words = [w for word in words for w in ([word, "True"] if word in DRY_RUN else [word])]
+    words = [w for word in words for w in ([word, "True"] if word in FLAGS else [word])]
     with contextlib.redirect_stderr(io.StringIO()):
         parsed: T = tyro.cli(
             cls,

@@ -1,5 +1,7 @@
 """Every picture, as a function of arrays."""
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -166,6 +168,32 @@ def save_points(path: Path, samples: Tensor, data: Tensor | None = None) -> None
     axes.set_xlabel("$x_1$")
     axes.legend(loc="upper right")
     figure.savefig(path, dpi=120)
+
+
+def clouds(named: Mapping[str, Tensor], *, data: Tensor) -> Pixels:
+    """Clouds of points in the plane side by side, each on the data's, 800 pixels wide.
+
+    Args:
+        named: Points of shape `(n, 2)` by the title of their panel.
+        data: Points of shape `(n, 2)`; they set the ends of all axes.
+
+    Returns:
+        One picture of shape `(height, width, 3)`. What lies beyond the ends is not seen.
+    """
+    from matplotlib.figure import Figure
+
+    panels = len(named)
+    figure = Figure(figsize=(8, 8 / panels + 0.3), layout="constrained", dpi=100)
+    low, high = _span(data)
+    row = figure.subplots(1, panels, squeeze=False, sharex=True, sharey=True)[0]
+    for axes, (title, x) in zip(row, named.items(), strict=True):
+        axes.scatter(*data.T.tolist(), s=3, marker="s", color="#b0b0b0", linewidths=0)
+        axes.scatter(*x.T.tolist(), s=4, color="#0072b2", linewidths=0)
+        axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", title=title)
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    pixels: Pixels = np.array(Image.open(file).convert("RGB"))
+    return pixels
 
 
 def _span(x: Tensor) -> tuple[float, float]:

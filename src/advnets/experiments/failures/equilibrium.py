@@ -1,0 +1,145 @@
+r"""Equilibrium: V at -log 4 and D at 1/2, and why that alone shows nothing.
+
+Where p_g = p_data the best D is 1/2 everywhere and V = -log 4 (Theorem 1). The converse holds for
+the best D only. A D that cannot tell, because it is too small or has not learnt, shows the same two
+numbers beside any G. What tells the cases apart is a D that can: trained anew against a G that is
+held, its V on examples that it has not seen bounds the criterion from below,
+
+.. math:: V(D, G) \le C(G) = -\log 4 + 2 JSD(p_{data} \| p_g).
+
+Reference: Goodfellow et al. (2014), Propositions 1 and 2, Theorem 1.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from advnets import modes, recipes
+from advnets.data import RingConfig
+from advnets.experiments.failures.play import Play
+from advnets.game import Game, GameConfig
+from advnets.networks import Discriminator
+from advnets.rng import generator
+from advnets.run import RunConfig
+from advnets.sampling import evaluating
+from advnets.trainer import TrainerConfig
+from advnets.value import value
+
+AT = -math.log(4)
+"""V at the equilibrium, nats."""
+JUDGE_RATE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is played for each seed and each D."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    rounds: int = 3_000
+    judged: int = 1_500
+    """Updates of the D that is trained anew."""
+    samples: int = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rest:
+    """Where one game came to rest.
+
+    Attributes:
+        V: The value in the game, nats, mean over its last tenth.
+        D_x: D on data, likewise.
+        D_Gz: D on samples, likewise.
+        modes: Modes of the ring that the samples cover.
+        near: Share of the samples near a mode.
+        judged: V of a fresh D on examples that neither it nor G has seen, nats.
+        x: Samples.
+    """
+
+    V: float
+    D_x: float
+    D_Gz: float
+    modes: int
+    near: float
+    judged: float
+    x: torch.Tensor
+
+    @property
+    def JSD(self) -> float:
+        """The least that the Jensen-Shannon divergence can be, up to sampling: nats."""
+        return (self.judged - AT) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equilibrium:
+    """Every case, seed by seed."""
+
+    plan: Plan
+    cases: dict[str, tuple[Rest, ...]]
+    data: torch.Tensor
+
+
+def cases(plan: Plan) -> dict[str, RunConfig]:
+    """The ring against a D that can tell, one that is too small, and one that does not learn."""
+    ring = replace(recipes.ring(), trainer=TrainerConfig(steps=plan.rounds))
+    model = ring.model
+    assert isinstance(model, GameConfig)
+    linear = replace(model.D, units=())
+    asleep = replace(model.D_optimizer, lr=1e-7, min_lr=1e-9)
+    return {
+        "the recipe's D": ring,
+        "a linear D": replace(ring, model=replace(model, D=linear)),
+        "a D that does not learn": replace(ring, model=replace(model, D_optimizer=asleep)),
+    }
+
+
+def measure(plan: Plan) -> Equilibrium:
+    """Play every case to its end, and judge its G by a D of the recipe, trained anew."""
+    played = {
+        name: tuple(_rest(replace(config, seed=seed), plan) for seed in plan.seeds)
+        for name, config in cases(plan).items()
+    }
+    data = Play(replace(recipes.ring(), seed=plan.seeds[0])).splits.train.x[:]
+    return Equilibrium(plan=plan, cases=played, data=data[: plan.samples])
+
+
+def _rest(config: RunConfig, plan: Plan) -> Rest:
+    play = Play(config)
+    late = [play.round() for _ in range(plan.rounds)][-max(1, plan.rounds // 10) :]
+    V, D_x, D_Gz = (
+        torch.stack([info[name] for info in late]).mean().item() for name in ("V", "D_x", "D_Gz")
+    )
+    assert isinstance(config.data, RingConfig)
+    x = play.decode(play.latents(plan.samples))
+    shares = modes.shares(x, config.data.means(), std=config.data.std)
+    return Rest(
+        V=V,
+        D_x=D_x,
+        D_Gz=D_Gz,
+        modes=modes.covered(shares),
+        near=shares.sum().item(),
+        judged=judged(play, plan),
+        x=x,
+    )
+
+
+def judged(play: Play, plan: Plan) -> float:
+    """V of the recipe's D, trained anew against this G, on held-out examples and fresh samples."""
+    model = recipes.ring().model
+    assert isinstance(model, GameConfig)
+    seed, G, splits = play.config.seed, play.game.G, play.splits
+    D = Discriminator(model.D, event_shape=splits.event_shape, rng=generator(seed, "judge"))
+    judge = Game(
+        G,
+        D,
+        prior=play.game.prior,
+        G_optimizer=torch.optim.SGD(G.parameters()),
+        D_optimizer=torch.optim.Adam(D.parameters(), JUDGE_RATE),
+    )
+    rng = generator(seed, "judged")
+    for i in range(plan.judged):
+        judge.step_D(play.batches[i], rng=rng)
+    x = splits.test.x[:]
+    with evaluating(G), evaluating(D):
+        x_g = G(play.game.prior.sample(len(x), rng=rng))
+        return value(D(x), D(x_g)).item()

@@ -1,0 +1,179 @@
+"""What one failure comes to: words, tables, charts and pictures, as a page and as a text.
+
+One `Finding` gives the section of the HTML page and that of `docs/failures.md`, so that the two
+cannot say different things.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from advnets import curves, plots
+from advnets.curves import Across, Curve, Level, Limits
+from advnets.page import markup
+from advnets.plots import Pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Numbers in rows, each named by its first cell; all cells are plain text."""
+
+    caption: str
+    headings: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """Curves, and how `curves.draw` is to draw them."""
+
+    title: str
+    meaning: str
+    lines: Sequence[Curve]
+    across: Across | None = None
+    levels: tuple[Level, ...] = ()
+    limits: Limits | None = None
+    log: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Samples to look at."""
+
+    title: str
+    meaning: str
+    pixels: Pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One failure of the game."""
+
+    name: str
+    """One word: begins the ids of its drawings and the names of its files."""
+    title: str
+    says: str
+    """What the paper says, in our words."""
+    measured: Sequence[str]
+    """What was played, with how many seeds, and what came out: one paragraph each."""
+    charts: Sequence[Chart] = ()
+    pictures: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
+    helps: str
+    """What usually helps."""
+
+
+def section(finding: Finding) -> str:
+    """A finding as a section of the page."""
+    charts = [
+        markup.chart(_svg(chart, f"{finding.name}{i}"), chart.title, chart.meaning)
+        for i, chart in enumerate(finding.charts)
+    ]
+    parts = [
+        _led("The paper.", finding.says),
+        *(markup.paragraph(words) for words in finding.measured),
+        markup.gallery(charts, kind="charts"),
+        *map(_figure, finding.pictures),
+        *map(_table, finding.tables),
+        _led("What usually helps.", finding.helps),
+    ]
+    return markup.section(finding.title, parts)
+
+
+def _led(lead: str, words: str) -> str:
+    return f"<p><strong>{markup.text(lead)}</strong> {markup.text(words)}</p>"
+
+
+def _settings(chart: Chart) -> dict[str, object]:
+    names = ("across", "levels", "limits", "log")
+    return {name: getattr(chart, name) for name in names}
+
+
+def _svg(chart: Chart, name: str) -> str:
+    return curves.draw(chart.lines, name=name, **_settings(chart))  # type: ignore[arg-type]
+
+
+def _figure(picture: Picture) -> str:
+    height, width = picture.pixels.shape[:2]
+    inside = markup.picture(_png(picture.pixels), alt=picture.title, size=(width, height))
+    caption = f"<strong>{markup.text(picture.title)}</strong> {markup.text(picture.meaning)}"
+    return markup.figure(inside, caption)
+
+
+def _table(table: Table) -> str:
+    rows = [[markup.text(cell) for cell in row] for row in table.rows]
+    return markup.table([*map(markup.text, table.headings)], rows, caption=table.caption)
+
+
+def _png(pixels: Pixels) -> bytes:
+    file = io.BytesIO()
+    plots.save_png(file, pixels)
+    return file.getvalue()
+
+
+def markdown(finding: Finding) -> str:
+    """A finding as a section of a Markdown page, which `files` go beside."""
+    names = [*files(finding)]
+    shown: list[Chart | Picture] = [*finding.charts, *finding.pictures]
+    pictures = [
+        f"![{drawn.title}]({name})\n\n*{drawn.title}.* {drawn.meaning}"
+        for name, drawn in zip(names, shown, strict=True)
+    ]
+    parts = [
+        f"## {finding.title}",
+        f"**The paper.** {finding.says}",
+        *finding.measured,
+        *pictures,
+        *map(_pipes, finding.tables),
+        f"**What usually helps.** {finding.helps}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _pipes(table: Table) -> str:
+    lines = [table.headings, ["---"] * len(table.headings), *table.rows]
+    return f"{table.caption}:\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def files(finding: Finding) -> Mapping[str, bytes]:
+    """The pictures of a finding as PNGs by file name: its charts, then its pictures."""
+    drawn = [
+        curves.png(chart.lines, **_settings(chart))  # type: ignore[arg-type]
+        for chart in finding.charts
+    ]
+    drawn += [_png(picture.pixels) for picture in finding.pictures]
+    return {f"failures-{finding.name}-{i}.png": png for i, png in enumerate(drawn)}
+
+
+def write(findings: Sequence[Finding], folder: Path) -> str:
+    """Write the PNGs of all findings into a folder, and give the text that shows them."""
+    for finding in findings:
+        for name, png in files(finding).items():
+            (folder / name).write_bytes(png)
+    return "\n".join(map(markdown, findings))
+
+
+def counted(seeds: Sequence[int]) -> str:
+    """How many seeds, in words.
+
+    Example:
+        >>> counted([0]), counted([0, 1])
+        ('1 seed', '2 seeds')
+    """
+    return f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
+
+
+def spread(values: Sequence[float], *, form: str = ".1f") -> str:
+    """The mean of several seeds and, in brackets, the least and the largest.
+
+    Example:
+        >>> spread([2, 1, 2], form=".1f")
+        '1.7 [1.0, 2.0]'
+    """
+    if len(values) == 1:
+        return format(values[0], form)
+    mean, low, high = (
+        format(v, form) for v in (sum(values) / len(values), min(values), max(values))
+    )
+    return f"{mean} [{low}, {high}]"

@@ -1,0 +1,166 @@
+"""The Helvetica scenario in words, tables and drawings."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from advnets import modes, plots
+from advnets.curves import Across, Curve, Level
+from advnets.experiments.failures.finding import (
+    Chart,
+    Finding,
+    Picture,
+    Table,
+    counted,
+    spread,
+)
+from advnets.experiments.failures.helvetica import FROZEN, Collapse, Helvetica, named
+
+SHOWN = 24
+"""Samples of each ratio in the picture of digits."""
+
+
+def table(result: Helvetica) -> Table:
+    """Modes covered against updates of G for each of D."""
+    rows = []
+    for ratio in result.plan.ratios:
+        courses = result.at(ratio)
+        later = [c.modes[len(c.modes) // 2 :] for c in courses]
+        rows.append(
+            (
+                named(ratio),
+                " ".join(f"{c.modes[-1]:.0f}" for c in courses),
+                spread([c.modes[-1] for c in courses]),
+                spread([m.mean() for m in later]),
+                spread([c.other[-1] for c in courses], form=".2f"),
+            )
+        )
+    plan = result.plan
+    return Table(
+        caption=(
+            f"Modes of {result.what} covered after {plan.updates:,} updates of G that follow "
+            f"{plan.warm_up:,} rounds: mean [least, largest] of {counted(plan.seeds)}"
+        ),
+        headings=(
+            "G : D",
+            "at the end, seed by seed",
+            "at the end",
+            "mean over the last half",
+            f"{result.other}, at the end",
+        ),
+        rows=rows,
+    )
+
+
+def chart(result: Helvetica, ratios: Sequence[float]) -> Chart:
+    """Modes covered over G's updates: the mean of the seeds, and from the least to the most."""
+    lines = []
+    for ratio in ratios:
+        courses = result.at(ratio)
+        every = np.stack([c.modes for c in courses])
+        lines.append(Curve(label=named(ratio), x=courses[0].at, y=every.mean(axis=0)))
+    return Chart(
+        title=f"Modes covered: {result.what}",
+        meaning=(
+            f"Mean of {counted(result.plan.seeds)}, by updates of G for each update of D. All "
+            f"begin from the same pair, after {result.plan.warm_up:,} rounds."
+        ),
+        lines=lines,
+        across=Across(label="updates of G", limits=(0, 1.02 * result.plan.updates)),
+        levels=(Level(label="all modes", y=result.of),),
+        limits=(0.0, 1.12 * result.of),
+    )
+
+
+def clouds(result: Helvetica, ratios: Sequence[float]) -> Picture:
+    """Samples of the first seed at the end, one ratio beside the other."""
+    seed = result.plan.seeds[0]
+    return Picture(
+        title=f"Samples at the end, seed {seed}: {', '.join(map(named, ratios))}",
+        meaning="Blue: samples; grey: data. Samples beyond the axes are not seen.",
+        pixels=plots.clouds({named(r): result.at(r)[0].x for r in ratios}, data=result.data[:, :2]),
+    )
+
+
+def finding(result: Collapse) -> Finding:
+    """The section of the page."""
+    ring, n = result.ring, len(result.ring.plan.seeds)
+    ends = [int(c.modes[-1]) for c in ring.at(FROZEN)]
+    few = sum(modes <= 2 for modes in ends)
+    least, most = (f(c.other[-1] for c in ring.at(FROZEN)) for f in (min, max))
+    return Finding(
+        name="helvetica",
+        title="The Helvetica scenario",
+        says=(
+            "G must not be trained too much without updating D, or it maps many z to the same x "
+            "and has no longer the variety of the data (Section 6)."
+        ),
+        measured=(
+            f"A mode counts as covered when at least a tenth of its fair share of the samples lies "
+            f"within {modes.NEAR:g} standard deviations of it. The ring of eight: after "
+            f"{ring.plan.warm_up:,} rounds in step D is frozen and G alone trained on. After "
+            f"{ring.plan.updates:,} updates the samples cover at most 2 of 8 modes in {few} of {n} "
+            f"seeds ({', '.join(map(str, ends))}), with {least:.0%} to {most:.0%} of them near a "
+            "mode.",
+            "Every ratio begins from the same pair and gives G as many updates; only D's differ. "
+            "Rates do not anneal. What a frozen D does to G depends on when it was frozen (the "
+            "second table). Very early its heights lie away from the data, and G leaves for them: "
+            "no mode is covered and no sample near one. Then one height or two near the data draw "
+            "all samples. Late it has one at every mode, each sample climbs the nearest, and modes "
+            "are lost more slowly.",
+        ),
+        charts=(chart(ring, _shown(ring)), chart(result.digits, _shown(result.digits))),
+        pictures=(clouds(ring, _shown(ring)), digits(result.digits)),
+        tables=(
+            table(ring),
+            _frozen_table((*result.warm_ups, ring)),
+            table(result.grid),
+            table(result.digits),
+        ),
+        helps=(
+            "One update of D for each of G, or more; where a game has collapsed, going on in step "
+            "may bring modes back. A larger batch, and a D that sees "
+            "several samples at once (minibatch features), make variety visible to D."
+        ),
+    )
+
+
+def _shown(result: Helvetica) -> list[float]:
+    """At most four of the ratios, the first and the last among them."""
+    ratios = [r for r in result.plan.ratios if r >= 1]
+    return sorted({ratios[i * (len(ratios) - 1) // 3] for i in range(4)})
+
+
+def _frozen_table(results: Sequence[Helvetica]) -> Table:
+    rows = []
+    for result in sorted(results, key=lambda r: r.plan.warm_up):
+        courses = result.at(FROZEN)
+        rows.append(
+            (
+                f"{result.plan.warm_up:,}",
+                " ".join(f"{c.modes[0]:.0f}" for c in courses),
+                " ".join(f"{c.modes[-1]:.0f}" for c in courses),
+                spread([c.other[-1] for c in courses], form=".2f"),
+            )
+        )
+    return Table(
+        caption=(
+            f"D frozen after so many rounds, then {results[-1].plan.updates:,} updates of G alone "
+            f"({results[-1].what}), seed by seed"
+        ),
+        headings=("rounds", "modes when D is frozen", "modes at the end", "near a mode"),
+        rows=rows,
+    )
+
+
+def digits(result: Helvetica) -> Picture:
+    """The first samples of the first seed, a row or two for each ratio."""
+    x = torch.cat([result.at(ratio)[0].x[:SHOWN] for ratio in result.plan.ratios])
+    pixels = plots.enlarged(plots.grid(x, columns=SHOWN // 2), width=800)
+    return Picture(
+        title=f"Digits at the end, seed {result.plan.seeds[0]}",
+        meaning="Samples 0 to 23, never picked, two rows each: "
+        f"{', '.join(map(named, result.plan.ratios))}.",
+        pixels=pixels,
+    )

@@ -1,0 +1,115 @@
+"""A game at hand: the parts of a run without its folder, to be played move by move.
+
+`advnets train` plays rounds of Algorithm 1. The failures of this package need what no run does: D
+frozen, G held, several moves of one player for each of the other.
+"""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from advnets import data, run
+from advnets.data import DataConfig, Splits
+from advnets.game import Game, GameConfig
+from advnets.networks import DiscriminatorConfig, GeneratorConfig
+from advnets.optim import OptimizerConfig
+from advnets.protocols import Info
+from advnets.ranks import ALONE
+from advnets.rng import generator
+from advnets.run import RunConfig
+
+
+class Play:
+    """One game, its data and its randomness.
+
+    Args:
+        config: A run of the adversarial pair; its seed is the seed of everything here.
+        splits: The data; it is read by default.
+    """
+
+    def __init__(self, config: RunConfig, splits: Splits | None = None) -> None:
+        torch.set_flush_denormal(True)
+        self.config = config
+        self.splits = splits or data.load(config.data, seed=config.seed)
+        learner, self.batches = run.build(config, self.splits, ALONE)
+        assert isinstance(learner, Game)
+        self.game, self.m = learner, config.batch_size
+        self.rng = generator(config.seed, "step")
+        self.minibatches = 0
+
+    def round(self) -> Info:
+        """One step of Algorithm 1 as the configuration has it."""
+        k = self.game.batches_per_step
+        batches = tuple(self.batches[self.minibatches + j] for j in range(k))
+        self.minibatches += k
+        return self.game.step(batches, rng=self.rng)
+
+    def D(self) -> Info:
+        """One update of D alone."""
+        self.minibatches += 1
+        return self.game.step_D(self.batches[self.minibatches - 1], rng=self.rng)
+
+    def G(self) -> Info:
+        """One update of G alone."""
+        return self.game.step_G(self.m, rng=self.rng)
+
+    def state(self) -> dict[str, Tensor]:
+        """Both players as they stand, to come back to."""
+        return {name: t.clone() for name, t in self.game.state().items()}
+
+    def back(self, state: dict[str, Tensor], *, name: str) -> None:
+        """Come back to a state, with the stream of this name for what follows."""
+        self.game.load_state({n: t.clone() for n, t in state.items()})
+        self.minibatches = int(self.game.minibatches)
+        self.rng = generator(self.config.seed, name)
+
+    def latents(self, n: int) -> Tensor:
+        """The z of samples number 0 to n - 1, of shape `(n, z_dim)`."""
+        return self.game.samplers()["raw"].latents(n, seed=self.config.seed)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """G(z) as G stands, of shape `(n, *event_shape)`."""
+        return self.game.samplers()["raw"].decode(z)
+
+
+def unequally(play: Play, ratio: float, g: int) -> None:
+    """G's update number g = 1, 2, ..., after as many of D as are due by then: `g / ratio`.
+
+    A ratio of 10 gives D one update for ten of G, one of 1/5 five for each, and infinity none.
+    """
+    for _ in range(math.floor(g / ratio) - math.floor((g - 1) / ratio)):
+        play.D()
+    play.G()
+
+
+def digits(data: DataConfig, *, seed: int, lr: float = 1e-3) -> RunConfig:
+    """Algorithm 1 on digits, with the paper's networks a third as wide and Adam at one rate.
+
+    The small pair learns digits in two thousand rounds; only comparisons are made with it.
+    """
+    rule = OptimizerConfig(rule="adam", lr=lr, beta2=0.99)
+    model = GameConfig(
+        order="alternating",
+        D_scale=1.0,
+        G=GeneratorConfig(hidden=(400, 400)),
+        D=DiscriminatorConfig(units=(80, 80)),
+        G_optimizer=rule,
+        D_optimizer=rule,
+    )
+    return RunConfig(seed=seed, data=data, model=model)
+
+
+def steady(config: RunConfig, *, seed: int, **rates: float) -> RunConfig:
+    """The same run with this seed, at rates that do not anneal: `G=`, `D=`, or its own."""
+    model = config.model
+    assert isinstance(model, GameConfig)
+
+    def rule(name: str, of: OptimizerConfig) -> OptimizerConfig:
+        return replace(of, anneal="none", lr=rates.get(name, of.lr))
+
+    model = replace(
+        model, G_optimizer=rule("G", model.G_optimizer), D_optimizer=rule("D", model.D_optimizer)
+    )
+    return replace(config, seed=seed, model=model)

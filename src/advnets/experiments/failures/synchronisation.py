@@ -1,0 +1,106 @@
+"""Synchronisation: how often and how fast each player moves, against what comes out.
+
+"D must be synchronized well with G during training" (Section 6). The three screws are k and the two
+learning rates.
+
+Reference: Goodfellow et al. (2014), Algorithm 1 ("the number of steps to apply to the
+    discriminator, k, is a hyperparameter. We used k = 1") and Section 6.
+"""
+
+from dataclasses import dataclass, replace
+
+from advnets import evaluation, modes, recipes
+from advnets.data import RingConfig
+from advnets.experiments.failures.play import Play, steady
+from advnets.game import GameConfig
+from advnets.run import RunConfig
+
+RATE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """k, and the rates of both players in parts of the recipe's."""
+
+    k: int = 1
+    G: float = 1
+    D: float = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is played for each seed."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    rounds: int = 1_500
+    """Updates of G."""
+    samples: int = 1_000
+    settings: tuple[Setting, ...] = (
+        Setting(),
+        Setting(k=2),
+        Setting(k=5),
+        Setting(G=5),
+        Setting(D=5),
+        Setting(G=5, D=5),
+        Setting(G=1 / 5),
+        Setting(D=1 / 5),
+        Setting(D=1 / 50),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one game came to.
+
+    Attributes:
+        modes: Modes of the ring that the samples cover.
+        near: Share of the samples near a mode.
+        score: Parzen score of the samples on validation data, nats.
+        V: The value in the game, nats, mean over its last tenth.
+    """
+
+    modes: int
+    near: float
+    score: float
+    V: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synchronisation:
+    """The outcomes of every setting, seed by seed."""
+
+    plan: Plan
+    outcomes: dict[Setting, tuple[Outcome, ...]]
+
+
+def config(setting: Setting, seed: int) -> RunConfig:
+    """The ring at rates that do not anneal."""
+    run = steady(recipes.ring(), seed=seed, G=setting.G * RATE, D=setting.D * RATE)
+    assert isinstance(run.model, GameConfig)
+    return replace(run, model=replace(run.model, k=setting.k))
+
+
+def measure(plan: Plan) -> Synchronisation:
+    """Play the ring in every setting."""
+    outcomes = {
+        setting: tuple(_outcome(config(setting, seed), plan) for seed in plan.seeds)
+        for setting in plan.settings
+    }
+    return Synchronisation(plan=plan, outcomes=outcomes)
+
+
+def _outcome(config: RunConfig, plan: Plan) -> Outcome:
+    play = Play(config)
+    late = [play.round()["V"] for _ in range(plan.rounds)][-max(1, plan.rounds // 10) :]
+    assert isinstance(config.data, RingConfig)
+    x = play.decode(play.latents(plan.samples))
+    shares = modes.shares(x, config.data.means(), std=config.data.std)
+    protocol = replace(config.evaluation, samples=plan.samples)
+    sampler = play.game.samplers()["raw"]
+    score = evaluation.validation_score(sampler, play.splits, protocol, seed=config.seed)
+    return Outcome(
+        modes=modes.covered(shares),
+        near=shares.sum().item(),
+        score=score.mean,
+        V=sum(V.item() for V in late) / len(late),
+    )
