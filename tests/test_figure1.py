@@ -48,7 +48,7 @@ def short(monkeypatch):
     """Few pictures and few updates."""
     monkeypatch.setattr(figure1, "FRAMES", 5)
     monkeypatch.setattr(figure1, "UPDATES_OF_D", 30)
-    monkeypatch.setattr(figure1, "UPDATES_OF_G", 5)
+    monkeypatch.setattr(figure1, "UPDATES_OF_G", 20)
 
 
 @pytest.mark.parametrize("checkpoint", ["best", "last"])
@@ -89,11 +89,11 @@ def test_only_the_player_whose_turn_it_is_moves_and_it_moves_as_algorithm_1_says
             z = scene.prior.quantile((torch.arange(2_000) + 0.5) / 2_000)[:, None]
             return scene.game.D(scene.splits.train.x), scene.game.D(scene.game.G(z))
 
-    b = scene.played(state, k=200, moving="D", rng=torch.Generator().manual_seed(0))
+    *_, b = scene.played(state, k=200, moving="D", rng=torch.Generator().manual_seed(0))
     assert same(state, b, "G")
     assert not same(state, b, "D")
     assert advnets.value(*D(b)) > advnets.value(*D(state)) + 0.01
-    c = scene.played(b, k=20, moving="G", rng=torch.Generator().manual_seed(0))
+    *_, c = scene.played(b, k=200, moving="G", rng=torch.Generator().manual_seed(0))
     assert same(b, c, "D")
     assert not same(b, c, "G")
     assert D(c)[1].sigmoid().mean() > D(b)[1].sigmoid().mean() + 1e-4
@@ -144,6 +144,7 @@ def test_a_snapshot_is_of_the_very_pair(run, scene):
     G_z = copy.deepcopy(run.learner.G).eval()(z)[:, 0].detach().numpy()
     assert shown.G_z == pytest.approx(G_z, abs=1e-5)
     ratio = shown.p_data / (shown.p_data + shown.p_g)
+    assert shown.zoom is None
     assert shown.D_star == pytest.approx(ratio, abs=1e-9, nan_ok=True)
 
 
@@ -163,6 +164,15 @@ def test_the_legend_says_how_each_panel_was_made(scene, run):
     assert pair._names([one])[:2] == ["$p_{data}$", f"$p_g$ ({one.of_p_g})"]
     assert pair._names([one, two])[1] == f"$p_g$ ((a) {one.of_p_g}; (b) some other way)"
     assert pair._names([two])[0] == "$p_{data}$ (blurred)"
+
+
+def test_a_sharp_mode_is_magnified(tmp_path):
+    data = MixtureConfig(centres=(-2.0, 2.0), std=0.02, examples=160)
+    run = advnets.load(a_line(tmp_path / "run", data=data))
+    shown = figure1.Scene.of(run, None).snapshot(run.learner.state(), "x")
+    assert shown.zoom == pytest.approx((-2.1, -1.9))
+    plain = pair.frame(dataclasses.replace(shown, zoom=None))
+    assert (pair.frame(shown) != plain).any(axis=2).mean() > 0.02
 
 
 def test_data_of_unknown_density_is_drawn_by_kernels(tmp_path, rng):

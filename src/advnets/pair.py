@@ -28,6 +28,8 @@ ARROW = {
     "shrinkB": 0,
     "mutation_scale": 7,
 }
+INSET = (0.25, 0.2, 0.5, 0.72)
+"""Where a magnified piece stands, in shares of the axes."""
 ROOM = 1.5
 """Height of the density axis, in highest values of p_data; a p_g that is higher leaves it."""
 
@@ -55,6 +57,8 @@ class Snapshot:
     """How the curve of p_data was made, where there is a choice."""
     of_p_g: str
     """How the curve of p_g was made."""
+    zoom: tuple[float, float] | None = None
+    """A piece of the axis to show magnified, in an inset."""
 
 
 def panels(snapshots: Sequence[Snapshot]) -> Pixels:
@@ -122,6 +126,28 @@ def _names(snapshots: Sequence[Snapshot]) -> list[str]:
 
 def _curves(axes: Any, s: Snapshot) -> list[Any]:
     """The densities, and on an axis of its own D; the handles for a legend."""
+    handles, chance = _lines(axes, s)
+    chance.set_yticks([0, 0.5, 1], labels=["0", "½", "1"], color=BLUE)
+    chance.tick_params(length=0)
+    for ax in (axes, chance):
+        ax.set_xlim(s.edges[0], s.edges[-1])
+        ax.spines[["top", "left"]].set_visible(False)
+        ax.spines["right"].set_visible(ax is chance)
+    axes.set_xticks([])
+    axes.set_title(s.title, fontsize=11)
+    if s.zoom is not None:
+        inset = axes.inset_axes(INSET)
+        _, above = _lines(inset, s)
+        above.set_yticks([])
+        inset.set_xlim(*s.zoom)
+        inset.set_xticks(s.zoom, labels=[f"{end:g}" for end in s.zoom], fontsize=9)
+        above.patch.set_visible(True)  # it is the lower of the two, and over the curves of D
+        above.set_zorder((axes.get_zorder() + chance.get_zorder()) / 2)
+    return handles
+
+
+def _lines(axes: Any, s: Snapshot) -> tuple[list[Any], Any]:
+    """The four curves; the axis that D is on."""
     centres = (s.edges[1:] + s.edges[:-1]) / 2
     chance = axes.twinx()
     chance.axhline(0.5, color="#b0b0b0", linewidth=0.7, zorder=1)
@@ -134,15 +160,7 @@ def _curves(axes: Any, s: Snapshot) -> list[Any]:
     axes.set_ylim(0, ROOM * s.p_data.max())
     axes.set_yticks([])
     chance.set_ylim(-0.02, 1.02)
-    chance.set_yticks([0, 0.5, 1], labels=["0", "½", "1"], color=BLUE)
-    for ax in (axes, chance):
-        ax.set_xlim(s.edges[0], s.edges[-1])
-        ax.tick_params(length=0)
-        ax.spines[["top", "left"]].set_visible(False)
-        ax.spines["right"].set_visible(ax is chance)
-    axes.tick_params(labelbottom=False)
-    axes.set_title(s.title, fontsize=11)
-    return [*data, *g, *D, *star]
+    return [*data, *g, *D, *star], chance
 
 
 def _arrows(axes: Any, s: Snapshot) -> None:

@@ -38,6 +38,14 @@ def test_a_mixture_has_its_centres_on_the_line():
     assert draw(MixtureConfig(centres=(0, 1)), 5, rng=torch.Generator()).x.dtype == torch.float32
 
 
+@pytest.mark.parametrize("config", [c for c in TOYS if isinstance(c, MixtureConfig)])
+def test_the_cdf_of_a_mixture_is_that_of_its_draws(config, rng):
+    x = draw(config, N, rng=rng).x[:, 0].double().sort().values
+    share = (torch.arange(N) + 0.5) / N
+    assert (config.cdf(x) - share).abs().max() < 2 / N**0.5  # Kolmogorov: p below 1e-3
+    assert config.cdf(torch.tensor([-math.inf, math.inf])).tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("config", TOYS)
 def test_every_mode_has_equal_weight_its_mean_and_its_deviation(config, rng):
     split = draw(config, N, rng=rng)

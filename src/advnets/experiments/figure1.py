@@ -42,12 +42,15 @@ FRAMES = 60
 """Moments of the film, closer together at the start."""
 LIKE_A = 0.1
 """(a) is the moment of the film's first half whose JSD(p_data || p_g) is nearest to this (nats)."""
-UPDATES_OF_D, UPDATES_OF_G = 1_000, 40
-"""What lies between (a) and (b), and between (b) and (c) ..."""
-RATE = 1e-3
-"""... by Adam with this learning rate."""
-CELLS, POINTS, ARROWS = 800, 10_000, 25
+UPDATES_OF_D, UPDATES_OF_G = 1_000, 400
+"""What lies between (a) and (b), and at most between (b) and (c): against a D at rest G overshoots,
+so that of every tenth update the one is shown whose JSD is least ..."""
+RATES = {"D": 1e-3, "G": 1e-4}
+"""... by Adam with these learning rates."""
+CELLS, POINTS, ARROWS = 1_600, 10_000, 25
 """Cells of the x axis, z that p_g is computed from, and arrows."""
+SHARP = 0.01
+"""Share of the axis below which a mode's standard deviation is magnified in an inset."""
 BEYOND = 1e-9
 """Probability of the prior's draws left out at either end where p_g is computed."""
 EXAMPLES = 20_000
@@ -72,12 +75,15 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> Pixels:
     moments = list(replay(run, scene.splits))
     half = moments[: max(1, len(moments) // 2)]
     update, a = min(half, key=lambda moment: abs(scene.jsd(moment[1]) - LIKE_A))
-    b = scene.played(a, k=UPDATES_OF_D, moving="D", rng=generator(seed, "figure 1 (b)"))
-    c = scene.played(b, k=UPDATES_OF_G, moving="G", rng=generator(seed, "figure 1 (c)"))
+    noise = (generator(seed, f"figure 1 ({panel})") for panel in "bc")
+    b = list(scene.played(a, k=UPDATES_OF_D, moving="D", rng=next(noise)))[-1]
+    steps = list(scene.played(b, k=UPDATES_OF_G, moving="G", rng=next(noise)))
+    tenths = [(i, steps[i - 1]) for i in range(10, len(steps) + 1, 10)]
+    updates, c = min(tenths, key=lambda moment: scene.jsd(moment[1]))
     titles = {
         f"(a) near the start: update {update:,}": a,
         f"(b) D after {UPDATES_OF_D:,} updates more, G at rest": b,
-        f"(c) G after {UPDATES_OF_G} updates more, D at rest": c,
+        f"(c) G after {updates} updates more, D at rest": c,
         f"(d) the end of the run: update {run.update:,}": moments[-1][1],
     }
     return panels([scene.snapshot(state, title) for title, state in titles.items()])
@@ -149,6 +155,16 @@ class Scene:
         p_data = pushforward.masses(F)
         return cls(run=run, game=game, prior=prior, splits=splits, edges=edges, p_data=p_data)
 
+    @property
+    def zoom(self) -> tuple[float, float] | None:
+        """The neighbourhood of the first mode, where it is too narrow to be seen."""
+        data = self.run.config.data
+        if not isinstance(data, MixtureConfig):
+            return None
+        sharp = data.std < SHARP * (self.edges[-1] - self.edges[0])
+        low, high = (data.centres[0] + side * 5 * data.std for side in (-1, 1))
+        return (low, high) if sharp else None
+
     def G(self, state: State, z: Tensor) -> Tensor:
         """The samples of these z, in float64: `(n,)` to `(n,)`."""
         self.game.load_state(state)
@@ -173,8 +189,8 @@ class Scene:
         """JSD(p_data || p_g) of the cells' probabilities, in nats."""
         return JSD(self.p_data, self.p_g(state)[0]).item()
 
-    def played(self, state: State, *, k: int, moving: str, rng: torch.Generator) -> State:
-        """The state after k updates of one player, 'G' or 'D', while the other one is at rest."""
+    def played(self, state: State, *, k: int, moving: str, rng: torch.Generator) -> Iterator[State]:
+        """The state after each of k updates of one player, 'G' or 'D', the other one at rest."""
         self.game.load_state(state)
         G, D, config = self.game.G, self.game.D, self.run.config.model
         assert isinstance(config, GameConfig)
@@ -182,15 +198,15 @@ class Scene:
             G,
             D,
             prior=self.prior,
-            G_optimizer=torch.optim.Adam(G.parameters(), RATE if moving == "G" else 0.0),
-            D_optimizer=torch.optim.Adam(D.parameters(), RATE if moving == "D" else 0.0),
+            G_optimizer=torch.optim.Adam(G.parameters(), RATES["G"] * (moving == "G")),
+            D_optimizer=torch.optim.Adam(D.parameters(), RATES["D"] * (moving == "D")),
             objective=config.objective,
         )
         x, m = self.splits.train.x, self.run.config.batch_size
         for _ in range(k):
             rows = torch.randint(len(x), (m,), generator=rng)
             game.step((Batch(x[rows]),), rng=rng)
-        return copied(self.game.state())
+            yield copied(self.game.state())
 
     def snapshot(self, state: State, title: str) -> Snapshot:
         """One moment, as it is drawn."""
@@ -212,6 +228,7 @@ class Scene:
             G_z=self.G(state, z).numpy(),
             of_p_data="" if exact else blurred,
             of_p_g="change of variables" if monotone else blurred,
+            zoom=self.zoom,
         )
 
 
