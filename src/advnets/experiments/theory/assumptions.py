@@ -103,9 +103,8 @@ def full_support() -> Claim:
             "draws nothing to profit from it.",
         ),
         tex=(
-            r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \qquad C(G) \rightarrow "
-            r"P \log P - (1 + P) \log(1 + P), \qquad P = p_\mathrm{data}(S), \; "
-            r"S = \mathrm{supp}\, p_g",
+            r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \quad S = \mathrm{supp}\, p_g",
+            r"C(G) \rightarrow P \log P - (1 + P) \log(1 + P), \quad P = p_\mathrm{data}(S)",
         ),
         measured=(
             at_most(1e-6, f"p_g at the end less p_data given S, {here}", max(off)),

@@ -50,7 +50,7 @@ def not_convex() -> Claim:
             f"Its p_g are the masses of {CELLS} cells of the line.",
         ),
         tex=(
-            r"C(\theta_t) > (1 - t)\, C(\theta_0) + t\, C(\theta_1), \qquad "
+            r"C(\theta_t) > (1 - t)\, C(\theta_0) + t\, C(\theta_1)",
             r"\theta_t = (1 - t)\, \theta_0 + t\, \theta_1",
         ),
         measured=(
