@@ -19,7 +19,15 @@ from advnets.experiments.failures import (
     support,
     synchronisation,
 )
-from advnets.experiments.failures.finding import Chart, Finding, Picture, Table, markdown, section
+from advnets.experiments.failures.finding import (
+    Chart,
+    Finding,
+    Picture,
+    Table,
+    markdown,
+    section,
+    short,
+)
 from advnets.experiments.failures.helvetica import FROZEN
 from advnets.experiments.failures.play import Play, digits, steady, unequally
 from advnets.value import OBJECTIVES
@@ -266,7 +274,7 @@ def test_what_was_measured_is_what_the_tables_say(measured):
         assert row[0] == helvetica.named(ratio)
         assert row[1].split() == [f"{c.modes[-1]:.0f}" for c in ring.at(ratio)]
     held = measured.saturation.held[0][-1]
-    assert f"{held.minimax:.2g}" in failures.told(measured)[0].tables[0].rows[-1]
+    assert short(held.minimax) in failures.told(measured)[0].tables[0].rows[-1]
 
 
 def test_the_digits_are_those_of_the_folder_that_is_known(monkeypatch, tmp_path):

@@ -164,16 +164,32 @@ def counted(seeds: Sequence[int]) -> str:
     return f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
 
 
-def spread(values: Sequence[float], *, form: str = ".1f") -> str:
-    """The mean of several seeds and, in brackets, the least and the largest.
+def short(value: float) -> str:
+    """A number of any size in two or three digits.
 
     Example:
-        >>> spread([2, 1, 2], form=".1f")
-        '1.7 [1.0, 2.0]'
+        >>> short(0.000491), short(0.56), short(7.52), short(75.2), short(18070.0)
+        ('0.00049', '0.56', '7.5', '75', '18,100')
     """
+    return f"{value:.2g}" if abs(value) < 100 else f"{float(f'{value:.3g}'):,.0f}"
+
+
+def spread(values: Sequence[float], *, form: str = "") -> str:
+    """The mean of several seeds and, in brackets, the least and the largest.
+
+    Args:
+        values: One a seed.
+        form: As `format` has it; `short` by default.
+
+    Example:
+        >>> spread([2, 1, 2], form=".1f"), spread([0.1, 0.3])
+        ('1.7 [1.0, 2.0]', '0.2 [0.1, 0.3]')
+    """
+
+    def written(value: float) -> str:
+        return format(value, form) if form else short(value)
+
     if len(values) == 1:
-        return format(values[0], form)
-    mean, low, high = (
-        format(v, form) for v in (sum(values) / len(values), min(values), max(values))
-    )
+        return written(values[0])
+    mean, low, high = map(written, (sum(values) / len(values), min(values), max(values)))
     return f"{mean} [{low}, {high}]"

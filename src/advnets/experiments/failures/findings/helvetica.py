@@ -31,8 +31,8 @@ def table(result: Helvetica) -> Table:
             (
                 named(ratio),
                 " ".join(f"{c.modes[-1]:.0f}" for c in courses),
-                spread([c.modes[-1] for c in courses]),
-                spread([m.mean() for m in later]),
+                spread([c.modes[-1] for c in courses], form=".1f"),
+                spread([m.mean() for m in later], form=".1f"),
                 spread([c.other[-1] for c in courses], form=".2f"),
             )
         )

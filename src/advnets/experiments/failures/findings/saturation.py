@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from advnets.curves import Across, Curve
-from advnets.experiments.failures.finding import Chart, Finding, Table, counted, spread
+from advnets.experiments.failures.finding import Chart, Finding, Table, counted, short, spread
 from advnets.experiments.failures.saturation import LOST_RATE, Moment, Plan, Saturation, closed_form
 from advnets.value import Objective
 
@@ -114,10 +114,10 @@ def _held_table(result: Saturation) -> Table:
         rows.append(
             (
                 f"{updates:,}",
-                spread([m.D_Gz for m in moments], form=".2g"),
-                *(spread(column, form=".2g") for column in columns),
-                spread(ratios, form=".3g"),
-                spread([m.slopes for m in moments], form=".3g"),
+                spread([m.D_Gz for m in moments]),
+                *(spread(column) for column in columns),
+                spread(ratios),
+                spread([m.slopes for m in moments]),
             )
         )
     return Table(
@@ -143,10 +143,10 @@ def lost_table(moments: Mapping[str, Moment]) -> Table:
         (
             name,
             f"{m.D_x:.3f}",
-            f"{m.D_Gz:.2g}",
-            f"{m.at_x:.2g}",
-            f"{m.before_output:.2g}",
-            f"{m.non_saturating:.2g}",
+            f"{short(m.D_Gz)}",
+            f"{short(m.at_x)}",
+            f"{short(m.before_output)}",
+            f"{short(m.non_saturating)}",
             f"{m.saturated:.1%}",
             f"{m.dead:.0%}",
         )
