@@ -142,7 +142,9 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
 
 def test_a_finished_run_goes_on_with_more_steps_as_if_they_had_been_asked_for(tmp_path):
     def steps(n):
-        return small_run(trainer=run.TrainerConfig(steps=n, log_every=5, score_every=10))
+        return small_run(
+            trainer=run.TrainerConfig(steps=n, log_every=5, score_every=10, picture_every=10)
+        )
 
     run.train(steps(40), tmp_path / "whole")
     run.train(steps(20), tmp_path / "longer")
@@ -195,6 +197,7 @@ def test_metrics_hold_no_clock(tmp_path):
         "G_gradient",
         "D_gradient",
         "validation",
+        "spread",
     }
     clock = [
         json.loads(line) for line in (tmp_path / "run" / "clock.jsonl").read_text().splitlines()

@@ -15,7 +15,7 @@ from advnets.tables import Density
 from laws import ANY, law, table, tables
 
 LOG_4 = math.log(4)
-LOGITS = st.floats(-800, 800) | st.sampled_from([-math.inf, math.inf])
+LOGITS = st.floats(-800, 800, allow_subnormal=False) | st.sampled_from([-math.inf, math.inf])
 
 
 def close(a, b, within=1e-10):
@@ -54,7 +54,9 @@ def test_no_D_has_a_value_above_the_criterion_and_the_optimal_one_attains_it(pq,
 @given(tables(), st.data())
 def test_the_value_is_the_written_out_sum(pq, data):
     p, q = pq
-    a = data.draw(st.lists(st.floats(-30, 30), min_size=len(p), max_size=len(p)))
+    a = data.draw(
+        st.lists(st.floats(-30, 30, allow_subnormal=False), min_size=len(p), max_size=len(p))
+    )
     D = [1 / (1 + math.exp(-v)) for v in a]
     not_D = [1 / (1 + math.exp(v)) for v in a]
     terms = zip(p.tolist(), q.tolist(), D, not_D, strict=True)
@@ -73,7 +75,7 @@ def test_a_D_that_is_sure_and_wrong_has_the_value_of_minus_infinity():
 @given(tables(), st.data())
 def test_half_the_value_is_the_mean_log_likelihood_of_where_x_comes_from(pq, data):
     n = len(pq[0])
-    logits = st.lists(st.floats(-30, 30), min_size=n, max_size=n)
+    logits = st.lists(st.floats(-30, 30, allow_subnormal=False), min_size=n, max_size=n)
     a = torch.tensor(data.draw(logits), dtype=torch.float64)
     expected = 0.0
     for Y, p in ((1, pq[0]), (0, pq[1])):
@@ -140,7 +142,7 @@ def test_disjoint_supports_are_as_far_as_can_be(pq):
 
 
 @law
-@given(tables(ANY, ANY, ANY), st.floats(0, 1))
+@given(tables(ANY, ANY, ANY), st.floats(0, 1, allow_subnormal=False))
 def test_the_criterion_is_convex_in_p_g(three, t):
     p, q, other = three
     chord = (1 - t) * theory.C(p, q) + t * theory.C(p, other)

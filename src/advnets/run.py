@@ -104,8 +104,8 @@ def resume(
         folder: A run's folder.
         config: Settings to go on with; the run's own by default. Only those that change no update
             may differ: the number of steps (unless the learning rate anneals towards its end), and
-            how often pictures and checkpoints are made. A run made longer keeps the line and the
-            score of its old last update.
+            how often pictures and checkpoints are made. A run made longer keeps what was logged at
+            its old last update.
         display: Where a person looks.
 
     Returns:

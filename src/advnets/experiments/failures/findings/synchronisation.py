@@ -30,7 +30,7 @@ def finding(result: Synchronisation) -> Finding:
         tables=(_table(result),),
         helps=(
             "Begin with k = 1 and equal rates. Where D(G(z)) stays near 0, slow D or speed G up; "
-            "where the samples wander and D is at chance, speed D up or raise k."
+            "where the samples wander and D is at chance, speed D up or take a larger k."
         ),
     )
 
