@@ -132,7 +132,7 @@ def toml(text):
     return lambda folder: (folder / "my.toml").write_text(text)
 
 
-RECIPES = "demo, mnist, mnist-algorithm1, ring, array"
+RECIPES = "demo, mnist, mnist-algorithm1, ring, mixture, array"
 ON_ARRAY = "train array --data.path x.npy --folder run --trainer.steps 2 --batch_size 10"
 CASES = [
     # the command line
