@@ -125,7 +125,7 @@ def mixture() -> RunConfig:
             D_scale=1.0,
             prior="gaussian",
             z_dim=1,
-            G=GeneratorConfig(hidden=(64, 64), output="linear", irange=0.2),
+            G=GeneratorConfig(hidden=(64, 64, 64), output="linear", irange=0.2),
             D=DiscriminatorConfig(
                 units=(32, 32, 32), pieces=2, irange=0.2, include_input=1.0, include_hidden=1.0
             ),
