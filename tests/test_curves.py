@@ -145,3 +145,14 @@ def test_a_drawing_for_where_no_page_is_has_the_palette_on_white_and_is_the_same
     for colour in curves.PALETTE[:2]:
         rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         assert (abs(pixels.astype(int) - rgb).max(axis=2) <= 2).any(), colour
+
+
+def test_points_that_are_not_joined_have_a_marker_each_and_no_line():
+    x = np.linspace(0, 1, 50)
+    both = [Curve(label=str(j), x=x, y=x, joined=j) for j in (True, False)]
+    markers = [curves.draw([curve], name="c", end=1).count("<use") for curve in both]
+    assert markers[1] - markers[0] >= 40
+    dots = curves.draw([both[1]], name="c", end=1)
+    assert not re.findall(
+        r'<path d="[^"]*" clip-path="[^"]*" style="fill: none; stroke: var\(--curve', dots
+    )

@@ -7,6 +7,7 @@ import ast
 import errno
 import gzip
 import json
+import math
 import os
 import re
 import struct
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from advnets import checkpoints, cli, run, rundir
+from advnets import checkpoints, checks, cli, run, rundir, table_game, theory
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
+from advnets.tables import Density
 from advnets.trainer import TrainerConfig
 from conftest import ROOT, small_config, small_run
 
@@ -398,6 +400,112 @@ def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "mlxtend.data", None)
     assert cli.main(["train", "demo", "--folder", str(tmp_path / "run")]) == 2
     assert "'mlxtend' is not installed; run: pip install 'advnets[demo]'" in capsys.readouterr().err
+
+
+AXIS = torch.linspace(-3, 3, 61, dtype=torch.float64)
+
+
+def bell(s=1.0, axis=AXIS):
+    values = torch.exp(-((axis / s) ** 2) / 2) / (s * math.sqrt(2 * math.pi))
+    return Density(values=values, axes=(axis,))
+
+
+HALVES = torch.tensor([0.5, 0.5])
+NARROW = bell(0.3)
+
+
+@pytest.mark.parametrize(
+    ("call", "need"),
+    [
+        pytest.param(
+            lambda: theory.C(HALVES, torch.tensor([0.5, 0.4])),
+            r"'p_g' must be probabilities that sum to 1, got a sum of 0\.9\d*\.",
+            id="sum",
+        ),
+        pytest.param(
+            lambda: theory.D_star(torch.tensor([1.2, -0.2]), HALVES),
+            r"'p_data' must be finite and at least 0 everywhere, got -0\.2\.",
+            id="negative",
+        ),
+        pytest.param(
+            lambda: theory.KL(torch.tensor([0.5, math.nan]), HALVES),
+            r"'p' must be finite and at least 0 everywhere, got nan\.",
+            id="nan",
+        ),
+        pytest.param(
+            lambda: theory.JSD(HALVES, torch.tensor([0.2, 0.3, 0.5])),
+            r"'q' must be over the outcomes of 'p', a table of shape \(2\), got a table of shape \(3\)\.",
+            id="other table",
+        ),
+        pytest.param(
+            lambda: theory.C(NARROW, bell(0.3, AXIS + 0.05)),
+            r"'p_g' must be over the outcomes of 'p_data', a grid of 61 cells from -3 to 3, "
+            r"got a grid of 61 cells from -2\.95 to 3\.05\.",
+            id="other grid",
+        ),
+        pytest.param(
+            lambda: theory.C(NARROW, HALVES),
+            r"'p_g' must be over the outcomes of 'p_data', a grid .*, got a table of shape \(2\)\.",
+            id="table and grid",
+        ),
+        pytest.param(
+            lambda: theory.C(bell(), NARROW),
+            r"'p_data' must be a density with an integral of 1 over its grid, got 0\.997\d*: "
+            r"the grid misses 0\.002\d* of the mass\.",
+            id="missed mass",
+        ),
+        pytest.param(
+            lambda: theory.C(NARROW, bell(0.02)),
+            r"'p_g' must be a density with .*, got 1\.99\d*: the grid is too coarse for it or it is "
+            r"not scaled: 0\.99\d* of the mass too much\.",
+            id="coarse grid",
+        ),
+        pytest.param(
+            lambda: Density(values=HALVES, axes=(torch.tensor([0.0, 1.0, 2.0]),)),
+            r"'values' must be of shape \(n\) or \(n, m\), as long as its 1 axes: \(3,\), "
+            r"got shape \(2\)\.",
+            id="axis",
+        ),
+        pytest.param(
+            lambda: Density(values=torch.ones(3) / 3, axes=(torch.tensor([0.0, 1.0, 3.0]),)),
+            r"'axes' must be of at least 2 increasing, evenly spaced values each, got 0, 1, 3\.",
+            id="uneven",
+        ),
+        pytest.param(
+            lambda: Density(values=torch.ones(1), axes=(torch.ones(1),)),
+            r"'axes' must be of at least 2 increasing, evenly spaced values each, got 1\.",
+            id="one cell",
+        ),
+        pytest.param(
+            lambda: theory.V(torch.zeros(3), HALVES, HALVES),
+            r"'a' must be of shape \(2,\), got shape \(3\)\.",
+            id="logits",
+        ),
+        pytest.param(
+            lambda: table_game.play(HALVES, HALVES, k=0, steps=1),
+            r"'k' must be a number that is at least 1, got 0\.",
+            id="k",
+        ),
+        pytest.param(
+            lambda: table_game.play(HALVES, HALVES, k=1, steps=1, lr=-1.0),
+            r"'lr' must be a number above 0, got -1\.0\.",
+            id="lr",
+        ),
+        pytest.param(
+            lambda: table_game.descend(HALVES, HALVES, steps=1, step_size=2.5),
+            r"'step_size' must be above 0 and at most 2, got 2\.5\.",
+            id="step size",
+        ),
+        pytest.param(
+            lambda: table_game.descend(HALVES, HALVES, steps=-1),
+            r"'steps' must be a number that is at least 0, got -1\.",
+            id="steps",
+        ),
+    ],
+)
+def test_what_is_no_distribution_or_no_game_on_one_gets_one_line(call, need):
+    with pytest.raises(checks.BadValue, match=rf"^{need}$"):
+        call()
 
 
 def test_every_sentence_is_used_and_no_other_module_words_an_error():

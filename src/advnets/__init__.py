@@ -1,6 +1,8 @@
 """Generative Adversarial Nets (Goodfellow et al., 2014): train, sample and score a generator."""
 
 from advnets import data as data
+from advnets import table_game as table_game
+from advnets import theory as theory
 from advnets.data import Batches as Batches
 from advnets.evaluation import EvaluationConfig as EvaluationConfig
 from advnets.evaluation import evaluate as evaluate
@@ -21,6 +23,7 @@ from advnets.run import RunConfig as RunConfig
 from advnets.run import read_config as read_config
 from advnets.run import resume as resume
 from advnets.run import train as train
+from advnets.tables import Density as Density
 from advnets.trained import Run as Run
 from advnets.trained import load as load
 from advnets.trainer import TrainerConfig as TrainerConfig

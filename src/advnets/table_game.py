@@ -62,12 +62,13 @@ def descend(
     """Proposition 2: at each step D is optimal and p_g is updated so as to improve the criterion.
 
     From any start that gives every outcome of p_data some probability it ends at p_data, and C(G)
-    falls at every step to `-log 4`, as long as `step_size` is at most 1. A longer one may raise it.
-    Beyond 2 nothing is left of the descent: far below p_data, a step multiplies log p_g by
+    falls at every step to `-log 4`, as long as `step_size` is at most 1. With a longer one it may
+    rise. Beyond 2 nothing is left of the descent: far below p_data, a step multiplies log p_g by
     1 - eta, which then grows in size for ever.
 
-    An outcome that p_g has lost stays lost: zero times anything is zero, as a sampler never hears
-    what D thinks of what it never draws. The end is then `theory.reachable(p_data, p_g)`, and
+    An outcome that p_g has lost stays lost, as a sampler never hears what D thinks of what it never
+    draws: zero times anything is zero. (For steps below 1 the formula says the same; at 1 alone it
+    is (p + 0) / 2, from 0 times infinity.) The end is then `theory.reachable(p_data, p_g)`, and
     C(G) stays above `-log 4`.
 
     Args:
@@ -128,7 +129,7 @@ def play(
         steps: Updates of G.
         step_size: G's step, eta.
         lr: D's step. V is smooth in a with constant max(p_data + p_g) / 4 at most 1/2, so that
-            steps up to 2 raise V.
+            V rises at steps up to 2.
 
     Returns:
         The course of the game.

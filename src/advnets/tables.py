@@ -88,8 +88,9 @@ def masses(name: str, p: Distribution) -> Tensor:
         raise checks.not_a_mass(name, mass[~good][0].item())
     total = mass.sum()
     if not abs(total.item() - 1) <= MASS:
-        words = checks.misses_mass if isinstance(p, Density) else checks.not_one
-        raise words(name, total.item())
+        if isinstance(p, Density):
+            raise checks.misses_mass(name, total.item())
+        raise checks.not_one(name, total.item())
     return mass / total
 
 

@@ -111,12 +111,13 @@ def page(title: str, kicker: str, lead: str, claims: Sequence[Claim], *more: str
 
 def section(claim: Claim, name: str) -> str:
     """One claim: statement, equations, measured beside allowed, charts. `name` begins its ids."""
+    equations = (equation(tex, name=f"{name}-{i}") for i, tex in enumerate(claim.tex))
     return markup.section(
         claim.title,
         [
             markup.paragraph(claim.source, kind="small"),
             *map(markup.paragraph, claim.statement),
-            *(equation(tex, name=f"{name}-{i}") for i, tex in enumerate(claim.tex)),
+            markup.gallery(equations, kind="equations"),
             _table(claim),
             markup.gallery(claim.charts, kind="charts"),
         ],

@@ -103,9 +103,8 @@ def full_support() -> Claim:
             "draws nothing to profit from it.",
         ),
         tex=(
-            r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \qquad C(G) \rightarrow "
-            r"P \log P - (1 + P) \log(1 + P), \qquad P = p_\mathrm{data}(S), \; "
-            r"S = \mathrm{supp}\, p_g",
+            r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \quad S = \mathrm{supp}\, p_g",
+            r"C(G) \rightarrow P \log P - (1 + P) \log(1 + P), \quad P = p_\mathrm{data}(S)",
         ),
         measured=(
             at_most(1e-6, f"p_g at the end less p_data given S, {here}", max(off)),
@@ -147,6 +146,5 @@ def _limits_drawn(kept: Tensor, ends: Tensor) -> str:
         Curve(label=f"after {STEPS} updates", x=array(kept), y=array(ends), joined=False),
     ]
     across = Across(label="P, the share of the data that p_g can reach", limits=(0.0, 1.0))
-    levels = [Level(label=f"{MINUS}log 4", y=theory.LEAST)]
-    svg = curves.draw(lines, name="limits", across=across, levels=levels, limits=(-1.45, 0.0))
+    svg = curves.draw(lines, name="limits", across=across, limits=(-1.45, 0.0))
     return markup.chart(svg, "Where the game ends", "C(G) in nats, from the random starts.")

@@ -49,7 +49,7 @@ def proposition_2() -> Claim:
             "draws, and differentiating through D* as well changes nothing.",
         ),
         tex=(
-            r"C(G) = \sup_D U(p_g, D), \qquad "
+            r"C(G) = \sup_D U(p_g, D)",
             r"\log(1 - D^*_G) = \nabla_{p_g} U(p_g, D^*_G) \in \partial_{p_g} \sup_D U(p_g, D)",
         ),
         measured=(
@@ -70,7 +70,6 @@ def _along(p: Tensor, q: Tensor, other: Tensor) -> Tensor:
 def _by_autograd(p: Tensor, q: Tensor) -> Tensor:
     """The gradient of C along the simplex, D* differentiated with the rest."""
     positive = p > 0  # what has no data adds p_g log 1 = 0 to C, and no finite logit to D
-    assert positive.any()
     q = q.clone().requires_grad_()
     total = q / q.sum()
     D_logit = p[positive].log() - total[positive].log()
@@ -135,7 +134,7 @@ def descent() -> Claim:
             "taken and C(G) never rises; at η = 1 each step halves the distance to p_data.",
         ),
         tex=(
-            r"p_g^{\,t+1}(x) \propto p_g^{\,t}(x)\, (1 - D^*_t(x))^{-\eta}, \qquad "
+            r"p_g^{\,t+1}(x) \propto p_g^{\,t}(x)\, (1 - D^*_t(x))^{-\eta}",
             r"C(G_t) + \log 4 \leq \dfrac{\mathrm{KL}(p_\mathrm{data} \,\|\, p_g^{\,0})}{\eta\, t}",
         ),
         measured=(

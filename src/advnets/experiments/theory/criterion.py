@@ -33,7 +33,8 @@ def theorem_1() -> Claim:
         tex=(
             r"C(G) = \max_D V(D, G) = -\log 4 + 2\, \mathrm{JSD}(p_\mathrm{data} \,\|\, p_g)",
             r"\mathrm{JSD}(p \,\|\, q) = \dfrac{1}{2}\, \mathrm{KL}(p \,\|\, m) + "
-            r"\dfrac{1}{2}\, \mathrm{KL}(q \,\|\, m), \qquad m = \dfrac{p + q}{2}",
+            r"\dfrac{1}{2}\, \mathrm{KL}(q \,\|\, m)",
+            r"m = \dfrac{p + q}{2}",
         ),
         measured=(*_identities(tables, C), *_extremes(tables, C, TV)),
         charts=(_sliding_drawn(), _floor_drawn(C, TV)),

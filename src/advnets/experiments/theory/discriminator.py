@@ -116,7 +116,7 @@ def remark() -> Claim:
             "log-likelihood, and D* is the posterior probability that x is real.",
         ),
         tex=(
-            r"\mathrm{E}_{x, Y} \log P_D(Y \mid x) = \dfrac{1}{2}\, V(D, G), \qquad "
+            r"\mathrm{E}_{x, Y} \log P_D(Y \mid x) = \dfrac{1}{2}\, V(D, G)",
             r"D^*_G(x) = P(Y = 1 \mid x)",
         ),
         measured=(

@@ -41,11 +41,11 @@ def random_table(n: int, *, zeros: float = 0.0, rng: torch.Generator) -> Tensor:
 
 
 def random_pairs(
-    name: str, *, zeros: float = ZEROS, pairs: int = PAIRS
+    name: str, *, zeros: float = ZEROS, pairs: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Random p_data and p_g over the same outcomes."""
     rng = stream(name)
-    for _ in range(pairs):
+    for _ in range(pairs or PAIRS):
         n = int(torch.randint(SIZES[0], SIZES[1] + 1, (), generator=rng))
         yield random_table(n, zeros=zeros, rng=rng), random_table(n, zeros=zeros, rng=rng)
 

@@ -50,7 +50,7 @@ def not_convex() -> Claim:
             f"Its p_g are the masses of {CELLS} cells of the line.",
         ),
         tex=(
-            r"C(\theta_t) > (1 - t)\, C(\theta_0) + t\, C(\theta_1), \qquad "
+            r"C(\theta_t) > (1 - t)\, C(\theta_0) + t\, C(\theta_1)",
             r"\theta_t = (1 - t)\, \theta_0 + t\, \theta_1",
         ),
         measured=(
@@ -101,13 +101,17 @@ def _pushed_forward(G: Generator, theta: Parameters, other: Parameters) -> list[
 
 def _hump_drawn(t: Tensor, C: Tensor, mixed: Tensor) -> str:
     lines = [
-        Curve(label="C(θ), parameters mixed", x=array(t), y=array(C)),
-        Curve(label="C(p_g), distributions mixed", x=array(t), y=array(mixed)),
+        Curve(label="C(θ)", x=array(t), y=array(C)),
+        Curve(label="C(p_g)", x=array(t), y=array(mixed)),
     ]
     levels = [Level(label=f"{MINUS}log 4: the chord", y=theory.LEAST)]
     across = Across(label="t, from one setting to the other")
     svg = curves.draw(lines, name="hump", across=across, levels=levels)
-    return markup.chart(svg, "Between two equally good generators", "C in nats.")
+    return markup.chart(
+        svg,
+        "Between two equally good generators",
+        "Nats: the parameters mixed, and the distributions mixed.",
+    )
 
 
 def _outputs_drawn(G: Generator, theta: Parameters, other: Parameters) -> str:
