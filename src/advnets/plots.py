@@ -178,18 +178,22 @@ def clouds(named: Mapping[str, Tensor], *, data: Tensor) -> Pixels:
         data: Points of shape `(n, 2)`; they set the ends of all axes.
 
     Returns:
-        One picture of shape `(height, width, 3)`. What lies beyond the ends is not seen.
+        One picture of shape `(height, width, 3)`. A panel's title says how many of its points lie
+        beyond the ends and are not seen.
     """
     from matplotlib.figure import Figure
 
     panels = len(named)
-    figure = Figure(figsize=(8, 8 / panels + 0.3), layout="constrained", dpi=100)
+    figure = Figure(figsize=(8, 8 / panels + 0.5), layout="constrained", dpi=100)
     low, high = _span(data)
     row = figure.subplots(1, panels, squeeze=False, sharex=True, sharey=True)[0]
     for axes, (title, x) in zip(row, named.items(), strict=True):
+        beyond = ((x < low) | (x > high)).any(dim=1).double().mean().item()
+        title += f"\n{beyond:.0%} beyond" if beyond > 0 else ""
         axes.scatter(*data.T.tolist(), s=3, marker="s", color="#b0b0b0", linewidths=0)
         axes.scatter(*x.T.tolist(), s=4, color="#0072b2", linewidths=0)
-        axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", title=title)
+        axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+        axes.set_title(title, fontsize=11)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     pixels: Pixels = np.array(Image.open(file).convert("RGB"))

@@ -46,7 +46,7 @@ IN_SMALL = (
 )
 WARM_UPS = (100, 200, 400, 1_000)
 """Rounds before D is frozen, beside those of the plan."""
-GRID = OfHelvetica(seeds=(0, 1, 2), warm_up=1_500, ratios=(1, 10, FROZEN))
+GRID = OfHelvetica(seeds=(0, 1, 2), warm_up=600, updates=1_000, ratios=(1, 10, FROZEN))
 
 
 @dataclass(frozen=True, kw_only=True)

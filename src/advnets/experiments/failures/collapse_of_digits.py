@@ -14,8 +14,8 @@ from advnets.neighbours import distances_to_others
 
 PLAN = Plan(
     seeds=(0, 1),
-    warm_up=1_500,
-    updates=1_000,
+    warm_up=1_000,
+    updates=600,
     ratios=(1, 10, FROZEN),
     every=100,
     samples=1_000,

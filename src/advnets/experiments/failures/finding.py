@@ -187,7 +187,8 @@ def spread(values: Sequence[float], *, form: str = "") -> str:
     """
 
     def written(value: float) -> str:
-        return format(value, form) if form else short(value)
+        text = format(value, form) if form else short(value)
+        return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
 
     if len(values) == 1:
         return written(values[0])

@@ -32,7 +32,7 @@ class Plan:
     """What is played for each seed."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    rounds: int = 1_500
+    rounds: int = 1_000
     """Updates of G."""
     samples: int = 1_000
     settings: tuple[Setting, ...] = (

@@ -25,8 +25,8 @@ def finding(result: Equilibrium) -> Finding:
             f" comes to V = {_of(good, 'V'):.3f} with D(x) = {_of(good, 'D_x'):.3f} and "
             f"{_of(good, 'modes'):.1f} modes.",
             f"Against a linear D, which can compare means and nothing else, V = "
-            f"{_of(small, 'V'):.3f} and D(x) = {_of(small, 'D_x'):.3f}: nearer to the equilibrium, "
-            f"while {_of(small, 'near'):.0%} of the samples are near a mode and "
+            f"{_of(small, 'V'):.3f} and D(x) = {_of(small, 'D_x'):.3f}: as near to the "
+            f"equilibrium, while {_of(small, 'near'):.0%} of the samples are near a mode and "
             f"{_of(small, 'modes'):.1f} of 8 modes are covered. A D that does not learn "
             f"shows V = {_of(asleep, 'V'):.3f} from the first round to the last.",
             f"A fresh D of the recipe, trained for {plan.judged:,} updates against each G, tells "

@@ -78,7 +78,7 @@ def clouds(result: Helvetica, ratios: Sequence[float]) -> Picture:
     seed = result.plan.seeds[0]
     return Picture(
         title=f"Samples at the end, seed {seed}: {', '.join(map(named, ratios))}",
-        meaning="Blue: samples; grey: data. Samples beyond the axes are not seen.",
+        meaning="Blue: samples; grey: data.",
         pixels=plots.clouds({named(r): result.at(r)[0].x for r in ratios}, data=result.data[:, :2]),
     )
 
@@ -109,6 +109,9 @@ def finding(result: Collapse) -> Finding:
             "no mode is covered and no sample near one. Then one height or two near the data draw "
             "all samples. Late it has one at every mode, each sample climbs the nearest, and modes "
             "are lost more slowly.",
+            f"{_in_words(result.grid)} {_in_words(result.digits)} There the classes are told by a "
+            "small classifier trained on the same digits, a class is covered by a tenth of its "
+            "share of real digits, and the last column compares distances in pixels.",
         ),
         charts=(chart(ring, _shown(ring)), chart(result.digits, _shown(result.digits))),
         pictures=(clouds(ring, _shown(ring)), digits(result.digits)),
@@ -127,9 +130,21 @@ def finding(result: Collapse) -> Finding:
 
 
 def _shown(result: Helvetica) -> list[float]:
-    """At most four of the ratios, the first and the last among them."""
+    """One of the ratios that give G no fewer updates than D, and the last three."""
     ratios = [r for r in result.plan.ratios if r >= 1]
-    return sorted({ratios[i * (len(ratios) - 1) // 3] for i in range(4)})
+    return sorted({ratios[0], *ratios[-3:]})
+
+
+def _in_words(result: Helvetica) -> str:
+    """How many modes each ratio comes to, in a sentence."""
+    ends = [
+        f"{named(ratio)} {np.mean([c.modes[-1] for c in result.at(ratio)]):.1f}"
+        for ratio in result.plan.ratios
+    ]
+    return (
+        f"Modes of {result.what} ({result.of} in all; {counted(result.plan.seeds)}) by updates of "
+        f"G for each of D: {', '.join(ends)}."
+    )
 
 
 def _frozen_table(results: Sequence[Helvetica]) -> Table:
