@@ -1,6 +1,10 @@
 """Generative Adversarial Nets (Goodfellow et al., 2014): train, sample and score a generator."""
 
 from advnets import data as data
+from advnets.baselines.dbn import DBN as DBN
+from advnets.baselines.dbn import DBNConfig as DBNConfig
+from advnets.baselines.rbm import RBM as RBM
+from advnets.baselines.rbm import RBMConfig as RBMConfig
 from advnets.chains import ChainConfig as ChainConfig
 from advnets.chains import MarkovChain as MarkovChain
 from advnets.data import Batches as Batches

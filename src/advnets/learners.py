@@ -3,10 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+from advnets.baselines.dbn import DBN, DBNConfig
+from advnets.baselines.rbm import RBM, RBMConfig
 from advnets.game import Game, GameConfig
 from advnets.protocols import Learner, ModelConfig, Problem
 
-LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {GameConfig: Game.from_config}
+LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {
+    GameConfig: Game.from_config,
+    RBMConfig: RBM.from_config,
+    DBNConfig: DBN.from_config,
+}
 KINDS: dict[str, Any] = {config.kind: config for config in LEARNERS}
 
 
