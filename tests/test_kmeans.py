@@ -10,7 +10,9 @@ from advnets.neighbours import squared_distances
 
 def clouds(n=60, d=3, *, seed=0):
     rng = torch.Generator().manual_seed(seed)
-    return torch.rand(n, d, generator=rng, dtype=torch.float64) + 2.0 * torch.randint(3, (n, 1), generator=rng)
+    return torch.rand(n, d, generator=rng, dtype=torch.float64) + 2.0 * torch.randint(
+        3, (n, 1), generator=rng
+    )
 
 
 def written_out(x, centres, steps):
@@ -93,7 +95,9 @@ def test_the_sampler_gives_each_centre_once_before_it_begins_again():
     assert drawn.shape == (14, 1, 3, 1) and line.event_shape == (1, 3, 1)
     assert torch.equal(drawn[:7], drawn[7:])
     assert len(drawn[:7].flatten(1).unique(dim=0)) == 7
-    inertia = torch.cat([d.min(dim=1).values for d in squared_distances(x.flatten(1), line.x.flatten(1))])
+    inertia = torch.cat(
+        [d.min(dim=1).values for d in squared_distances(x.flatten(1), line.x.flatten(1))]
+    )
     assert inertia.sum() <= line.inertia[-1] * (1 + 1e-6)
 
 

@@ -172,6 +172,14 @@ def slow_bfloat16() -> str:
     )
 
 
+# Samplers
+
+
+def no_sampler(kind: str) -> BadValue:
+    """Samples are asked of a model that has none, as a plain autoencoder has none."""
+    return bad_value("model", "one that can be sampled", f"'{kind}', which has no sampler")
+
+
 # Chains
 
 

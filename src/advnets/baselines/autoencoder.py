@@ -151,7 +151,12 @@ class Autoencoder(Descent):
         """What a configuration describes, its first weights drawn from the seed."""
         return cls(config, problem, rng=generator(seed, "weights of the autoencoder"))
 
-    def objective(self, x: Tensor, *, rng: torch.Generator) -> Mapping[str, Tensor]:
+    def objective(
+        self,
+        x: Tensor,
+        *,
+        rng: torch.Generator,  # noqa: ARG002  nothing is drawn
+    ) -> Mapping[str, Tensor]:
         """`reconstruction`: the mean loss, in nats an example."""
         return {"reconstruction": self.plays.cost(x, self.plays.encode(x.to(self.playing)))}
 

@@ -2,8 +2,8 @@ r"""The contractive autoencoder, and the random walk along what it does not cont
 
 It adds to the loss how much the code moves with the example:
 
-.. math:: J = E_x[L(x, g(h(x))) + \lambda \|J_h(x)\|_F^2], \qquad J_h = \frac{\partial h}{\partial x}
-          = \mathrm{diag}(s) W, \quad s = h (1 - h)
+.. math:: J = E_x[L(x, g(h(x))) + \lambda \|J_h(x)\|_F^2], \qquad
+          J_h = \partial h / \partial x = \mathrm{diag}(s) W, \quad s = h (1 - h)
 
 for sigmoid codes, so that no derivative has to be taken:
 
@@ -94,7 +94,12 @@ class CAE(Chained):
         super().__init__(config, problem, rng=rng)
         self.config = config
 
-    def objective(self, x: Tensor, *, rng: torch.Generator) -> Mapping[str, Tensor]:
+    def objective(
+        self,
+        x: Tensor,
+        *,
+        rng: torch.Generator,  # noqa: ARG002  nothing is drawn
+    ) -> Mapping[str, Tensor]:
         """`J`, and its two parts: `reconstruction`, and `jacobian` before lambda; nats."""
         h = self.plays.encode(x.to(self.playing))
         reconstruction = self.plays.cost(x, h)

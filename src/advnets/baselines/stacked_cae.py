@@ -1,4 +1,4 @@
-r"""The stacked contractive autoencoder: layers trained one after the other, the walk in the top one.
+r"""The stacked contractive autoencoder: layers trained in turn, the walk in the top one.
 
 Layer 1 learns from x, layer 2 from layer 1's codes :math:`h_1(x)`, and so on. The walk moves the
 input of the top layer along that layer's Jacobian; each state is decoded down by means:
@@ -93,9 +93,7 @@ class StackedCAE(Stages):
         self.coders, self.top = [layer.coder for layer in layers], layers[-1]
 
     @classmethod
-    def from_config(
-        cls, config: StackedCAEConfig, problem: Problem, *, seed: int
-    ) -> "StackedCAE":
+    def from_config(cls, config: StackedCAEConfig, problem: Problem, *, seed: int) -> "StackedCAE":
         """What a configuration describes, its first weights drawn from the seed."""
         parts = problems(problem, config.hidden, config.updates)
         layers = [

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from test_autoencoder import EVENT, problem
 
 from advnets.baselines.cae import CAE, CAEConfig
 from advnets.baselines.stacked_cae import StackedCAE, StackedCAEConfig
 from advnets.chains import ChainConfig
 from advnets.optim import OptimizerConfig
 from advnets.protocols import Batch
-from test_autoencoder import EVENT, problem
 
 RULE = OptimizerConfig(lr=0.05, lr_decay=1.0, momentum=0.0, final_momentum=0.0)
 
@@ -59,7 +59,9 @@ def test_the_walk_is_in_the_top_layer_and_is_decoded_down_by_means():
     kernel, (low, top) = own.samplers()["chain"].kernel, own.layers
     state = torch.rand(3, 5)
     moved = kernel.move(state, rng=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(moved, top.kernel().move(state, rng=torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(
+        moved, top.kernel().move(state, rng=torch.Generator().manual_seed(1))
+    )
     torch.testing.assert_close(kernel.show(state, rng=torch.Generator()), low.coder.decode(state))
     assert own.samplers()["chain"].sample(7, seed=0).shape == (7, *EVENT)
     assert kernel.begin(4, rng=torch.Generator()).shape == (4, 5)
@@ -95,7 +97,10 @@ def test_the_first_layer_alone_may_tell_other_data(rng):
     [
         ({"hidden": ()}, "'layers' must be a number that is at least 1, got 0"),
         ({"updates": (2, 3)}, "'updates' must be as many numbers as 2 layers need, 1, got 2"),
-        ({"contraction": (0.1,)}, "'contraction' must be as many numbers as 2 layers need, 2, got 1"),
+        (
+            {"contraction": (0.1,)},
+            "'contraction' must be as many numbers as 2 layers need, 2, got 1",
+        ),
         ({"contraction": (0.1, -1.0)}, "'contraction' must be a number that is at least 0, got -1"),
         ({"hidden": (5, 0)}, "'hidden' must be a number that is at least 1, got 0"),
         ({"walk": 0.0}, "'walk' must be a number above 0, got 0"),

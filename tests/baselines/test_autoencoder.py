@@ -70,7 +70,9 @@ def test_initial_weights_are_uniform_in_their_reach():
     own = Coder((28, 28), 500, tied=False, rng=torch.Generator().manual_seed(0))
     reach = 4 * math.sqrt(6 / (784 + 500))
     for W in (own.W, own.W_back):
-        assert W.abs().max() <= reach and W.abs().mean().item() == pytest.approx(reach / 2, rel=0.01)
+        assert W.abs().max() <= reach and W.abs().mean().item() == pytest.approx(
+            reach / 2, rel=0.01
+        )
     assert not own.b.any() and not own.c.any()
     assert Coder(EVENT, 4, rng=torch.Generator()).W_back is None
 
@@ -114,7 +116,9 @@ def test_the_cross_entropy_of_other_data_is_refused():
     with pytest.raises(ValueError, match=words):
         Autoencoder.from_config(AutoencoderConfig(), problem(low=-2.0), seed=0)
     config = AutoencoderConfig(hidden=3, loss="squared-error")
-    assert Autoencoder.from_config(config, problem(low=-2.0), seed=0).reconstruct(torch.zeros(1, *EVENT)).shape == (1, *EVENT)
+    assert Autoencoder.from_config(config, problem(low=-2.0), seed=0).reconstruct(
+        torch.zeros(1, *EVENT)
+    ).shape == (1, *EVENT)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 import torch
+from test_autoencoder import EVENT, problem
 
 from advnets.baselines.chained import drawn
 from advnets.baselines.dae import DAE, DAEConfig
 from advnets.chains import ChainConfig
 from advnets.optim import OptimizerConfig
 from advnets.protocols import Batch
-from test_autoencoder import EVENT, problem
 
 N = 20_000
 
@@ -77,7 +77,9 @@ def test_its_chain_visits_what_it_was_trained_on_and_little_else(rng):
     x = patterns.repeat(16, 1, 1)
     for _ in range(300):
         own.step((Batch(x),), rng=rng)
-    near = (own.samplers()["chain"].sample(1000, seed=0)[:, None] - patterns).abs().amax(dim=(2, 3)) < 0.5
+    near = (own.samplers()["chain"].sample(1000, seed=0)[:, None] - patterns).abs().amax(
+        dim=(2, 3)
+    ) < 0.5
     assert near.any(dim=1).double().mean() > 0.8
     assert (near.double().mean(dim=0) > 0.25).all()  # both, though each chain begins at noise
 
@@ -87,7 +89,10 @@ def test_binary_values_are_drawn_from_the_means(rng):
     assert set(x.tolist()) == {0.0, 1.0}
     assert abs(x.mean().item() - 0.3) <= 4 * (0.21 / N) ** 0.5
     chain = ChainConfig(chains=3, burn_in=0, thin=1, shown="binary")
-    assert set(build(chain=chain).samplers()["chain"].sample(9, seed=0).unique().tolist()) <= {0.0, 1.0}
+    assert set(build(chain=chain).samplers()["chain"].sample(9, seed=0).unique().tolist()) <= {
+        0.0,
+        1.0,
+    }
 
 
 def test_a_chain_can_begin_at_the_first_minibatch(rng):
@@ -100,7 +105,9 @@ def test_a_chain_can_begin_at_the_first_minibatch(rng):
     assert torch.equal(seen, first[[0, 1, 2, 0, 1]])
     again = build(chain=chain, seed=1)
     again.load_state(own.state())
-    assert torch.equal(again.samplers()["chain"].sample(12, seed=0), own.samplers()["chain"].sample(12, seed=0))
+    assert torch.equal(
+        again.samplers()["chain"].sample(12, seed=0), own.samplers()["chain"].sample(12, seed=0)
+    )
 
 
 @pytest.mark.parametrize(
