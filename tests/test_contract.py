@@ -16,7 +16,8 @@ from advnets.sampling import TrainingSet
 from conftest import small_config
 
 EVENT = (2, 3)
-CHAIN = ChainConfig(chains=4, burn_in=3, thin=2)
+CHAIN = ChainConfig(chains=3, burn_in=2, thin=2)
+FROM_DATA = ChainConfig(chains=4, burn_in=1, thin=1, begin="data", shown="binary")
 CASES = {  # every public learner, by the name that TOML calls it
     "game": [
         small_config(order="alternating", k=2),
@@ -29,12 +30,29 @@ CASES = {  # every public learner, by the name that TOML calls it
             visible="gaussian",
             sigma=0.3,
             learning=LearningConfig(negative="cd", k=2),
-            chain=ChainConfig(chains=3, burn_in=2, thin=1, begin="data", shown="binary"),
+            chain=FROM_DATA,
         ),
     ],
     "dbn": [
         DBNConfig(hidden=(5, 4), updates=(6,), chain=CHAIN),
         DBNConfig(hidden=(5, 4, 3), updates=(2, 3), down="means", chain=CHAIN),
+    ],
+    "autoencoder": [
+        advnets.AutoencoderConfig(hidden=4),
+        advnets.AutoencoderConfig(hidden=3, loss="squared-error", tied=False),
+    ],
+    "dae": [
+        advnets.DAEConfig(hidden=4, chain=CHAIN),
+        advnets.DAEConfig(hidden=4, loss="squared-error", corruption="gaussian", chain=CHAIN),
+        advnets.DAEConfig(hidden=4, corruption="masking", precision="bfloat16", chain=FROM_DATA),
+    ],
+    "cae": [
+        advnets.CAEConfig(hidden=4, chain=CHAIN),
+        advnets.CAEConfig(hidden=3, tied=False, chain=FROM_DATA),
+    ],
+    "stacked-cae": [
+        advnets.StackedCAEConfig(hidden=(4, 3), updates=(3,), chain=CHAIN),
+        advnets.StackedCAEConfig(hidden=(4, 3), updates=(6,), chain=FROM_DATA),
     ],
 }
 ALL = [
