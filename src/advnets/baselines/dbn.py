@@ -26,6 +26,7 @@ class DBNConfig(ModelConfig):
     """A deep belief network, trained greedily."""
 
     kind: ClassVar[str] = "dbn"
+    logged: ClassVar[str] = f"Of the machine that is trained: {RBMConfig.logged}"
 
     hidden: tuple[int, ...] = (500, 1000)
     """Hidden units of each machine, from the data upwards."""

@@ -54,6 +54,10 @@ class RBMConfig(ModelConfig):
     """A restricted Boltzmann machine."""
 
     kind: ClassVar[str] = "rbm"
+    logged: ClassVar[str] = (
+        "gap is the mean free energy of the data less that of the negative phase (nats; near 0 "
+        "where they agree), active the mean of p(h = 1) given the data."
+    )
 
     hidden: int = 500
     """Hidden units, which are binary."""
