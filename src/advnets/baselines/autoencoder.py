@@ -135,6 +135,8 @@ class Autoencoder(Descent):
         BadValue: For the cross-entropy of data outside [0, 1].
     """
 
+    plays: Coder
+
     def __init__(
         self, config: AutoencoderConfig, problem: Problem, *, rng: torch.Generator
     ) -> None:
