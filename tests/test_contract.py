@@ -8,13 +8,15 @@ import torch
 
 import advnets
 from advnets import learners
+from advnets.baselines.dbn import DBNConfig
+from advnets.baselines.rbm import LearningConfig, RBMConfig
 from advnets.chains import ChainConfig
-from advnets.protocols import Batch, LatentSampler, Learner, ModelConfig, Problem, Sampler
+from advnets.protocols import Batch, Chain, LatentSampler, Learner, ModelConfig, Problem, Sampler
 from advnets.sampling import TrainingSet
 from conftest import small_config
 
 EVENT = (2, 3)
-CHAIN = ChainConfig(chains=3, burn_in=2, thin=2)
+CHAIN = ChainConfig(chains=4, burn_in=3, thin=2)
 FROM_DATA = ChainConfig(chains=4, burn_in=1, thin=1, begin="data", shown="binary")
 CASES = {  # every public learner, by the name that TOML calls it
     "game": [
@@ -37,6 +39,20 @@ CASES = {  # every public learner, by the name that TOML calls it
     "stacked-cae": [
         advnets.StackedCAEConfig(hidden=(4, 3), updates=(3,), chain=CHAIN),
         advnets.StackedCAEConfig(hidden=(4, 3), updates=(6,), chain=FROM_DATA),
+    ],
+    "rbm": [
+        RBMConfig(hidden=5, learning=LearningConfig(particles=7), chain=CHAIN),
+        RBMConfig(
+            hidden=5,
+            visible="gaussian",
+            sigma=0.3,
+            learning=LearningConfig(negative="cd", k=2),
+            chain=ChainConfig(chains=3, burn_in=2, thin=1, begin="data", shown="binary"),
+        ),
+    ],
+    "dbn": [
+        DBNConfig(hidden=(5, 4), updates=(6,), chain=CHAIN),
+        DBNConfig(hidden=(5, 4, 3), updates=(2, 3), down="means", chain=CHAIN),
     ],
 }
 ALL = [
@@ -159,6 +175,7 @@ def test_sample_i_depends_on_the_seed_and_i_alone(make):
     for start, n in [(0, 1), (0, 22), (7, 9), (22, 1)]:
         part = sampler.sample(n, seed=4, start=start)
         torch.testing.assert_close(part, whole[start : start + n], atol=1e-5, rtol=0)
+        assert not isinstance(sampler, Chain) or torch.equal(part, whole[start : start + n])
         if isinstance(sampler, LatentSampler):
             z = sampler.latents(23, seed=4)[start : start + n]
             assert torch.equal(sampler.latents(n, seed=4, start=start), z)
