@@ -16,12 +16,26 @@ from advnets.sampling import TrainingSet
 from conftest import small_config
 
 EVENT = (2, 3)
-CHAIN = ChainConfig(chains=4, burn_in=3, thin=2)
+CHAIN = ChainConfig(chains=3, burn_in=2, thin=2)
 FROM_DATA = ChainConfig(chains=4, burn_in=1, thin=1, begin="data", shown="binary")
 CASES = {  # every public learner, by the name that TOML calls it
     "game": [
         small_config(order="alternating", k=2),
         small_config(order="simultaneous", objective="minimax"),
+    ],
+    "rbm": [
+        RBMConfig(hidden=5, learning=LearningConfig(particles=7), chain=CHAIN),
+        RBMConfig(
+            hidden=5,
+            visible="gaussian",
+            sigma=0.3,
+            learning=LearningConfig(negative="cd", k=2),
+            chain=FROM_DATA,
+        ),
+    ],
+    "dbn": [
+        DBNConfig(hidden=(5, 4), updates=(6,), chain=CHAIN),
+        DBNConfig(hidden=(5, 4, 3), updates=(2, 3), down="means", chain=CHAIN),
     ],
     "autoencoder": [
         advnets.AutoencoderConfig(hidden=4),
@@ -39,20 +53,6 @@ CASES = {  # every public learner, by the name that TOML calls it
     "stacked-cae": [
         advnets.StackedCAEConfig(hidden=(4, 3), updates=(3,), chain=CHAIN),
         advnets.StackedCAEConfig(hidden=(4, 3), updates=(6,), chain=FROM_DATA),
-    ],
-    "rbm": [
-        RBMConfig(hidden=5, learning=LearningConfig(particles=7), chain=CHAIN),
-        RBMConfig(
-            hidden=5,
-            visible="gaussian",
-            sigma=0.3,
-            learning=LearningConfig(negative="cd", k=2),
-            chain=ChainConfig(chains=3, burn_in=2, thin=1, begin="data", shown="binary"),
-        ),
-    ],
-    "dbn": [
-        DBNConfig(hidden=(5, 4), updates=(6,), chain=CHAIN),
-        DBNConfig(hidden=(5, 4, 3), updates=(2, 3), down="means", chain=CHAIN),
     ],
 }
 ALL = [

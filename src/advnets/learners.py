@@ -14,12 +14,12 @@ from advnets.protocols import Learner, ModelConfig, Problem
 
 LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {
     GameConfig: Game.from_config,
+    RBMConfig: RBM.from_config,
+    DBNConfig: DBN.from_config,
     AutoencoderConfig: Autoencoder.from_config,
     DAEConfig: DAE.from_config,
     CAEConfig: CAE.from_config,
     StackedCAEConfig: StackedCAE.from_config,
-    RBMConfig: RBM.from_config,
-    DBNConfig: DBN.from_config,
 }
 KINDS: dict[str, Any] = {config.kind: config for config in LEARNERS}
 
