@@ -7,8 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from advnets import checks
+from advnets.baselines.cae import CAEConfig
+from advnets.baselines.dae import DAEConfig
 from advnets.baselines.dbn import DBNConfig
 from advnets.baselines.rbm import RBMConfig
+from advnets.baselines.stacked_cae import StackedCAEConfig
+from advnets.chains import ChainConfig
 from advnets.data import ArrayConfig, Mnist5kConfig, MnistConfig, RingConfig
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
@@ -73,6 +77,62 @@ def mnist_algorithm1() -> RunConfig:
         data=MnistConfig(),
         model=GameConfig(order="alternating", D_scale=1.0),
     )
+
+
+def dae() -> RunConfig:
+    """A denoising autoencoder, sampled by corruption and reconstruction in turns.
+
+    Command: advnets train dae --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="dae",
+        data=MnistConfig(),
+        model=DAEConfig(
+            optimizer=_ADAM,
+            precision="bfloat16",
+            chain=ChainConfig(chains=100, burn_in=100, thin=5),
+        ),
+        trainer=_QUIET,
+    )
+
+
+def cae() -> RunConfig:
+    """A contractive autoencoder, sampled by the walk along its Jacobian.
+
+    Command: advnets train cae --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="cae",
+        data=MnistConfig(),
+        model=CAEConfig(
+            optimizer=_ADAM,
+            precision="bfloat16",
+            chain=ChainConfig(chains=100, burn_in=100, thin=5, begin="data"),
+        ),
+        trainer=_QUIET,
+    )
+
+
+def stacked_cae() -> RunConfig:
+    """Two contractive autoencoders, one on the other, sampled by the walk in the top one.
+
+    Command: advnets train stacked-cae --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="stacked-cae",
+        data=MnistConfig(),
+        model=StackedCAEConfig(
+            optimizer=_ADAM,
+            precision="bfloat16",
+            chain=ChainConfig(chains=100, burn_in=100, thin=5, begin="data"),
+        ),
+        trainer=_QUIET,
+    )
+
+
+_ADAM = OptimizerConfig(rule="adam", lr=1e-3, beta1=0.9, anneal="cosine")
+_QUIET = TrainerConfig(steps=20_000, score_every=0, picture_every=5_000, checkpoint_every=5_000)
+"""Chains are long: what is drawn from them while training goes on is drawn seldom."""
 
 
 def ring() -> RunConfig:
@@ -149,6 +209,9 @@ RECIPES: dict[str, Callable[[], RunConfig]] = {
     "demo": demo,
     "mnist": mnist,
     "mnist-algorithm1": mnist_algorithm1,
+    "dae": dae,
+    "cae": cae,
+    "stacked-cae": stacked_cae,
     "ring": ring,
     "array": array,
     "rbm": rbm,
