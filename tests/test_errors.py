@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from advnets import checkpoints, cli, run, rundir
+from advnets import checkpoints, cli, recipes, run, rundir
 from advnets.baselines.autoencoder import AutoencoderConfig
 from advnets.baselines.binary import binarise
 from advnets.chains import MarkovChain
@@ -142,7 +142,7 @@ def toml(text):
     return lambda folder: (folder / "my.toml").write_text(text)
 
 
-RECIPES = "demo, mnist, mnist-algorithm1, ring, array"
+RECIPES = ", ".join(recipes.RECIPES)
 ON_ARRAY = "train array --data.path x.npy --folder run --trainer.steps 2 --batch_size 10"
 CASES = [
     # the command line

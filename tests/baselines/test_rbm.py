@@ -189,7 +189,10 @@ def test_chains_begin_where_they_are_told(rng):
 
 
 def test_persistent_chains_go_on_where_training_left_them(rng):
-    for stack in (machine(particles=5, hidden=9), deep(top=LearningConfig(particles=5))):
+    for stack in (
+        machine(particles=5, hidden=9),
+        deep(top=LearningConfig(particles=5, optimizer=RULE)),
+    ):
         for _ in range(8):
             stack.step((Batch(torch.rand(4, 6, generator=rng)),), rng=rng)
         samplers = stack.samplers()

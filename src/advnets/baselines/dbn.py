@@ -15,6 +15,7 @@ from advnets.baselines.binary import Binarise
 from advnets.baselines.rbm import RBM, Down, LearningConfig, RBMConfig, Visible, chains
 from advnets.baselines.stages import Stages, problems
 from advnets.chains import ChainConfig, MarkovChain
+from advnets.optim import OptimizerConfig
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import derive
 
@@ -26,9 +27,9 @@ class DBNConfig(ModelConfig):
     kind: ClassVar[str] = "dbn"
     logged: ClassVar[str] = f"Of the machine that is trained: {RBMConfig.logged}"
 
-    hidden: tuple[int, ...] = (500, 1000)
+    hidden: tuple[int, ...] = (500, 500)
     """Hidden units of each machine, from the data upwards."""
-    updates: tuple[int, ...] = (10_000,)
+    updates: tuple[int, ...] = (4_000,)
     """Updates of each machine but the last, which has the rest of the run."""
     visible: Visible = "binary"
     """Visible units of the first machine: 'binary' or 'gaussian'."""
@@ -36,7 +37,10 @@ class DBNConfig(ModelConfig):
     """Standard deviation of Gaussian visible units, in the units of the data."""
     binarise: Binarise = "sample"
     """What binary units do with values between 0 and 1, those of the data and those passed up."""
-    lower: LearningConfig = LearningConfig(negative="cd")
+    lower: LearningConfig = LearningConfig(
+        negative="cd",
+        optimizer=OptimizerConfig(lr=0.1, lr_decay=1.0, anneal="cosine", final_momentum=0.5),
+    )
     """How all machines but the last are learnt."""
     top: LearningConfig = LearningConfig()
     """How the last machine is learnt, the one that is sampled from."""

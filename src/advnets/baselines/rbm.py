@@ -29,7 +29,11 @@ Down = Literal["states", "means"]
 
 @dataclass(frozen=True, kw_only=True)
 class LearningConfig:
-    """How the weights of a restricted Boltzmann machine are learnt."""
+    """How the weights of a restricted Boltzmann machine are learnt.
+
+    The rate anneals to 0 by default: at a constant one, persistent chains and weights chase each
+    other, and the machine of any one update has few modes.
+    """
 
     negative: Negative = "pcd"
     """Where the negative phase's chains begin: 'cd' at the data, 'pcd' where the last update left
@@ -42,7 +46,9 @@ class LearningConfig:
     """Standard deviation of the first weights."""
     weight_decay: float = 0.0
     """Half this times the squared norm of W is added to what is descended."""
-    optimizer: OptimizerConfig = OptimizerConfig(lr=0.05, lr_decay=1.0, final_momentum=0.5)
+    optimizer: OptimizerConfig = OptimizerConfig(
+        lr=0.05, lr_decay=1.0, anneal="cosine", final_momentum=0.5
+    )
 
     def __post_init__(self) -> None:
         checks.one_of(get_args(Negative), negative=self.negative)
