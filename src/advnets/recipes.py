@@ -9,6 +9,8 @@ from dataclasses import replace
 from advnets import checks
 from advnets.baselines.cae import CAEConfig
 from advnets.baselines.dae import DAEConfig
+from advnets.baselines.dbn import DBNConfig
+from advnets.baselines.rbm import RBMConfig
 from advnets.baselines.stacked_cae import StackedCAEConfig
 from advnets.chains import ChainConfig
 from advnets.data import ArrayConfig, Mnist5kConfig, MnistConfig, RingConfig
@@ -197,6 +199,32 @@ def array() -> RunConfig:
     return RunConfig(recipe="array", data=ArrayConfig(), model=GameConfig())
 
 
+def rbm() -> RunConfig:
+    """A restricted Boltzmann machine of 500 hidden units, by PCD-1 with 100 persistent chains.
+
+    Command: advnets train rbm --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="rbm",
+        data=MnistConfig(),
+        model=RBMConfig(),
+        trainer=TrainerConfig(steps=30_000, score_every=10_000, picture_every=5_000),
+    )
+
+
+def dbn() -> RunConfig:
+    """A deep belief network 784-500-1000: CD-1 below, PCD-1 on top.
+
+    Command: advnets train dbn --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="dbn",
+        data=MnistConfig(),
+        model=DBNConfig(),
+        trainer=TrainerConfig(steps=30_000, score_every=10_000, picture_every=5_000),
+    )
+
+
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     "demo": demo,
     "mnist": mnist,
@@ -206,6 +234,8 @@ RECIPES: dict[str, Callable[[], RunConfig]] = {
     "stacked-cae": stacked_cae,
     "ring": ring,
     "array": array,
+    "rbm": rbm,
+    "dbn": dbn,
 }
 
 

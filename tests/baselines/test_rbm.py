@@ -182,10 +182,23 @@ def test_chains_begin_where_they_are_told(rng):
         h = kernel.begin(6, rng=torch.Generator().manual_seed(2))
         p = torch.full((6, 40), 0.5)
         if begin == "data":
-            p = rbm.up(torch.cat([first, 1 - first])[:6])
+            p = rbm.up(torch.cat((first, 1 - first[:2])))
         assert torch.equal(
             h, (torch.rand(6, 40, generator=torch.Generator().manual_seed(2)) < p).float()
         )
+
+
+def test_persistent_chains_go_on_where_training_left_them(rng):
+    for stack in (machine(particles=5, hidden=9), deep(top=LearningConfig(particles=5))):
+        for _ in range(8):
+            stack.step((Batch(torch.rand(4, 6, generator=rng)),), rng=rng)
+        samplers = stack.samplers()
+        assert list(samplers) == ["persistent", "chain"]
+        left = (stack.machines[-1] if isinstance(stack, DBN) else stack).kept["particles"]
+        first = samplers["persistent"].kernel.begin(7, rng=rng)
+        assert torch.equal(first, left[torch.tensor([0, 1, 2, 3, 4, 0, 1])])
+        assert not torch.equal(samplers["chain"].kernel.begin(7, rng=rng), first)
+    assert list(machine(negative="cd").samplers()) == ["chain"]
 
 
 def test_data_that_binary_units_cannot_take_is_refused(rng):
