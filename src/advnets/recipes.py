@@ -80,36 +80,50 @@ def mnist_algorithm1() -> RunConfig:
 
 
 def dae() -> RunConfig:
-    """A denoising autoencoder, sampled by corruption and reconstruction in turns.
+    """A denoising autoencoder, sampled by corruption and reconstruction in turns, from noise.
 
     Command: advnets train dae --data.root FOLDER
+    Time: this length is not timed; 2,500 updates took 34 seconds of CPU time on a busy machine.
+    Score: this length is not scored; after 2,500 updates at a constant rate (--trainer.steps 2500
+    --model.optimizer.anneal none) 146.7 +- 4.4 nats on 1,000 validation images (10,000 samples,
+    sigma 0.2154; the slowest pixel's integrated autocorrelation time is 12 kept states).
     """
     return RunConfig(
         recipe="dae",
         data=MnistConfig(),
         model=DAEConfig(
+            hidden=1500,
+            scale=1.0,
             optimizer=_ADAM,
             precision="bfloat16",
-            chain=ChainConfig(chains=100, burn_in=100, thin=5),
+            chain=ChainConfig(chains=500, burn_in=100, thin=2),
         ),
-        trainer=_QUIET,
+        trainer=_SELDOM,
     )
 
 
 def cae() -> RunConfig:
-    """A contractive autoencoder, sampled by the walk along its Jacobian.
+    """A contractive autoencoder, sampled by the walk along its Jacobian, from noise.
+
+    Its authors' lambda, 0.1, leaves fixed points that are no digits: after 2,000 updates (scale 1,
+    no annealing) a walk of sigma 0.3 that began at digits had lost most of them in 50 moves.
 
     Command: advnets train cae --data.root FOLDER
+    Time: this length is not timed; 2,500 updates took 29 seconds of CPU time on a busy machine.
+    Score: this length is not scored; --trainer.steps 2500 gave 188.8 +- 6.0 nats on 1,000
+    validation images (10,000 samples, sigma 0.1668; the slowest pixel's integrated autocorrelation
+    time is 12 kept states).
     """
     return RunConfig(
         recipe="cae",
         data=MnistConfig(),
         model=CAEConfig(
+            contraction=1.0,
             optimizer=_ADAM,
             precision="bfloat16",
-            chain=ChainConfig(chains=100, burn_in=100, thin=5, begin="data"),
+            chain=ChainConfig(chains=500, burn_in=200, thin=5),
         ),
-        trainer=_QUIET,
+        trainer=replace(_SELDOM, steps=10_000),
     )
 
 
@@ -117,22 +131,28 @@ def stacked_cae() -> RunConfig:
     """Two contractive autoencoders, one on the other, sampled by the walk in the top one.
 
     Command: advnets train stacked-cae --data.root FOLDER
+    Time: this length is not timed; 3,000 updates took 40 seconds of CPU time on a busy machine.
+    Score: this length is not scored; --trainer.steps 3000 --model.updates 1500 gave 172.9 +- 3.9
+    nats on 1,000 validation images (10,000 samples, sigma 0.2154; the slowest pixel's integrated
+    autocorrelation time is 5 kept states).
     """
     return RunConfig(
         recipe="stacked-cae",
         data=MnistConfig(),
         model=StackedCAEConfig(
+            contraction=(1.0, 1.0),
+            walk=2.0,
             optimizer=_ADAM,
             precision="bfloat16",
-            chain=ChainConfig(chains=100, burn_in=100, thin=5, begin="data"),
+            chain=ChainConfig(chains=500, burn_in=200, thin=5),
         ),
-        trainer=_QUIET,
+        trainer=_SELDOM,
     )
 
 
 _ADAM = OptimizerConfig(rule="adam", lr=1e-3, beta1=0.9, anneal="cosine")
-_QUIET = TrainerConfig(steps=20_000, score_every=0, picture_every=5_000, checkpoint_every=5_000)
-"""Chains are long: what is drawn from them while training goes on is drawn seldom."""
+_SELDOM = TrainerConfig(steps=20_000, score_every=0, picture_every=5_000, checkpoint_every=5_000)
+"""Chains are long: little is drawn from them while training goes on."""
 
 
 def ring() -> RunConfig:
