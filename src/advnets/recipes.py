@@ -203,6 +203,12 @@ def rbm() -> RunConfig:
     """A restricted Boltzmann machine of 500 hidden units, by PCD-1, its learning rate to zero.
 
     Command: advnets train rbm --data.root FOLDER
+    Time: 12,000 updates in 8 minutes on one thread of a busy machine, of which some 100 seconds are
+    CPU time (8 milliseconds an update).
+    Score: 222.5 +- 2.1 nats going on from the persistent chains (sigma 0.1668), 160.5 +- 1.6 by
+    chains from noise, which have not seen all after 1,000 moves (sigma 0.2154; 10,000 means of 100
+    chains, 10,000 tests; worth 152 and 129 independent samples); 10,000 real training examples:
+    241.0 +- 2.1.
     """
     return RunConfig(recipe="rbm", data=MnistConfig(), model=RBMConfig(), trainer=_AT_THE_END)
 
