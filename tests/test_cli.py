@@ -69,9 +69,9 @@ def test_recipes_are_listed_with_command_time_and_score(capsys):
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_a_dry_run_prints_toml_that_trains_the_same(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["train", name, "--seed", "3", "--model.k", "2", "--dry_run"]) == 0
+    assert cli.main(["train", name, "--seed", "3", "--batch_size", "40", "--dry_run"]) == 0
     printed = capsys.readouterr().out
-    assert tomllib.loads(printed)["model"]["k"] == 2
+    assert tomllib.loads(printed)["batch_size"] == 40
     (tmp_path / "my.toml").write_text(printed)
     config = run.read_config("my.toml")
     assert config.seed == 3

@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from advnets import checkpoints, checks, cli, run, rundir, table_game, theory
+from advnets import checkpoints, checks, cli, recipes, run, rundir, table_game, theory
+from advnets.baselines.autoencoder import AutoencoderConfig
+from advnets.baselines.binary import binarise
+from advnets.chains import MarkovChain
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.tables import Density
@@ -70,6 +73,15 @@ def with_nan(x, row):
 def a_run(folder, **settings):
     (folder / "small.toml").write_text(small_run(**settings).to_toml())
     assert cli.main(["train", str(folder / "small.toml"), "--folder", str(folder / "run")]) == 0
+
+
+def autoencoder(folder):
+    config = small_run(model=AutoencoderConfig(hidden=5))
+    (folder / "small.toml").write_text(config.to_toml())
+
+
+def a_run_of_codes(folder):
+    a_run(folder, model=AutoencoderConfig(hidden=5, loss="squared-error"))
 
 
 def foreign_checkpoint(folder):
@@ -132,7 +144,7 @@ def toml(text):
     return lambda folder: (folder / "my.toml").write_text(text)
 
 
-RECIPES = "demo, mnist, mnist-best, mnist-algorithm1, ring, mixture, array"
+RECIPES = ", ".join(recipes.RECIPES)
 ON_ARRAY = "train array --data.path x.npy --folder run --trainer.steps 2 --batch_size 10"
 CASES = [
     # the command line
@@ -222,6 +234,12 @@ CASES = [
     ("Figure 1 to another kind of file", a_run, "figure 1 run --out a.svg", r"'out' must be NAME\.png or NAME\.gif, got a\.svg\."),
     ("a figure of weights that there are not", a_run, "figure 2 run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("a figure to another kind of file", a_run, "figure 2 run --out a.svg", r"'out' must be NAME\.png, got a\.svg\."),
+    ("zero chains", nothing, "train dae --model.chain.chains 0", r"'model\.chain\.chains' must be a number that is at least 1, got 0"),
+    ("a contraction that expands", nothing, "train cae --model.contraction -1", r"'model\.contraction' must be a number that is at least 0, got -1"),
+    ("a stack of other heights", nothing, "train stacked-cae --model.hidden 10 9 8", r"'model\.hidden' must be|'updates' must be as many numbers as 3 layers need, 2, got 1"),
+    ("a corruption that there is not", nothing, "train dae --model.corruption salt", r"'model\.corruption' must be one of masking, salt-and-pepper, gaussian, got salt\."),
+    ("the cross-entropy of points", autoencoder, "train small.toml", r"'data' must lie in \[0, 1\] for a sigmoid output, got values from .*choose --model\.loss squared-error\."),
+    ("samples of what has no sampler", a_run_of_codes, "sample run", r"'model' must be one that can be sampled, got 'autoencoder', which has no sampler\."),
     ("a place where nothing can be written", a_run, "sample run --out small.toml/x.npy", r"small\.toml/x\.npy: could not be saved \("),
 ]  # fmt: skip
 
@@ -319,6 +337,41 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_it(tmp_path, monkeypa
     )
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         assert all(np.isfinite(v) for v in json.loads(line).values())
+
+
+def test_a_chain_shorter_than_its_burn_in_and_a_runaway_are_named():
+    class Doubling:
+        event_shape = (1,)
+
+        def begin(self, chains, *, rng):
+            return torch.ones(chains, 1)
+
+        def move(self, state, *, rng):
+            return 2 * state
+
+        def show(self, state, *, rng):
+            return state
+
+    with pytest.raises(
+        ValueError, match=r"'length' must be above the burn-in, 5 states, .*, got a chain of 5\."
+    ):
+        MarkovChain(Doubling(), burn_in=5).walk(5, seed=0)
+    with pytest.raises(
+        FloatingPointError, match=r"state reaches 128 at step 7 \(bound 100\): the feedback loop"
+    ):
+        MarkovChain(Doubling(), bound=100).sample(9, seed=0)
+    with pytest.raises(ValueError, match=r"'chains' must be a number that is at least 1, got 0\."):
+        MarkovChain(Doubling(), chains=0)
+
+
+def test_real_values_are_refused_by_binary_units_that_were_told_to():
+    u = torch.zeros(3)
+    words = r"'x' must be 0 or 1 everywhere \(or choose --model.binarise sample\), got 0\.25\."
+    with pytest.raises(ValueError, match=words):
+        binarise(torch.tensor([0.0, 0.25, 1.0]), "refuse", u)
+    for how in ("refuse", "sample"):
+        with pytest.raises(ValueError, match=r"'x' must be in \[0, 1\] for binary units, got -2\."):
+            binarise(torch.tensor([0.0, -2.0, 1.0]), how, u)
 
 
 def test_a_parameter_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, capsys):

@@ -108,6 +108,12 @@ def batch_too_large(size: int, rows: int) -> BadValue:
     return bad_value("batch_size", f"at most the number of training examples, {rows}", size)
 
 
+def not_binary(name: str, got: float) -> BadValue:
+    """Real values for binary units that were told to refuse them."""
+    need = "0 or 1 everywhere (or choose --model.binarise sample)"
+    return bad_value(name, need, f"{got:g}")
+
+
 # Several processes
 
 
@@ -163,6 +169,43 @@ def slow_bfloat16() -> str:
     return (
         "This processor does not compute in bfloat16 (no AVX512-BF16, no AMX), so "
         "--model.precision bfloat16 will be slower than float32; it goes on all the same."
+    )
+
+
+def outside_binary(low: float, high: float) -> BadValue:
+    """Data outside [0, 1] for binary visible units."""
+    need = "in [0, 1] for binary visible units (or choose --model.visible gaussian)"
+    return bad_value("x", need, f"values from {low:g} to {high:g}")
+
+
+def too_many_states(limit: int, n_v: int, n_h: int) -> BadValue:
+    """A partition function that is too long a sum."""
+    need = f"asked of a machine with at most {limit} binary units on one side"
+    return bad_value("log_Z", need, f"{n_v} visible and {n_h} hidden units")
+
+
+# Samplers
+
+
+def no_sampler(kind: str) -> BadValue:
+    """Samples are asked of a model that has none, as a plain autoencoder has none."""
+    return bad_value("model", "one that can be sampled", f"'{kind}', which has no sampler")
+
+
+# Chains
+
+
+def chain_too_short(length: int, burn_in: int) -> BadValue:
+    """A chain of which nothing is left after its burn-in."""
+    need = f"above the burn-in, {burn_in} states, of which none is kept"
+    return bad_value("length", need, f"a chain of {length}")
+
+
+def runaway_chain(value: float, step: int, bound: float) -> Diverged:
+    """A feedback loop whose activations grow without bound; names the step and the value."""
+    return Diverged(
+        f"The chain's state reaches {value:g} at step {step} (bound {bound:g}): the feedback loop "
+        "has no bound of its own. Sigmoid or tanh units have one; piecewise linear units do not."
     )
 
 
@@ -230,11 +273,13 @@ def array_too_short(name: str, need: int, got: int) -> BadValue:
     return bad_value(name, f"an array of at least {need} rows (examples)", f"{got}")
 
 
-def outside_unit_interval(name: str, low: float, high: float) -> BadValue:
-    """Data outside [0, 1] for a generator whose output is a sigmoid."""
+def outside_unit_interval(
+    name: str, low: float, high: float, *, choose: str = "--model.G.output linear"
+) -> BadValue:
+    """Data outside [0, 1] for a network whose output is a sigmoid."""
     return BadValue(
         f"'{name}' must lie in [0, 1] for a sigmoid output, got values from {low:g} to {high:g}; "
-        "rescale the data or choose --model.G.output linear."
+        f"rescale the data or choose {choose}."
     )
 
 

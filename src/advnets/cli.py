@@ -169,7 +169,8 @@ def sample(words: list[str]) -> int:
                 sampling.save_array(aside, x)
             else:
                 plots.save_samples(aside, x, span=loaded.span())
-    print(f"{options.n} {options.weights or 'raw'} samples of update {loaded.update}: {out}")
+    which_sampler = options.weights or next(iter(loaded.samplers()))
+    print(f"{options.n} {which_sampler} samples of update {loaded.update}: {out}")
     return 0
 
 
@@ -187,7 +188,8 @@ def evaluate(words: list[str]) -> int:
     show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
     if result.quality is not None:
         show_quality(result.quality)
-    print(f"\nThe first of the samples scored (raw weights): {options.run / 'evaluation.png'}")
+    picture = options.run / "evaluation.png"
+    print(f"\nThe first of the samples scored ({result.lines[0].name}): {picture}")
     print(f"Scores: {options.run / 'evaluation.json'}")
     return 0
 
@@ -209,6 +211,9 @@ def show(result: Evaluation, *, title: str) -> None:
     console.print(table)
     for note in result.notes():
         console.print(note)
+    for line in result.lines:
+        if line.mixing is not None:
+            console.print(f"Samples from {line.name}: {line.mixing}", highlight=False)
     console.print()
     console.print(result.caveat, markup=False, highlight=False)
 
@@ -261,7 +266,7 @@ def figure(words: list[str]) -> int:
             pair.save_film(aside, pixels, seconds=0.1)
         else:
             plots.save_png(aside, pixels)
-    weights = options.weights or "raw"
+    weights = options.weights or next(iter(loaded.samplers()))
     print(f"Figure {number}, {weights} weights of update {loaded.update}: {out}")
     return 0
 

@@ -51,7 +51,8 @@ class SampleOptions:
     start: int = 0
     """Number of the first sample."""
     weights: str | None = None
-    """Which weights: 'raw' (the generator itself, the default) or 'averaged'."""
+    """Which of the model's samplers, the first by default: a game's 'raw' or 'averaged' weights, a
+    baseline's 'chain'."""
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
 
@@ -84,7 +85,8 @@ class FigureOptions:
     """The seed of the samples: the figure shows the first ones of it, none picked. In Figure 1 that
     of the noise between (a), (b) and (c)."""
     weights: str | None = None
-    """Which weights: 'raw' (the generator itself, the default) or, but in Figure 1, 'averaged'."""
+    """Which of the model's samplers, the first by default: a game's 'raw' or, but in Figure 1,
+    'averaged' weights, a baseline's 'chain'."""
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
 

@@ -6,7 +6,7 @@ adversarial pair and every baseline of Table 1 are trained, sampled and scored b
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -83,10 +83,35 @@ class LatentSampler(Sampler, Protocol):
 
 @runtime_checkable
 class Chain(Sampler, Protocol):
-    """A Markov chain, whose law is the prefix law: `sample(n)[:m]` equals `sample(m)`."""
+    """Markov chains, whose law is the prefix law: `sample(n)[:m]` equals `sample(m)`.
 
+    Sample number i is of chain i % `chains`, the (i // `chains`)-th state that it keeps.
+    """
+
+    chains: int
     burn_in: int
     thin: int
+
+
+class Kernel(Protocol):
+    """The transition of a Markov chain, which moves many chains at once, each by itself."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one x."""
+        ...
+
+    def begin(self, chains: int, *, rng: torch.Generator) -> Tensor:
+        """The first state of each chain, `(chains, ...)`."""
+        ...
+
+    def move(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+        """The next state of each chain."""
+        ...
+
+    def show(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+        """What is seen of a state: x of shape `(chains, *event_shape)`, in data space."""
+        ...
 
 
 @runtime_checkable
@@ -133,6 +158,9 @@ class HasLogDensity(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Variant):
     """Base of every learner's configuration."""
+
+    logged: ClassVar[str] = "The first value that is logged is what is descended."
+    """How to read what a step of the model logs, in a sentence or two."""
 
     @property
     def ends_with_the_run(self) -> bool:

@@ -14,6 +14,7 @@ from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml
 from advnets.data import Batches, DataConfig, Splits
 from advnets.environment import environment, has_bfloat16
 from advnets.evaluation import EvaluationConfig
+from advnets.game import GameConfig
 from advnets.monitor import Monitor, spread
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent
@@ -90,7 +91,7 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
             path, config=config.to_toml(), data=describe(splits), environment=environment()
         )
         display = display or Silent()
-        display.say(header(run_folder, config, splits))
+        display.say(header(run_folder, config, splits, samples=bool(parts[0].samplers())))
         with run_folder.lock():
             return trainer(config, splits, *parts, own, run_folder, display).fit()
 
@@ -193,16 +194,18 @@ def trainer(
         plots.save_samples(path, x, data=data, span=plots.wide(low, high))
         return {"spread": spread(x, data)}
 
-    objective = getattr(config.model, "objective", "non-saturating")
+    samples, monitor = bool(learner.samplers()), None
+    if config.trainer.warn and isinstance(config.model, GameConfig):  # what helps is said of a game
+        monitor = Monitor(config.model.objective)
     return Trainer(
         learner,
         batches,
         config.trainer,
         streams=Streams(config.seed, device=config.device),
         folder=folder,
-        score=score,
-        picture=picture,
-        monitor=Monitor(objective) if config.trainer.warn else None,
+        score=score if samples else None,
+        picture=picture if samples else None,
+        monitor=monitor,
         display=display,
         settings=matters(config),
         ranks=ranks,
@@ -215,22 +218,22 @@ def config_of(folder: RunDir | Path | str) -> RunConfig:
     return read_config(folder.path / "config.toml")
 
 
-def header(folder: RunDir, config: RunConfig, splits: Splits) -> str:
-    """What a person should know while a run goes on."""
+def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> str:
+    """What a person should know while a run goes on; `samples`: whether the model has a sampler."""
     n, shape = len(splits.train), " x ".join(map(str, splits.event_shape))
     every = config.trainer.score_every
     rule = (
         f"Best: the highest validation score of the first sampler, every {every:,} updates."
-        if every
+        if every and samples
         else "No validation scores, so no best checkpoint."
     )
+    if not samples:
+        rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     notice = f"{checks.slow_bfloat16()}\n" if slow and not has_bfloat16() else ""
     return notice + (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
-        f"{config.batch_size}. {rule}\n"
-        "V, the players' value, is -1.386 and D_x, D_Gz (mean D on data and samples) are 0.5 "
-        "where D cannot tell; J is what G descends."
+        f"{config.batch_size}. {rule}\n{config.model.logged}"
     )
 
 
