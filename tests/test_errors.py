@@ -16,6 +16,8 @@ import pytest
 import torch
 
 from advnets import checkpoints, cli, run, rundir
+from advnets.baselines.binary import binarise
+from advnets.chains import MarkovChain
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.trainer import TrainerConfig
@@ -314,6 +316,41 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_it(tmp_path, monkeypa
     )
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         assert all(np.isfinite(v) for v in json.loads(line).values())
+
+
+def test_a_chain_shorter_than_its_burn_in_and_a_runaway_are_named():
+    class Doubling:
+        event_shape = (1,)
+
+        def begin(self, chains, *, rng):
+            return torch.ones(chains, 1)
+
+        def move(self, state, *, rng):
+            return 2 * state
+
+        def show(self, state, *, rng):
+            return state
+
+    with pytest.raises(
+        ValueError, match=r"'length' must be above the burn-in, 5 states, .*, got a chain of 5\."
+    ):
+        MarkovChain(Doubling(), burn_in=5).walk(5, seed=0)
+    with pytest.raises(
+        FloatingPointError, match=r"state reaches 128 at step 7 \(bound 100\): the feedback loop"
+    ):
+        MarkovChain(Doubling(), bound=100).sample(9, seed=0)
+    with pytest.raises(ValueError, match=r"'chains' must be a number that is at least 1, got 0\."):
+        MarkovChain(Doubling(), chains=0)
+
+
+def test_real_values_are_refused_by_binary_units_that_were_told_to():
+    u = torch.zeros(3)
+    words = r"'x' must be 0 or 1 everywhere \(or choose --model.binarise sample\), got 0\.25\."
+    with pytest.raises(ValueError, match=words):
+        binarise(torch.tensor([0.0, 0.25, 1.0]), "refuse", u)
+    for how in ("refuse", "sample"):
+        with pytest.raises(ValueError, match=r"'x' must be in \[0, 1\] for binary units, got -2\."):
+            binarise(torch.tensor([0.0, -2.0, 1.0]), how, u)
 
 
 def test_a_parameter_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,8 @@
 """Generative Adversarial Nets (Goodfellow et al., 2014): train, sample and score a generator."""
 
 from advnets import data as data
+from advnets.chains import ChainConfig as ChainConfig
+from advnets.chains import MarkovChain as MarkovChain
 from advnets.data import Batches as Batches
 from advnets.evaluation import EvaluationConfig as EvaluationConfig
 from advnets.evaluation import evaluate as evaluate

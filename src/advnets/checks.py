@@ -108,6 +108,12 @@ def batch_too_large(size: int, rows: int) -> BadValue:
     return bad_value("batch_size", f"at most the number of training examples, {rows}", size)
 
 
+def not_binary(name: str, got: float) -> BadValue:
+    """Real values for binary units that were told to refuse them."""
+    need = "0 or 1 everywhere (or choose --model.binarise sample)"
+    return bad_value(name, need, f"{got:g}")
+
+
 # Several processes
 
 
@@ -163,6 +169,23 @@ def slow_bfloat16() -> str:
     return (
         "This processor does not compute in bfloat16 (no AVX512-BF16, no AMX), so "
         "--model.precision bfloat16 will be slower than float32; it goes on all the same."
+    )
+
+
+# Chains
+
+
+def chain_too_short(length: int, burn_in: int) -> BadValue:
+    """A chain of which nothing is left after its burn-in."""
+    need = f"above the burn-in, {burn_in} states, of which none is kept"
+    return bad_value("length", need, f"a chain of {length}")
+
+
+def runaway_chain(value: float, step: int, bound: float) -> Diverged:
+    """A feedback loop whose activations grow without bound; names the step and the value."""
+    return Diverged(
+        f"The chain's state reaches {value:g} at step {step} (bound {bound:g}): the feedback loop "
+        "has no bound of its own. Sigmoid or tanh units have one; piecewise linear units do not."
     )
 
 

@@ -83,10 +83,35 @@ class LatentSampler(Sampler, Protocol):
 
 @runtime_checkable
 class Chain(Sampler, Protocol):
-    """A Markov chain, whose law is the prefix law: `sample(n)[:m]` equals `sample(m)`."""
+    """Markov chains, whose law is the prefix law: `sample(n)[:m]` equals `sample(m)`.
 
+    Sample number i is of chain i % `chains`, the (i // `chains`)-th state that it keeps.
+    """
+
+    chains: int
     burn_in: int
     thin: int
+
+
+class Kernel(Protocol):
+    """The transition of a Markov chain, which moves many chains at once, each by itself."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one x."""
+        ...
+
+    def begin(self, chains: int, *, rng: torch.Generator) -> Tensor:
+        """The first state of each chain, `(chains, ...)`."""
+        ...
+
+    def move(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+        """The next state of each chain."""
+        ...
+
+    def show(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+        """What is seen of a state: x of shape `(chains, *event_shape)`, in data space."""
+        ...
 
 
 @runtime_checkable

@@ -1,0 +1,42 @@
+"""Binary units, and what they do with values between 0 and 1."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from advnets import checks
+
+Binarise = Literal["sample", "refuse"]
+
+
+def bernoulli(p: Tensor, u: Tensor) -> Tensor:
+    """1 with probability p, else 0, of the type of p.
+
+    Args:
+        p: Probabilities, of any shape.
+        u: Uniform on [0, 1), of the same shape.
+    """
+    return (u < p).to(p.dtype)
+
+
+def binarise(x: Tensor, how: Binarise, u: Tensor) -> Tensor:
+    """Binary values for Bernoulli units.
+
+    Args:
+        x: Values in [0, 1], of any shape.
+        how: 'sample' takes them for probabilities and draws from them, anew at each pass; 'refuse'
+            takes 0 and 1 alone.
+        u: Uniform on [0, 1), of the same shape.
+
+    Raises:
+        BadValue: For a value outside [0, 1], or between 0 and 1 where that is refused.
+    """
+    outside = x[(x < 0) | (x > 1)]
+    need = "in [0, 1] for binary units"
+    checks.require(not len(outside), "x", need, f"{outside[0]:g}" if len(outside) else x)
+    if how == "sample":
+        return bernoulli(x, u)
+    between = x[(x != 0) & (x != 1)]
+    if len(between):
+        raise checks.not_binary("x", between[0].item())
+    return x
