@@ -97,7 +97,9 @@ def test_the_model_s_elbo_estimates_the_analytic_one(shift, wider):
     vae = true.model(shift, wider)
     draws = torch.stack([vae.elbo(x, rng=generator(i)) for i in range(400)])
     error = draws.std(dim=0) / math.sqrt(len(draws))
-    assert ((draws.mean(dim=0) - true.analytic_elbo(x, mean + shift, wider * var)).abs() < 4 * error).all()
+    assert (
+        (draws.mean(dim=0) - true.analytic_elbo(x, mean + shift, wider * var)).abs() < 4 * error
+    ).all()
 
 
 def test_at_the_true_posterior_every_importance_weight_is_p_of_x():
@@ -177,7 +179,9 @@ def test_a_gradient_reaches_the_encoder_through_the_draw(rng):
 def test_means_start_at_the_training_mean():
     for likelihood in ("bernoulli", "gaussian"):
         vae = build(hidden=(), likelihood=likelihood)
-        torch.testing.assert_close(vae.autoencoder.decoder(torch.zeros(1, Z)), torch.full((1, D), 0.3))
+        torch.testing.assert_close(
+            vae.autoencoder.decoder(torch.zeros(1, Z)), torch.full((1, D), 0.3)
+        )
 
 
 def test_samples_are_means_of_chosen_z():

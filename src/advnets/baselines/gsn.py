@@ -290,7 +290,8 @@ class GSN(Descent):
         self.config, self.layers, self._begun = config, layers, False
         chains = max(config.published.chains, config.burnt_in.chains)
         # The training mean, until the first minibatch brings examples.
-        self.kept["start"] = problem.mean.expand(chains, *self.event_shape).to(problem.device).clone()
+        start = problem.mean.expand(chains, *self.event_shape)
+        self.kept["start"] = start.to(problem.device).clone()
 
     @classmethod
     def from_config(cls, config: GSNConfig, problem: Problem, *, seed: int) -> "GSN":

@@ -19,7 +19,6 @@ Reference: Kingma and Welling (2014), Auto-encoding variational Bayes, eq. (10) 
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -126,89 +125,43 @@ class Encoder(nn.Module):
         return Posterior(*out.to(torch.promote_types(out.dtype, torch.float32)).chunk(2, dim=1))
 
 
-class Decoder(nn.Module, ABC):
-    """z to p(x|z); called, it gives the means, in the shape of the data."""
+class Decoder(nn.Module):
+    r"""z to p(x|z); called, it gives the means, in the shape of the data.
 
-    outputs: ClassVar[int]
-    """Numbers that the network gives for a pixel."""
+    Pixels are independent given z: Bernoulli(sigmoid(a_i(z))), or :math:`N(\mu_i(z), \sigma_i^2(z))`
+    with :math:`\sigma_i^2 = \sigma_{min}^2 + \exp s_i(z)`. The network gives a, or mu and s.
+    """
 
     def __init__(self, config: VAEConfig, problem: Problem, *, rng: torch.Generator) -> None:
         super().__init__()
-        d = problem.mean.numel()
-        sizes = (config.z_dim, *reversed(config.hidden), self.outputs * d)
-        self.net, self.event_shape = perceptron(sizes, rng=rng), problem.event_shape
-        self.net[-1].bias.data[:d] = self.marginal(problem.mean.flatten())
+        self.gaussian, self.min_var = config.likelihood == "gaussian", config.min_stdev**2
+        self.event_shape, self.d = problem.event_shape, problem.mean.numel()
+        out = 2 * self.d if self.gaussian else self.d
+        self.net = perceptron((config.z_dim, *reversed(config.hidden), out), rng=rng)
+        mean, bias = problem.mean.flatten(), list(self.net.parameters())[-1]
+        bias.data[: self.d] = mean if self.gaussian else logit_of_marginals(mean)
 
     def forward(self, z: Tensor) -> Tensor:
         """E[x|z], `(n, z_dim)` to `(n, *event_shape)`."""
-        return self.mean(self.parameters_of(z)).view(-1, *self.event_shape)
+        out = self._numbers(z)[..., : self.d]
+        return (out if self.gaussian else out.sigmoid()).view(-1, *self.event_shape)
 
-    def parameters_of(self, z: Tensor) -> Tensor:
-        """The network's numbers, in float32 at least: `(..., z_dim)` to `(..., outputs * d)`."""
-        out: Tensor = self.net(z.flatten(0, -2).to(self.net[-1].weight))
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Log p(x|z) in nats, `(n, d)` and `(k, n, z_dim)` to `(k, n)`."""
+        out = self._numbers(z)
+        x = x.to(out)
+        if self.gaussian:
+            mu, s = out.chunk(2, dim=-1)
+            var = s.exp() + self.min_var
+            return -((x - mu).square() / var + var.log() + _LOG_2_PI).sum(dim=-1) / 2
+        x = x.expand_as(out)
+        return -F.binary_cross_entropy_with_logits(out, x, reduction="none").sum(dim=-1)
+
+    def _numbers(self, z: Tensor) -> Tensor:
+        """What the network gives, in float32 at least."""
+        playing = next(self.parameters()).dtype
+        out: Tensor = self.net(z.flatten(0, -2).to(playing))
         return out.to(torch.promote_types(out.dtype, torch.float32)).view(*z.shape[:-1], -1)
-
-    @abstractmethod
-    def marginal(self, mean: Tensor) -> Tensor:
-        """The bias at which E[x|z] starts at the training mean, `(d,)`."""
-
-    @abstractmethod
-    def mean(self, parameters: Tensor) -> Tensor:
-        """E[x|z]."""
-
-    @abstractmethod
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Log p(x|z) in nats, `(n, d)` and `(k, n, z_dim)` to `(k, n)`."""
-
-
-class BernoulliDecoder(Decoder):
-    r"""Independent binary pixels: :math:`\log p(x|z) = \sum_i x_i \log p_i + (1 - x_i) \log (1 - p_i)`."""
-
-    outputs = 1
-
-    def marginal(self, mean: Tensor) -> Tensor:
-        """The logit of the mean."""
-        return logit_of_marginals(mean)
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        """The probabilities p."""
-        return parameters.sigmoid()
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Log p(x|z) in nats, `(n, d)` and `(k, n, z_dim)` to `(k, n)`."""
-        logits = self.parameters_of(z)
-        x = x.to(logits).expand_as(logits)
-        return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=-1)
-
-
-class GaussianDecoder(Decoder):
-    r"""Independent pixels :math:`N(\mu_i(z), \sigma_i^2(z))`, with :math:`\sigma_i^2 = \sigma_{min}^2 + e^{s_i}`."""
-
-    outputs = 2
-
-    def __init__(self, config: VAEConfig, problem: Problem, *, rng: torch.Generator) -> None:
-        super().__init__(config, problem, rng=rng)
-        self.min_stdev = config.min_stdev
-
-    def marginal(self, mean: Tensor) -> Tensor:
-        """The mean."""
-        return mean
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        """mu(z)."""
-        return parameters.chunk(2, dim=-1)[0]
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Log p(x|z) in nats, `(n, d)` and `(k, n, z_dim)` to `(k, n)`."""
-        mu, s = self.parameters_of(z).chunk(2, dim=-1)
-        var = s.exp() + self.min_stdev**2
-        return -((x.to(mu) - mu).square() / var + var.log() + _LOG_2_PI).sum(dim=-1) / 2
-
-
-DECODERS: dict[Likelihood, type[BernoulliDecoder] | type[GaussianDecoder]] = {
-    "bernoulli": BernoulliDecoder,
-    "gaussian": GaussianDecoder,
-}
 
 
 class Autoencoder(nn.Module):
@@ -223,7 +176,7 @@ class Autoencoder(nn.Module):
     def __init__(self, config: VAEConfig, problem: Problem, *, rng: torch.Generator) -> None:
         super().__init__()
         self.encoder = Encoder(config, problem.mean.numel(), rng=rng)
-        self.decoder = DECODERS[config.likelihood](config, problem, rng=rng)
+        self.decoder = Decoder(config, problem, rng=rng)
 
     def elbo(self, x: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor]:
         """The bound's two terms in nats: E[log p(x|z)] over the draws, and KL(q(z|x) || p(z)).
@@ -244,7 +197,8 @@ class Autoencoder(nn.Module):
         z = q.draw(epsilon)
         # Both densities of z have the same (2 pi)^(-z_dim / 2).
         log_ratio = (epsilon.square() + q.log_var - z.square()).sum(dim=-1) / 2
-        return self.decoder.log_likelihood(x, z) + log_ratio
+        log_p: Tensor = self.decoder.log_likelihood(x, z)
+        return log_p + log_ratio
 
 
 class VAE(Descent):
