@@ -8,15 +8,35 @@ import torch
 
 import advnets
 from advnets import learners
+from advnets.chains import ChainConfig
 from advnets.protocols import Batch, LatentSampler, Learner, ModelConfig, Problem, Sampler
 from advnets.sampling import TrainingSet
 from conftest import small_config
 
 EVENT = (2, 3)
+CHAIN = ChainConfig(chains=3, burn_in=2, thin=2)
+FROM_DATA = ChainConfig(chains=4, burn_in=1, thin=1, begin="data", shown="binary")
 CASES = {  # every public learner, by the name that TOML calls it
     "game": [
         small_config(order="alternating", k=2),
         small_config(order="simultaneous", objective="minimax"),
+    ],
+    "autoencoder": [
+        advnets.AutoencoderConfig(hidden=4),
+        advnets.AutoencoderConfig(hidden=3, loss="squared-error", tied=False),
+    ],
+    "dae": [
+        advnets.DAEConfig(hidden=4, chain=CHAIN),
+        advnets.DAEConfig(hidden=4, loss="squared-error", corruption="gaussian", chain=CHAIN),
+        advnets.DAEConfig(hidden=4, corruption="masking", precision="bfloat16", chain=FROM_DATA),
+    ],
+    "cae": [
+        advnets.CAEConfig(hidden=4, chain=CHAIN),
+        advnets.CAEConfig(hidden=3, tied=False, chain=FROM_DATA),
+    ],
+    "stacked-cae": [
+        advnets.StackedCAEConfig(hidden=(4, 3), updates=(3,), chain=CHAIN),
+        advnets.StackedCAEConfig(hidden=(4, 3), updates=(6,), chain=FROM_DATA),
     ],
 }
 ALL = [

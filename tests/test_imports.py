@@ -20,6 +20,7 @@ FLOORS = [
         "neighbours",
         "quality",
         "autocorrelation",
+        "corruption",
     },
     {
         "networks",
@@ -30,6 +31,7 @@ FLOORS = [
         "environment",
         "sampling",
         "chains",
+        "kmeans",
         "plots",
         "curves",
         "progress",
@@ -63,6 +65,7 @@ WITHIN_A_FLOOR = {
     ("rundir", "checkpoints"),
     ("game", "player"),
     ("baselines", "player"),
+    ("kmeans", "sampling"),
     ("quality", "bootstrap"),
     ("neighbours", "bootstrap"),
     ("neighbours", "streaming"),

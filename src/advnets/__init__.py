@@ -1,6 +1,14 @@
 """Generative Adversarial Nets (Goodfellow et al., 2014): train, sample and score a generator."""
 
 from advnets import data as data
+from advnets.baselines.autoencoder import Autoencoder as Autoencoder
+from advnets.baselines.autoencoder import AutoencoderConfig as AutoencoderConfig
+from advnets.baselines.cae import CAE as CAE
+from advnets.baselines.cae import CAEConfig as CAEConfig
+from advnets.baselines.dae import DAE as DAE
+from advnets.baselines.dae import DAEConfig as DAEConfig
+from advnets.baselines.stacked_cae import StackedCAE as StackedCAE
+from advnets.baselines.stacked_cae import StackedCAEConfig as StackedCAEConfig
 from advnets.chains import ChainConfig as ChainConfig
 from advnets.chains import MarkovChain as MarkovChain
 from advnets.data import Batches as Batches
@@ -8,6 +16,7 @@ from advnets.evaluation import EvaluationConfig as EvaluationConfig
 from advnets.evaluation import evaluate as evaluate
 from advnets.game import Game as Game
 from advnets.game import GameConfig as GameConfig
+from advnets.kmeans import KMeans as KMeans
 from advnets.networks import Discriminator as Discriminator
 from advnets.networks import DiscriminatorConfig as DiscriminatorConfig
 from advnets.networks import Generator as Generator

@@ -172,6 +172,14 @@ def slow_bfloat16() -> str:
     )
 
 
+# Samplers
+
+
+def no_sampler(kind: str) -> BadValue:
+    """Samples are asked of a model that has none, as a plain autoencoder has none."""
+    return bad_value("model", "one that can be sampled", f"'{kind}', which has no sampler")
+
+
 # Chains
 
 
@@ -220,11 +228,13 @@ def array_too_short(name: str, need: int, got: int) -> BadValue:
     return bad_value(name, f"an array of at least {need} rows (examples)", f"{got}")
 
 
-def outside_unit_interval(name: str, low: float, high: float) -> BadValue:
-    """Data outside [0, 1] for a generator whose output is a sigmoid."""
+def outside_unit_interval(
+    name: str, low: float, high: float, *, choose: str = "--model.G.output linear"
+) -> BadValue:
+    """Data outside [0, 1] for a network whose output is a sigmoid."""
     return BadValue(
         f"'{name}' must lie in [0, 1] for a sigmoid output, got values from {low:g} to {high:g}; "
-        "rescale the data or choose --model.G.output linear."
+        f"rescale the data or choose {choose}."
     )
 
 

@@ -163,7 +163,8 @@ def sample(words: list[str]) -> int:
                 sampling.save_array(aside, x)
             else:
                 plots.save_samples(aside, x, span=loaded.span())
-    print(f"{options.n} {options.weights or 'raw'} samples of update {loaded.update}: {out}")
+    which_sampler = options.weights or next(iter(loaded.samplers()))
+    print(f"{options.n} {which_sampler} samples of update {loaded.update}: {out}")
     return 0
 
 
@@ -181,7 +182,8 @@ def evaluate(words: list[str]) -> int:
     show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
     if result.quality is not None:
         show_quality(result.quality)
-    print(f"\nThe first of the samples scored (raw weights): {options.run / 'evaluation.png'}")
+    picture = options.run / "evaluation.png"
+    print(f"\nThe first of the samples scored ({result.lines[0].name}): {picture}")
     print(f"Scores: {options.run / 'evaluation.json'}")
     return 0
 
@@ -250,7 +252,7 @@ def figure(words: list[str]) -> int:
     pixels = FIGURES[number](loaded, seed=options.seed, weights=options.weights)
     with checkpoints.written_aside(out) as aside:
         plots.save_png(aside, pixels)
-    weights = options.weights or "raw"
+    weights = options.weights or next(iter(loaded.samplers()))
     print(f"Figure {number}, {weights} weights of update {loaded.update}: {out}")
     return 0
 

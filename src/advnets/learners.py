@@ -3,10 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
+from advnets.baselines.autoencoder import Autoencoder, AutoencoderConfig
+from advnets.baselines.cae import CAE, CAEConfig
+from advnets.baselines.dae import DAE, DAEConfig
+from advnets.baselines.stacked_cae import StackedCAE, StackedCAEConfig
 from advnets.game import Game, GameConfig
 from advnets.protocols import Learner, ModelConfig, Problem
 
-LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {GameConfig: Game.from_config}
+LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {
+    GameConfig: Game.from_config,
+    AutoencoderConfig: Autoencoder.from_config,
+    DAEConfig: DAE.from_config,
+    CAEConfig: CAE.from_config,
+    StackedCAEConfig: StackedCAE.from_config,
+}
 KINDS: dict[str, Any] = {config.kind: config for config in LEARNERS}
 
 

@@ -6,7 +6,7 @@ adversarial pair and every baseline of Table 1 are trained, sampled and scored b
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -158,6 +158,9 @@ class HasLogDensity(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Variant):
     """Base of every learner's configuration."""
+
+    logged: ClassVar[str] = "The first value that is logged is what is descended."
+    """How to read what a step of the model logs, in a sentence or two."""
 
     @property
     def ends_with_the_run(self) -> bool:

@@ -90,7 +90,7 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
             path, config=config.to_toml(), data=describe(splits), environment=environment()
         )
         display = display or Silent()
-        display.say(header(run_folder, config, splits))
+        display.say(header(run_folder, config, splits, samples=bool(parts[0].samplers())))
         with run_folder.lock():
             return trainer(config, splits, *parts, own, run_folder, display).fit()
 
@@ -194,14 +194,15 @@ def trainer(
         return {"spread": spread(x, data)}
 
     objective = getattr(config.model, "objective", "non-saturating")
+    samples = bool(learner.samplers())
     return Trainer(
         learner,
         batches,
         config.trainer,
         streams=Streams(config.seed, device=config.device),
         folder=folder,
-        score=score,
-        picture=picture,
+        score=score if samples else None,
+        picture=picture if samples else None,
         monitor=Monitor(objective) if config.trainer.warn else None,
         display=display,
         settings=matters(config),
@@ -215,22 +216,22 @@ def config_of(folder: RunDir | Path | str) -> RunConfig:
     return read_config(folder.path / "config.toml")
 
 
-def header(folder: RunDir, config: RunConfig, splits: Splits) -> str:
-    """What a person should know while a run goes on."""
+def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> str:
+    """What a person should know while a run goes on; `samples`: whether the model has a sampler."""
     n, shape = len(splits.train), " x ".join(map(str, splits.event_shape))
     every = config.trainer.score_every
     rule = (
         f"Best: the highest validation score of the first sampler, every {every:,} updates."
-        if every
+        if every and samples
         else "No validation scores, so no best checkpoint."
     )
+    if not samples:
+        rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     notice = f"{checks.slow_bfloat16()}\n" if slow and not has_bfloat16() else ""
     return notice + (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
-        f"{config.batch_size}. {rule}\n"
-        "V, the players' value, is -1.386 and D_x, D_Gz (mean D on data and samples) are 0.5 "
-        "where D cannot tell; J is what G descends."
+        f"{config.batch_size}. {rule}\n{config.model.logged}"
     )
 
 

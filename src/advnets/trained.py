@@ -1,6 +1,7 @@
 """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,10 +69,17 @@ class Run:
 
     def sampler(self, weights: str | None = None) -> Sampler:
         """One of the model's samplers; by default the model proper (a game's `raw` weights)."""
-        samplers = self.learner.samplers()
+        samplers = self.samplers()
         if weights is not None and weights not in samplers:
             raise checks.unknown("weights", weights, samplers)
         return samplers[weights or next(iter(samplers))]
+
+    def samplers(self) -> Mapping[str, Sampler]:
+        """All of the model's samplers by name. Raises `BadValue` where it has none."""
+        samplers = self.learner.samplers()
+        if not samplers:
+            raise checks.no_sampler(self.config.model.kind)
+        return samplers
 
     def sample(
         self,
@@ -114,9 +122,9 @@ class Run:
                 some data, that trains a small network.
             ranks: The processes that share the work.
         """
-        splits, config = self.splits(), config or self.config.evaluation
+        samplers, config = self.samplers(), config or self.config.evaluation
+        splits = self.splits()
         space = ranks.from_first(lambda: features.learn(splits, say=_say)) if quality else None
-        samplers = self.learner.samplers()
         return evaluation.evaluate(samplers, splits, config, seed=seed, space=space, ranks=ranks)
 
     def quality(
@@ -129,8 +137,9 @@ class Run:
             seed: The seed of the samples.
             against: The part of the data that samples are compared with.
         """
-        splits, n = self.splits(), n or self.config.evaluation.samples
-        drawn = {name: s.sample(n, seed=seed) for name, s in self.learner.samplers().items()}
+        samplers, n = self.samplers(), n or self.config.evaluation.samples
+        splits = self.splits()
+        drawn = {name: s.sample(n, seed=seed) for name, s in samplers.items()}
         space = features.learn(splits, say=_say)
         return measures.measure(drawn, splits, space, seed=seed, against=against)
 
