@@ -31,9 +31,9 @@ def binarise(x: Tensor, how: Binarise, u: Tensor) -> Tensor:
     Raises:
         BadValue: For a value outside [0, 1], or between 0 and 1 where that is refused.
     """
-    outside = x[(x < 0) | (x > 1)]
-    need = "in [0, 1] for binary units"
-    checks.require(not len(outside), "x", need, f"{outside[0]:g}" if len(outside) else x)
+    low, high = (bound.item() for bound in x.aminmax())
+    outside = low if low < 0 else high
+    checks.require(0 <= outside <= 1, "x", "in [0, 1] for binary units", f"{outside:g}")
     if how == "sample":
         return bernoulli(x, u)
     between = x[(x != 0) & (x != 1)]

@@ -77,6 +77,8 @@ class Descent(ABC):
         """One update on one minibatch."""
         (batch,) = batches
         self._whole = batch.whole
+        if "first" in self.kept and not self.minibatches:
+            self._remember(batch)
         info, gradient = self.slope(batch.x, batch.share, rng=rng)
         self.player.update(gradient, self.minibatches)
         self.player.take_back()
@@ -96,6 +98,19 @@ class Descent(ABC):
         """N(0, 1) for this process's rows of the minibatch: of the `shape`, whose first is rows."""
         m, own = self._rows(shape[0])
         return torch.randn(m, *shape[1:], generator=rng, device=rng.device)[own].to(self._device)
+
+    def keep_first(self, n: int, mean: Tensor) -> None:
+        """Keep the first `n` examples seen, where chains may begin: `self.kept["first"]`.
+
+        Those of the first minibatch, over and over where it has fewer; before that, the data's
+        mean.
+        """
+        self.kept["first"] = mean.expand(n, *mean.shape).clone().to(self._device)
+
+    def _remember(self, batch: Batch) -> None:
+        x = self.ranks.gather(batch.x, batch.whole or len(batch.x))
+        first = self.kept["first"]
+        first.copy_(x[torch.arange(len(first)) % len(x)])
 
     @property
     def _device(self) -> torch.device:

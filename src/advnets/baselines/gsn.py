@@ -30,9 +30,10 @@ from advnets import checks
 from advnets.baselines.binary import bernoulli
 from advnets.baselines.descent import Descent
 from advnets.chains import ChainConfig, MarkovChain, Shown
+from advnets.corruption import salt_and_pepper
 from advnets.optim import OptimizerConfig
 from advnets.player import Precision
-from advnets.protocols import Batch, Info, ModelConfig, Problem
+from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
 from advnets.sampling import evaluating
 
@@ -64,6 +65,10 @@ class GSNConfig(ModelConfig):
     """The deep GSN. The defaults are its authors' for MNIST."""
 
     kind: ClassVar[str] = "gsn"
+    logged: ClassVar[str] = (
+        "cost, summed over the reconstructions, in nats a pixel, is what is descended; first and "
+        "last are the first and the last reconstruction's, in nats an example."
+    )
 
     hidden: tuple[int, ...] = (1500, 1500)
     """Units of each hidden layer, from the lowest up."""
@@ -117,21 +122,6 @@ class Noise(NamedTuple):
         """The numbers of one generator."""
         made = {"generator": rng, "device": rng.device}
         return cls(partial(torch.rand, **made), partial(torch.randn, **made))
-
-
-def salt_and_pepper(x: Tensor, rate: float, u: Tensor) -> Tensor:
-    """Each element replaced with probability `rate`, by 0 or by 1, as likely as not.
-
-    Args:
-        x: Values in [0, 1], of any shape.
-        rate: From 0 (x as it is) to 1 (nothing of x is left).
-        u: Uniform on [0, 1), of the same shape.
-
-    Example:
-        >>> salt_and_pepper(torch.full((4,), 0.5), 0.5, torch.tensor([0.1, 0.3, 0.7, 0.9]))
-        tensor([0.0000, 0.5000, 0.5000, 1.0000])
-    """
-    return x.masked_fill(u < rate / 2, 0).masked_fill(u >= 1 - rate / 2, 1)
 
 
 class Layers(nn.Module):
@@ -287,11 +277,8 @@ class GSN(Descent):
             raise checks.outside_unit_interval("data", problem.low, problem.high)
         layers = Layers(config, problem.mean.numel(), rng=generator(seed, "weights"))
         super().__init__(layers, config.optimizer, problem, precision=config.precision)
-        self.config, self.layers, self._begun = config, layers, False
-        chains = max(config.published.chains, config.burnt_in.chains)
-        # The training mean, until the first minibatch brings examples.
-        start = problem.mean.expand(chains, *self.event_shape)
-        self.kept["start"] = start.to(problem.device).clone()
+        self.config, self.layers = config, layers
+        self.keep_first(max(config.published.chains, config.burnt_in.chains), problem.mean)
 
     @classmethod
     def from_config(cls, config: GSNConfig, problem: Problem, *, seed: int) -> "GSN":
@@ -314,21 +301,6 @@ class GSN(Descent):
         d = clean.shape[1]
         return {"cost": torch.stack(pixels).sum(), "first": d * pixels[0], "last": d * pixels[-1]}
 
-    def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
-        """One update on one minibatch."""
-        (batch,) = batches
-        if not self._begun:
-            self._begun = True
-            whole = self.ranks.gather(batch.x, batch.whole or len(batch.x))
-            start = self.kept["start"]
-            start.copy_(whole[torch.arange(len(start)) % len(whole)])
-        return super().step(batches, rng=rng)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `state`. Raises `BadValue` when it is another model's."""
-        super().load_state(state)
-        self._begun = bool(self.minibatches)
-
     def samplers(self) -> dict[str, MarkovChain]:
         """`published`: the authors' chain. `burnt-in`: chains that forgot where they began."""
         chains = {"published": self.config.published, "burnt-in": self.config.burnt_in}
@@ -336,5 +308,5 @@ class GSN(Descent):
 
     def kernel(self, config: ChainConfig) -> GSNChain:
         """The transition, with its beginning and what is seen of it."""
-        start = self.kept["start"] if config.begin == "data" else None
+        start = self.kept["first"] if config.begin == "data" else None
         return GSNChain(self.layers, self.event_shape, start=start, shown=config.shown)

@@ -50,6 +50,10 @@ class VAEConfig(ModelConfig):
     """The variational autoencoder. The defaults are our choice for MNIST."""
 
     kind: ClassVar[str] = "vae"
+    logged: ClassVar[str] = (
+        "minus_elbo, in nats an example, is what is descended: reconstruction, minus the mean of "
+        "log p(x|z), and kl, from q(z|x) to the prior."
+    )
 
     z_dim: int = 20
     """Coordinates of z."""
@@ -128,8 +132,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     r"""z to p(x|z); called, it gives the means, in the shape of the data.
 
-    Pixels are independent given z: Bernoulli(sigmoid(a_i(z))), or :math:`N(\mu_i(z), \sigma_i^2(z))`
-    with :math:`\sigma_i^2 = \sigma_{min}^2 + \exp s_i(z)`. The network gives a, or mu and s.
+    Pixels are independent given z: Bernoulli of mean sigmoid(a_i(z)), or Gaussian of mean mu_i(z)
+    and variance :math:`\sigma_{min}^2 + \exp s_i(z)`. The network gives a, or mu and s.
     """
 
     def __init__(self, config: VAEConfig, problem: Problem, *, rng: torch.Generator) -> None:
@@ -173,6 +177,9 @@ class Autoencoder(nn.Module):
         rng: Draws the first weights.
     """
 
+    encoder: Encoder
+    decoder: Decoder
+
     def __init__(self, config: VAEConfig, problem: Problem, *, rng: torch.Generator) -> None:
         super().__init__()
         self.encoder = Encoder(config, problem.mean.numel(), rng=rng)
@@ -197,8 +204,7 @@ class Autoencoder(nn.Module):
         z = q.draw(epsilon)
         # Both densities of z have the same (2 pi)^(-z_dim / 2).
         log_ratio = (epsilon.square() + q.log_var - z.square()).sum(dim=-1) / 2
-        log_p: Tensor = self.decoder.log_likelihood(x, z)
-        return log_p + log_ratio
+        return self.decoder.log_likelihood(x, z) + log_ratio
 
 
 class VAE(Descent):
