@@ -31,6 +31,7 @@ from advnets.baselines.binary import bernoulli
 from advnets.baselines.descent import Descent
 from advnets.chains import ChainConfig, MarkovChain, Shown
 from advnets.corruption import salt_and_pepper
+from advnets.layers import logit_of_marginals
 from advnets.optim import OptimizerConfig
 from advnets.player import Precision
 from advnets.protocols import ModelConfig, Problem
@@ -80,6 +81,8 @@ class GSNConfig(ModelConfig):
     """Standard deviation of the noise before and after the nonlinearity of h_2 and above."""
     noisy_h1: bool = False
     """Whether h_1 takes that noise too."""
+    bias_from_marginals: bool = False
+    """Let p(x|h) start at the training mean (the bias of x at its logit) rather than at bias 0."""
     walkback: int = 4
     """N, the updates that one training step goes through; one reconstruction each."""
     optimizer: OptimizerConfig = AUTHORS_RULE
@@ -276,6 +279,8 @@ class GSN(Descent):
         if not 0 <= problem.low <= problem.high <= 1:
             raise checks.outside_unit_interval("data", problem.low, problem.high)
         layers = Layers(config, problem.mean.numel(), rng=generator(seed, "weights"))
+        if config.bias_from_marginals:
+            layers.biases[0].data = logit_of_marginals(problem.mean.flatten())
         super().__init__(layers, config.optimizer, problem, precision=config.precision)
         self.config, self.layers = config, layers
         self.keep_first(max(config.published.chains, config.burnt_in.chains), problem.mean)

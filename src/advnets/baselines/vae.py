@@ -195,12 +195,12 @@ class Autoencoder(nn.Module):
         Returns:
             Of shape `(n,)` each; the bound is their difference.
         """
-        q = self.encoder(x)
+        q: Posterior = self.encoder(x)
         return self.decoder.log_likelihood(x, q.draw(epsilon)).mean(dim=0), q.kl_to_prior()
 
     def log_weights(self, x: Tensor, epsilon: Tensor) -> Tensor:
         """Log of p(x|z) p(z) / q(z|x) in nats at each draw, shapes as in `elbo`, to `(k, n)`."""
-        q = self.encoder(x)
+        q: Posterior = self.encoder(x)
         z = q.draw(epsilon)
         # Both densities of z have the same (2 pi)^(-z_dim / 2).
         log_ratio = (epsilon.square() + q.log_var - z.square()).sum(dim=-1) / 2
