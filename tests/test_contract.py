@@ -8,8 +8,10 @@ import torch
 
 import advnets
 from advnets import learners
+from advnets.baselines.dbn import DBNConfig
+from advnets.baselines.rbm import LearningConfig, RBMConfig
 from advnets.chains import ChainConfig
-from advnets.protocols import Batch, LatentSampler, Learner, ModelConfig, Problem, Sampler
+from advnets.protocols import Batch, Chain, LatentSampler, Learner, ModelConfig, Problem, Sampler
 from advnets.sampling import TrainingSet
 from conftest import small_config
 
@@ -20,6 +22,20 @@ CASES = {  # every public learner, by the name that TOML calls it
     "game": [
         small_config(order="alternating", k=2),
         small_config(order="simultaneous", objective="minimax"),
+    ],
+    "rbm": [
+        RBMConfig(hidden=5, learning=LearningConfig(particles=7), chain=CHAIN),
+        RBMConfig(
+            hidden=5,
+            visible="gaussian",
+            sigma=0.3,
+            learning=LearningConfig(negative="cd", k=2),
+            chain=FROM_DATA,
+        ),
+    ],
+    "dbn": [
+        DBNConfig(hidden=(5, 4), updates=(6,), chain=CHAIN),
+        DBNConfig(hidden=(5, 4, 3), updates=(2, 3), down="means", chain=CHAIN),
     ],
     "autoencoder": [
         advnets.AutoencoderConfig(hidden=4),
@@ -169,6 +185,7 @@ def test_sample_i_depends_on_the_seed_and_i_alone(make):
     for start, n in [(0, 1), (0, 22), (7, 9), (22, 1)]:
         part = sampler.sample(n, seed=4, start=start)
         torch.testing.assert_close(part, whole[start : start + n], atol=1e-5, rtol=0)
+        assert not isinstance(sampler, Chain) or torch.equal(part, whole[start : start + n])
         if isinstance(sampler, LatentSampler):
             z = sampler.latents(23, seed=4)[start : start + n]
             assert torch.equal(sampler.latents(n, seed=4, start=start), z)

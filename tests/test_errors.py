@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from advnets import checkpoints, cli, run, rundir
+from advnets.baselines.autoencoder import AutoencoderConfig
 from advnets.baselines.binary import binarise
 from advnets.chains import MarkovChain
 from advnets.networks import GeneratorConfig
@@ -70,6 +71,15 @@ def with_nan(x, row):
 def a_run(folder, **settings):
     (folder / "small.toml").write_text(small_run(**settings).to_toml())
     assert cli.main(["train", str(folder / "small.toml"), "--folder", str(folder / "run")]) == 0
+
+
+def autoencoder(folder):
+    config = small_run(model=AutoencoderConfig(hidden=5))
+    (folder / "small.toml").write_text(config.to_toml())
+
+
+def a_run_of_codes(folder):
+    a_run(folder, model=AutoencoderConfig(hidden=5, loss="squared-error"))
 
 
 def foreign_checkpoint(folder):
@@ -219,6 +229,12 @@ CASES = [
     ("a line through points", a_run, "figure 3 run", r"run: must be a run on images, \(1, H, W\) or \(3, H, W\), for Figure 3, got examples of shape \(2\)\."),
     ("a figure of weights that there are not", a_run, "figure 2 run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("a figure to another kind of file", a_run, "figure 2 run --out a.svg", r"'out' must be NAME\.png, got a\.svg\."),
+    ("zero chains", nothing, "train dae --model.chain.chains 0", r"'model\.chain\.chains' must be a number that is at least 1, got 0"),
+    ("a contraction that expands", nothing, "train cae --model.contraction -1", r"'model\.contraction' must be a number that is at least 0, got -1"),
+    ("a stack of other heights", nothing, "train stacked-cae --model.hidden 10 9 8", r"'model\.hidden' must be|'updates' must be as many numbers as 3 layers need, 2, got 1"),
+    ("a corruption that there is not", nothing, "train dae --model.corruption salt", r"'model\.corruption' must be one of masking, salt-and-pepper, gaussian, got salt\."),
+    ("the cross-entropy of points", autoencoder, "train small.toml", r"'data' must lie in \[0, 1\] for a sigmoid output, got values from .*choose --model\.loss squared-error\."),
+    ("samples of what has no sampler", a_run_of_codes, "sample run", r"'model' must be one that can be sampled, got 'autoencoder', which has no sampler\."),
     ("a place where nothing can be written", a_run, "sample run --out small.toml/x.npy", r"small\.toml/x\.npy: could not be saved \("),
 ]  # fmt: skip
 

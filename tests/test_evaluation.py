@@ -12,9 +12,17 @@ import torch
 from torch.nn import functional
 
 from advnets import bootstrap, measures, neighbours, quality
+from advnets.chains import MarkovChain
 from advnets.checks import BadValue
 from advnets.data import Mnist5kConfig, RingConfig, load
-from advnets.evaluation import REFERENCES, EvaluationConfig, evaluate, validation_score
+from advnets.evaluation import (
+    REFERENCES,
+    EvaluationConfig,
+    evaluate,
+    from_dict,
+    mixing,
+    validation_score,
+)
 from advnets.features import learn
 from advnets.parzen import SIGMAS, choose_sigma, log_densities, score
 from advnets.sampling import TrainingSet
@@ -304,3 +312,45 @@ def test_memory_does_not_grow_with_samples_times_tests():
 def test_density_of_images_and_of_their_flat_rows_is_one():
     x = torch.rand(6, 1, 4, 4)
     assert torch.equal(log_densities(x, x, [0.3]), log_densities(x.flatten(1), x.flatten(1), [0.3]))
+
+
+class Autoregression:
+    """A stationary AR(1) process in the plane, slower along its first axis."""
+
+    event_shape = (2,)
+
+    def __init__(self, rho=0.9):
+        self.rho = torch.tensor([rho, 0.0])
+
+    def begin(self, chains, *, rng):
+        return torch.randn(chains, 2, generator=rng)
+
+    def move(self, state, *, rng):
+        noise = torch.randn(state.shape, generator=rng)
+        return self.rho * state + (1 - self.rho**2).sqrt() * noise
+
+    def show(self, state, *, rng):
+        return state * torch.tensor([3.0, 1.0])
+
+
+def test_the_samples_of_chains_are_scored_with_what_they_are_worth():
+    chain = MarkovChain(Autoregression(), chains=20, burn_in=7, thin=2)
+    config = EvaluationConfig(samples=10_000, validation=40, sigma_low=0.01, sigma_count=9)
+    result = evaluate({"chain": chain, "raw": TrainingSet(RING.train.x)}, RING, config, seed=0)
+    worth, *others = (line.mixing for line in result.lines)
+    assert others == [None, None, None]
+    assert (worth.chains, worth.burn_in, worth.thin) == (20, 7, 2)
+    rho = 0.9**2  # between two samples of one chain lie two moves
+    assert worth.tau == pytest.approx((1 + rho) / (1 - rho), rel=0.2)
+    assert worth.effective == pytest.approx(10_000 / worth.tau)
+    assert worth.per_second > 0
+    assert from_dict(json.loads(json.dumps(result.to_dict()))) == result
+    assert str(worth).startswith("20 chains, burn-in 7, every 2. state: autocorrelation time ")
+
+
+@pytest.mark.parametrize(("n", "kept"), [(1, 1), (19, 1), (47, 2)])
+def test_a_chain_that_is_hardly_begun_is_scored_all_the_same(n, kept):
+    chain = MarkovChain(Autoregression(), chains=20)
+    worth = mixing(chain, chain.sample(n, seed=0), seconds=2.0)
+    assert 1 / kept <= worth.tau <= kept
+    assert worth.per_second == worth.effective / 2

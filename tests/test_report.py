@@ -16,6 +16,7 @@ import advnets
 from advnets import cli, evaluation, plots, report
 from advnets.parzen import LogLikelihood
 from advnets.report import markup, panels, pictures, scores
+from conftest import small_run
 
 VOID = {"meta", "link", "img", "br", "input"}
 
@@ -396,6 +397,22 @@ def test_scores_come_back_from_their_record(points):
 
 
 # Its parts
+
+
+def test_chains_stand_with_what_their_samples_are_worth(tmp_path, capsys):
+    model = advnets.RBMConfig(hidden=5, chain=advnets.ChainConfig(chains=4, burn_in=3, thin=2))
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((100, 6, 5)))
+    data = advnets.data.ArrayConfig(path=str(tmp_path / "x.npy"))
+    assert advnets.train(small_run(model=model, data=data), tmp_path / "run")
+    assert cli.main(["evaluate", str(tmp_path / "run"), "--quality", "False"]) == 0
+    said = capsys.readouterr().out
+    assert "Samples from chain: 4 chains, burn-in 3, every 2. state: autocorrelation time" in said
+    worth = json.loads((tmp_path / "run" / "evaluation.json").read_text())["lines"][0]["mixing"]
+    assert f"{worth['effective']:,.0f} effective samples" in said
+    page = report.page(advnets.load(tmp_path / "run"), say=print)
+    assert "<caption>Markov chains</caption>" in page
+    assert f"{worth['tau']:,.1f}" in page and f"{worth['per_second']:,.1f}" in page
+    assert "Samples of the same random numbers" in page and "Samples of the same z" not in page
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 18, 200, 1_000])

@@ -7,8 +7,12 @@ from advnets.baselines.cae import CAE as CAE
 from advnets.baselines.cae import CAEConfig as CAEConfig
 from advnets.baselines.dae import DAE as DAE
 from advnets.baselines.dae import DAEConfig as DAEConfig
+from advnets.baselines.dbn import DBN as DBN
+from advnets.baselines.dbn import DBNConfig as DBNConfig
 from advnets.baselines.gsn import GSN as GSN
 from advnets.baselines.gsn import GSNConfig as GSNConfig
+from advnets.baselines.rbm import RBM as RBM
+from advnets.baselines.rbm import RBMConfig as RBMConfig
 from advnets.baselines.stacked_cae import StackedCAE as StackedCAE
 from advnets.baselines.stacked_cae import StackedCAEConfig as StackedCAEConfig
 from advnets.baselines.vae import VAE as VAE

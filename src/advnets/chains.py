@@ -30,7 +30,7 @@ class ChainConfig:
     thin: int = 10
     """Moves between two states that are kept."""
     begin: Begin = "noise"
-    """Where chains begin: 'noise', or 'data', the examples of the first minibatch."""
+    """Where chains begin: 'noise', or 'data', the first examples seen."""
     shown: Shown = "means"
     """What is seen of a state: 'means' (what a Parzen window is put on, as the field does) or
     'binary' (drawn from them)."""

@@ -172,6 +172,18 @@ def slow_bfloat16() -> str:
     )
 
 
+def outside_binary(low: float, high: float) -> BadValue:
+    """Data outside [0, 1] for binary visible units."""
+    need = "in [0, 1] for binary visible units (or choose --model.visible gaussian)"
+    return bad_value("x", need, f"values from {low:g} to {high:g}")
+
+
+def too_many_states(limit: int, n_v: int, n_h: int) -> BadValue:
+    """A partition function that is too long a sum."""
+    need = f"asked of a machine with at most {limit} binary units on one side"
+    return bad_value("log_Z", need, f"{n_v} visible and {n_h} hidden units")
+
+
 # Samplers
 
 

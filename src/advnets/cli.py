@@ -205,6 +205,9 @@ def show(result: Evaluation, *, title: str) -> None:
     console.print(table)
     for note in result.notes():
         console.print(note)
+    for line in result.lines:
+        if line.mixing is not None:
+            console.print(f"Samples from {line.name}: {line.mixing}", highlight=False)
     console.print()
     console.print(result.caveat, markup=False, highlight=False)
 

@@ -4,12 +4,14 @@ Sigma is chosen on validation images and the score taken on the whole test set. 
 stand beside every score, computed on the run's own data and sample count: real training examples as
 samples, and the training mean as a single centre.
 
-Beside the score stand the other measures of `measures.py`, where a feature space is given.
+Beside the score stand the other measures of `measures.py`, where a feature space is given, and of
+Markov chains how many independent samples theirs are worth.
 
 Reference: Goodfellow et al. (2014), Section 5 and Table 1; goodfeli/adversarial, `parzen_ll.py`.
 """
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,12 +19,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from advnets import checks, measures
+from advnets import autocorrelation, checks, measures
 from advnets.data.splits import Splits
 from advnets.features import FeatureSpace
 from advnets.measures import Quality
 from advnets.parzen import BLUR, LogLikelihood, choose_sigma, score
-from advnets.protocols import Sampler
+from advnets.protocols import Chain, Sampler
 from advnets.ranks import ALONE, Ranks
 from advnets.sampling import TrainingSet, draw
 
@@ -55,12 +57,66 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mixing:
+    r"""How much the samples of Markov chains are worth.
+
+    n samples with the integrated autocorrelation time :math:`\tau` are worth :math:`n / \tau`
+    independent ones. The time is that of the slowest of the samples' leading principal directions
+    (`autocorrelation.slowest`); it sees nothing of a burn-in that is too short.
+    """
+
+    chains: int
+    burn_in: int
+    """Moves of each chain before its first sample."""
+    thin: int
+    """Moves between two samples of a chain."""
+    tau: float
+    """Integrated autocorrelation time, in samples of one chain."""
+    effective: float
+    """Independent samples that all samples are worth."""
+    per_second: float
+    """Effective samples per second of sampling, burn-in and all, on this machine."""
+
+    def __str__(self) -> str:
+        """One sentence."""
+        chains = "1 chain" if self.chains == 1 else f"{self.chains:,} chains"
+        return (
+            f"{chains}, burn-in {self.burn_in:,}, every {self.thin:,}. state: autocorrelation time "
+            f"{self.tau:.1f} samples; {self.effective:,.0f} effective samples, "
+            f"{self.per_second:,.1f} a second."
+        )
+
+
+def mixing(chain: Chain, x: Tensor, seconds: float) -> Mixing:
+    """How much samples of a chain are worth.
+
+    Args:
+        chain: What they were drawn from.
+        x: Samples number 0 to n - 1, of shape `(n, *event_shape)`.
+        seconds: How long they took.
+    """
+    chains = min(chain.chains, len(x))
+    kept = len(x) // chains
+    tau = autocorrelation.slowest(x[: kept * chains].view(kept, chains, *x.shape[1:])).item()
+    return Mixing(
+        chains=chain.chains,
+        burn_in=chain.burn_in,
+        thin=chain.thin,
+        tau=tau,
+        effective=len(x) / tau,
+        per_second=len(x) / tau / max(seconds, 1e-9),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One line of the table: the same centres scored on validation and on test examples."""
 
     name: str
     validation: LogLikelihood
     test: LogLikelihood
+    mixing: Mixing | None = None
+    """How much the samples are worth, where they come from Markov chains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +161,7 @@ def from_dict(record: Mapping[str, Any]) -> Evaluation:
             name=str(line["name"]),
             validation=LogLikelihood(**line["validation"]),
             test=LogLikelihood(**line["test"]),
+            mixing=Mixing(**line["mixing"]) if line.get("mixing") else None,
         )
         for line in record["lines"]
     )
@@ -151,10 +208,12 @@ def evaluate(
     """
     train = splits.train.x
     n = min(config.samples, len(train))
-    centres = {
-        name: draw(sampler, config.samples, seed=seed, ranks=ranks)
-        for name, sampler in samplers.items()
-    }
+    centres, chains = {}, {}
+    for name, sampler in samplers.items():
+        began = time.perf_counter()
+        centres[name] = draw(sampler, config.samples, seed=seed, ranks=ranks)
+        if isinstance(sampler, Chain):
+            chains[name] = mixing(sampler, centres[name], time.perf_counter() - began)
     quality = None
     if space is not None:
         drawn = dict(centres)
@@ -162,14 +221,21 @@ def evaluate(
     real, mean = REFERENCES
     centres[real] = TrainingSet(train).sample(n, seed=seed)
     centres[mean] = splits.statistics.mean[None]
-    lines = tuple(_line(name, mu, splits, config, ranks) for name, mu in centres.items())
+    lines = tuple(
+        _line(name, mu, splits, config, ranks, chains.get(name)) for name, mu in centres.items()
+    )
     return Evaluation(lines=lines, sigmas=tuple(config.sigmas()), quality=quality)
 
 
 def _line(
-    name: str, centres: Tensor, splits: Splits, config: EvaluationConfig, ranks: Ranks
+    name: str,
+    centres: Tensor,
+    splits: Splits,
+    config: EvaluationConfig,
+    ranks: Ranks,
+    mixing: Mixing | None,
 ) -> Line:
     x = splits.validation.x[: config.validation]
     chosen = choose_sigma(x, centres, config.sigmas(), ranks=ranks)
     test = score(splits.test.x, centres, chosen.sigma, ranks=ranks)
-    return Line(name=name, validation=chosen, test=test)
+    return Line(name=name, validation=chosen, test=test, mixing=mixing)

@@ -6,7 +6,9 @@ from typing import Any
 from advnets.baselines.autoencoder import Autoencoder, AutoencoderConfig
 from advnets.baselines.cae import CAE, CAEConfig
 from advnets.baselines.dae import DAE, DAEConfig
+from advnets.baselines.dbn import DBN, DBNConfig
 from advnets.baselines.gsn import GSN, GSNConfig
+from advnets.baselines.rbm import RBM, RBMConfig
 from advnets.baselines.stacked_cae import StackedCAE, StackedCAEConfig
 from advnets.baselines.vae import VAE, VAEConfig
 from advnets.game import Game, GameConfig
@@ -14,6 +16,8 @@ from advnets.protocols import Learner, ModelConfig, Problem
 
 LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {
     GameConfig: Game.from_config,
+    RBMConfig: RBM.from_config,
+    DBNConfig: DBN.from_config,
     AutoencoderConfig: Autoencoder.from_config,
     DAEConfig: DAE.from_config,
     CAEConfig: CAE.from_config,

@@ -7,8 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from advnets import checks
+from advnets.baselines.cae import CAEConfig
+from advnets.baselines.dae import DAEConfig
+from advnets.baselines.dbn import DBNConfig
 from advnets.baselines.gsn import GSNConfig
+from advnets.baselines.rbm import RBMConfig
+from advnets.baselines.stacked_cae import StackedCAEConfig
 from advnets.baselines.vae import VAEConfig
+from advnets.chains import ChainConfig
 from advnets.data import ArrayConfig, Mnist5kConfig, MnistConfig, RingConfig
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
@@ -73,6 +79,62 @@ def mnist_algorithm1() -> RunConfig:
         data=MnistConfig(),
         model=GameConfig(order="alternating", D_scale=1.0),
     )
+
+
+def dae() -> RunConfig:
+    """A denoising autoencoder, sampled by corruption and reconstruction in turns.
+
+    Command: advnets train dae --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="dae",
+        data=MnistConfig(),
+        model=DAEConfig(
+            optimizer=_ADAM,
+            precision="bfloat16",
+            chain=ChainConfig(chains=100, burn_in=100, thin=5),
+        ),
+        trainer=_QUIET,
+    )
+
+
+def cae() -> RunConfig:
+    """A contractive autoencoder, sampled by the walk along its Jacobian.
+
+    Command: advnets train cae --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="cae",
+        data=MnistConfig(),
+        model=CAEConfig(
+            optimizer=_ADAM,
+            precision="bfloat16",
+            chain=ChainConfig(chains=100, burn_in=100, thin=5, begin="data"),
+        ),
+        trainer=_QUIET,
+    )
+
+
+def stacked_cae() -> RunConfig:
+    """Two contractive autoencoders, one on the other, sampled by the walk in the top one.
+
+    Command: advnets train stacked-cae --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="stacked-cae",
+        data=MnistConfig(),
+        model=StackedCAEConfig(
+            optimizer=_ADAM,
+            precision="bfloat16",
+            chain=ChainConfig(chains=100, burn_in=100, thin=5, begin="data"),
+        ),
+        trainer=_QUIET,
+    )
+
+
+_ADAM = OptimizerConfig(rule="adam", lr=1e-3, beta1=0.9, anneal="cosine")
+_QUIET = TrainerConfig(steps=20_000, score_every=0, picture_every=5_000, checkpoint_every=5_000)
+"""Chains are long: what is drawn from them while training goes on is drawn seldom."""
 
 
 def ring() -> RunConfig:
@@ -154,14 +216,45 @@ def vae() -> RunConfig:
     )
 
 
+def rbm() -> RunConfig:
+    """A restricted Boltzmann machine of 500 hidden units, by PCD-1 with 100 persistent chains.
+
+    Command: advnets train rbm --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="rbm",
+        data=MnistConfig(),
+        model=RBMConfig(),
+        trainer=TrainerConfig(steps=30_000, score_every=10_000, picture_every=5_000),
+    )
+
+
+def dbn() -> RunConfig:
+    """A deep belief network 784-500-1000: CD-1 below, PCD-1 on top.
+
+    Command: advnets train dbn --data.root FOLDER
+    """
+    return RunConfig(
+        recipe="dbn",
+        data=MnistConfig(),
+        model=DBNConfig(),
+        trainer=TrainerConfig(steps=30_000, score_every=10_000, picture_every=5_000),
+    )
+
+
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     "demo": demo,
     "mnist": mnist,
     "mnist-algorithm1": mnist_algorithm1,
+    "dae": dae,
+    "cae": cae,
+    "stacked-cae": stacked_cae,
     "ring": ring,
     "array": array,
     "gsn": gsn,
     "vae": vae,
+    "rbm": rbm,
+    "dbn": dbn,
 }
 
 

@@ -95,14 +95,17 @@ def test_binary_values_are_drawn_from_the_means(rng):
     }
 
 
-def test_a_chain_can_begin_at_the_first_minibatch(rng):
+def test_a_chain_can_begin_at_the_first_examples_seen(rng):
     chain = ChainConfig(chains=5, burn_in=0, thin=1, begin="data")
     own = build(chain=chain)
-    first, later = (torch.rand(3, *EVENT, generator=rng) for _ in range(2))
-    for x in (first, later):
-        own.step((Batch(x),), rng=rng)
+    first, second, third = (torch.rand(3, *EVENT, generator=rng) for _ in range(3))
+    own.step((Batch(first),), rng=rng)
     seen = own.samplers()["chain"].sample(5, seed=0)
     assert torch.equal(seen, first[[0, 1, 2, 0, 1]])
+    for x in (second, third):
+        own.step((Batch(x),), rng=rng)
+    seen = own.samplers()["chain"].sample(5, seed=0)
+    assert torch.equal(seen, torch.cat([first, second])[:5])
     again = build(chain=chain, seed=1)
     again.load_state(own.state())
     assert torch.equal(

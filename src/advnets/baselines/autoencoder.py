@@ -34,7 +34,7 @@ Loss = Literal["cross-entropy", "squared-error"]
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig(ModelConfig):
-    """The plain autoencoder. Initialisation is that of the contractive one's authors."""
+    """The plain autoencoder."""
 
     kind: ClassVar[str] = "autoencoder"
 
@@ -44,12 +44,15 @@ class AutoencoderConfig(ModelConfig):
     """'cross-entropy' for data in [0, 1] (real values are allowed), 'squared-error' for any."""
     tied: bool = True
     """Whether the decoder's weights are the encoder's, transposed."""
+    scale: float = 4.0
+    """First weights are uniform within scale * sqrt(6 / (d + hidden)), d the elements of x."""
     optimizer: OptimizerConfig = OptimizerConfig()
     precision: Precision = "float32"
     """What the network is played in: 'float32' or 'bfloat16'."""
 
     def __post_init__(self) -> None:
         checks.at_least(1, hidden=self.hidden)
+        checks.positive(scale=self.scale)
         checks.one_of(get_args(Loss), loss=self.loss)
         checks.one_of(get_args(Precision), precision=self.precision)
 
@@ -62,16 +65,17 @@ class AutoencoderConfig(ModelConfig):
 class Coder(nn.Module):
     r"""Encoder and decoder: :math:`h = sigmoid(W x + b)` and the logits :math:`a = W' h + c`.
 
-    Weights begin uniform within :math:`\pm 4 \sqrt{6 / (d + k)}`, biases at 0.
+    Weights begin uniform within :math:`\pm scale \sqrt{6 / (d + k)}`, biases at 0.
 
     Args:
         event_shape: Shape of one x, of d elements.
         hidden: k, units of the code.
         tied: Whether :math:`W' = W^\top`.
         loss: Which decoder: sigmoid for 'cross-entropy', linear for 'squared-error'.
+        scale: Of the first weights; 4 suits sigmoid units.
         rng: Draws the initial weights.
 
-    Reference: Glorot and Bengio (2010), eq. (16), times 4 for sigmoids; ynd/cae.py.
+    Reference: Glorot and Bengio (2010), eq. (16); ynd/cae.py, whose scale is 4.
     """
 
     def __init__(
@@ -81,11 +85,12 @@ class Coder(nn.Module):
         *,
         tied: bool = True,
         loss: Loss = "cross-entropy",
+        scale: float = 4.0,
         rng: torch.Generator,
     ) -> None:
         super().__init__()
         d = math.prod(event_shape)
-        reach = 4 * math.sqrt(6 / (d + hidden))
+        reach = scale * math.sqrt(6 / (d + hidden))
 
         def weights(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(shape).uniform_(-reach, reach, generator=rng))
@@ -126,6 +131,9 @@ class Coder(nn.Module):
 class Autoencoder(Descent):
     """The autoencoder as a learner; those that spoil or contract build on it.
 
+    Its first reconstruction is the data's mean: from other biases, 0 say, grey pictures that no
+    example comes near stay fixed points of h and g, and a chain that meets one stays there.
+
     Args:
         config: Sizes, loss and rule.
         problem: What is known of the data and the run.
@@ -135,6 +143,8 @@ class Autoencoder(Descent):
         BadValue: For the cross-entropy of data outside [0, 1].
     """
 
+    plays: Coder
+
     def __init__(
         self, config: AutoencoderConfig, problem: Problem, *, rng: torch.Generator
     ) -> None:
@@ -142,8 +152,16 @@ class Autoencoder(Descent):
             choose = "--model.loss squared-error"
             raise checks.outside_unit_interval("data", problem.low, problem.high, choose=choose)
         self.coder = Coder(
-            problem.event_shape, config.hidden, tied=config.tied, loss=config.loss, rng=rng
+            problem.event_shape,
+            config.hidden,
+            tied=config.tied,
+            loss=config.loss,
+            scale=config.scale,
+            rng=rng,
         )
+        mean = problem.mean.flatten()
+        bernoulli = config.loss == "cross-entropy"
+        self.coder.c.data.copy_(layers.logit_of_marginals(mean) if bernoulli else mean)
         super().__init__(self.coder, config.optimizer, problem, precision=config.precision)
 
     @classmethod

@@ -17,7 +17,7 @@ from advnets import checks
 from advnets.baselines.autoencoder import Autoencoder, AutoencoderConfig, Coder, Loss
 from advnets.baselines.binary import bernoulli
 from advnets.chains import ChainConfig, MarkovChain
-from advnets.protocols import Batch, Info, Kernel, Problem
+from advnets.protocols import Kernel, Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,6 @@ def drawn(means: Tensor, *, rng: torch.Generator) -> Tensor:
 class Chained(Autoencoder):
     """An autoencoder whose sampler is a Markov chain.
 
-    Where chains begin at data, the first minibatch is kept in the state, one example a chain.
-
     Args:
         config: Sizes, loss, rule and chain.
         problem: What is known of the data and the run.
@@ -87,16 +85,7 @@ class Chained(Autoencoder):
         super().__init__(config, problem, rng=rng)
         self.chain = config.chain
         if config.chain.begin == "data":
-            shape = (config.chain.chains, *problem.event_shape)
-            self.kept["first"] = torch.zeros(shape, device=problem.device)
-
-    def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
-        """One update; the first one keeps where chains begin."""
-        if "first" in self.kept and self.minibatches == 0:
-            (batch,) = batches
-            x = self.ranks.gather(batch.x, batch.whole or len(batch.x))
-            self.kept["first"].copy_(x[torch.arange(self.chain.chains) % len(x)])
-        return super().step(batches, rng=rng)
+            self.keep_first(config.chain.chains, problem.mean)
 
     @abstractmethod
     def kernel(self, below: Sequence[Coder] = ()) -> Kernel:

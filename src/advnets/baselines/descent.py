@@ -77,7 +77,7 @@ class Descent(ABC):
         """One update on one minibatch."""
         (batch,) = batches
         self._whole = batch.whole
-        if "first" in self.kept and not self.minibatches:
+        if "first" in self.kept:
             self._remember(batch)
         info, gradient = self.slope(batch.x, batch.share, rng=rng)
         self.player.update(gradient, self.minibatches)
@@ -102,15 +102,17 @@ class Descent(ABC):
     def keep_first(self, n: int, mean: Tensor) -> None:
         """Keep the first `n` examples seen, where chains may begin: `self.kept["first"]`.
 
-        Those of the first minibatch, over and over where it has fewer; before that, the data's
-        mean.
+        Until so many have been seen, those of the first minibatch stand for the rest, over and
+        over; before that, the data's mean.
         """
         self.kept["first"] = mean.expand(n, *mean.shape).clone().to(self._device)
 
     def _remember(self, batch: Batch) -> None:
-        x = self.ranks.gather(batch.x, batch.whole or len(batch.x))
-        first = self.kept["first"]
-        first.copy_(x[torch.arange(len(first)) % len(x)])
+        first, m, seen = self.kept["first"], batch.whole or len(batch.x), int(self.minibatches)
+        if seen * m < len(first):
+            x = self.ranks.gather(batch.x, m)
+            own = first[seen * m :][: m if seen else None]
+            own.copy_(x[torch.arange(len(own)) % m])
 
     @property
     def _device(self) -> torch.device:

@@ -43,6 +43,8 @@ class StackedCAEConfig(ModelConfig):
     """Of the first layer; codes lie in (0, 1), so that the others have the cross-entropy."""
     tied: bool = True
     """Whether decoders' weights are the encoders', transposed."""
+    scale: float = 4.0
+    """First weights are uniform within scale * sqrt(6 / (inputs + units))."""
     walk: float = 1.0
     """Sigma of the walk's step, in the units of the top code."""
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -72,6 +74,7 @@ class StackedCAEConfig(ModelConfig):
             optimizer=self.optimizer,
             precision=self.precision,
             tied=self.tied,
+            scale=self.scale,
         )
         sizes = zip(self.hidden, self.contraction, strict=True)
         layers = [dataclasses.replace(base, hidden=k, contraction=c) for k, c in sizes]

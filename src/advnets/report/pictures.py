@@ -9,6 +9,7 @@ from PIL import Image
 
 from advnets import checks, plots
 from advnets.experiments import FIGURES
+from advnets.protocols import LatentSampler
 from advnets.report import markup
 from advnets.trained import Run
 
@@ -33,14 +34,15 @@ CAPTIONS = {
 
 
 def over_time(run: Run) -> list[str]:
-    """Pictures of the same z as training went on, early ones among them."""
+    """Pictures of the same random numbers as training went on, early ones among them."""
     paths = spread(run.folder.pictures(), MOST)
     figures = [_figure(path, "update {}") for path in paths]
     if not any(figures):
         return []
     shape = tuple(run.folder.facts("data", "event_shape")["event_shape"])
     behind = "" if plots.is_image(shape) else " Behind them: validation examples."
-    about = f"Samples of the same z at every update, none picked.{behind}"
+    same = "z" if isinstance(run.sampler(), LatentSampler) else "random numbers"
+    about = f"Samples of the same {same} at every update, none picked.{behind}"
     return [markup.paragraph(about), markup.gallery(figures, kind="pictures")]
 
 

@@ -92,6 +92,7 @@ def tables(scores: Scores) -> list[str]:
         ),
         markup.paragraph(result.caveat, kind="caveat"),
         markup.paragraph(notes, kind="small"),
+        *_chains(result),
         *(_quality(scores.quality) if scores.quality else []),
     ]
 
@@ -100,6 +101,35 @@ def _row(line: Line, *, starred: bool) -> list[str]:
     star = "*" if starred else ""
     cells = [markup.text(line.name), _score(line.test), _score(line.validation)]
     return [*cells, f"{line.test.centres:,}", f"{line.test.sigma:.4f}{star}"]
+
+
+def _chains(result: Evaluation) -> list[str]:
+    """How much the samples of Markov chains are worth; nothing where there are none."""
+    rows = [
+        [
+            markup.text(line.name),
+            *(f"{count:,}" for count in (m.chains, m.burn_in, m.thin)),
+            f"{m.tau:,.1f}",
+            f"{m.effective:,.0f}",
+            f"{m.per_second:,.1f}",
+        ]
+        for line in result.lines
+        if (m := line.mixing) is not None
+    ]
+    if not rows:
+        return []
+    headings = ["samples from", "chains", "burn-in", "thinning"]
+    headings += ["<i>\N{GREEK SMALL LETTER TAU}</i>", "effective", "a second"]
+    meaning = (
+        "\N{GREEK SMALL LETTER TAU}: integrated autocorrelation time, in samples of one chain, the "
+        "largest over their leading principal directions. Effective: the independent samples that "
+        "all n are worth, n / \N{GREEK SMALL LETTER TAU}; a second: of sampling, burn-in and all. "
+        "A burn-in that is too short is not seen here."
+    )
+    return [
+        markup.table(headings, rows, caption="Markov chains", kind="numbers"),
+        markup.paragraph(meaning, kind="small"),
+    ]
 
 
 def _score(score: object) -> str:
