@@ -36,7 +36,6 @@ from advnets.optim import OptimizerConfig
 from advnets.player import Precision
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
-from advnets.sampling import evaluating
 
 Activation = Literal["tanh", "rectifier"]
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -101,8 +100,8 @@ class GSNConfig(ModelConfig):
             checks.at_least(1, hidden=units)
         checks.one_of(ACTIVATIONS, activation=self.activation)
         checks.one_of(get_args(Precision), precision=self.precision)
-        rate = self.salt_and_pepper
-        checks.require(0 <= rate <= 1, "salt_and_pepper", "from 0 to 1", rate)
+        share = self.salt_and_pepper
+        checks.require(0 <= share <= 1, "salt_and_pepper", "from 0 to 1", share)
         checks.at_least(0, hidden_noise=self.hidden_noise)
         checks.at_least(1, walkback=self.walkback)
 
@@ -173,16 +172,15 @@ class Layers(nn.Module):
         """X with salt and pepper on it."""
         return salt_and_pepper(x, self.config.salt_and_pepper, noise.uniform(*x.shape).to(x.device))
 
-    def odd(self, h: list[Tensor | None], n: int, noise: Noise) -> Tensor:
-        """Update h_1, h_3, ..., and return the logits of p(x|h), `(n, inputs)`."""
+    def odd(self, h: list[Tensor | None], n: int, noise: Noise) -> None:
+        """Update h_1, h_3, ..."""
         for i in range(1, self.K + 1, 2):
             h[i] = self.hidden(i, h, n, noise)
-        return self.affine(0, h, n)
 
     def even(self, h: list[Tensor | None], logits: Tensor, noise: Noise) -> None:
         """Update h_0, by a draw from p(x|h) that is corrupted again, and h_2, h_4, ...
 
-        No gradient passes through the draw.
+        The logits are a_0, of p(x|h); no gradient passes through the draw.
         """
         u = noise.uniform(*logits.shape).to(logits.device)
         h[0] = self.corrupted(bernoulli(logits.detach().sigmoid(), u), noise)
@@ -195,20 +193,23 @@ class Layers(nn.Module):
         The even layers of the last update are left out: no reconstruction sees them.
         """
         h: list[Tensor | None] = [self.corrupted(x, noise), *[None] * self.K]
-        seen = [self.odd(h, len(x), noise)]
-        for _ in range(updates - 1):
-            self.even(h, seen[-1], noise)
-            seen.append(self.odd(h, len(x), noise))
-        return seen
+        logits: list[Tensor] = []
+        for _ in range(updates):
+            if logits:
+                self.even(h, logits[-1], noise)
+            self.odd(h, len(x), noise)
+            logits.append(self.affine(0, h, len(x)))
+        return logits
 
 
+@dataclass(frozen=True)
 class GSNChain:
     r"""The sampler's transition: one update of all layers.
 
     A state is the odd layers side by side, :math:`(h_1, h_3, \dots)`: all that the next one depends
     on. It begins with the odd half of the first update, from a corrupted start and h = 0.
 
-    Args:
+    Attributes:
         layers: The network.
         event_shape: Shape of one x.
         start: Examples that chain after chain begins at, `(n, *event_shape)`, taken again when they
@@ -216,17 +217,12 @@ class GSNChain:
         shown: The means of p(x|h), or draws from it.
     """
 
-    def __init__(
-        self,
-        layers: Layers,
-        event_shape: tuple[int, ...],
-        *,
-        start: Tensor | None,
-        shown: Shown = "means",
-    ) -> None:
-        self.layers, self.event_shape = layers, event_shape
-        self.start, self.shown = start, shown
+    layers: Layers
+    event_shape: tuple[int, ...]
+    start: Tensor | None
+    shown: Shown = "means"
 
+    @torch.no_grad()
     def begin(self, chains: int, *, rng: torch.Generator) -> Tensor:
         """The first state of each chain."""
         noise, weight = Noise.of(rng), self.layers.weights[0]
@@ -237,24 +233,23 @@ class GSNChain:
             x = self.layers.corrupted(self.start[rows].flatten(1).to(weight), noise)
         return self._odd([x, *[None] * self.layers.K], chains, noise)
 
+    @torch.no_grad()
     def move(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """The even layers from the odd ones, then the odd ones from those."""
         noise, h = Noise.of(rng), self._layers_of(state)
-        with evaluating(self.layers):
-            self.layers.even(h, self.layers.affine(0, h, len(state)), noise)
+        self.layers.even(h, self.layers.affine(0, h, len(state)), noise)
         return self._odd(h, len(state), noise)
 
+    @torch.no_grad()
     def show(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """The means of p(x|h), or a draw, `(chains, *event_shape)`."""
-        with evaluating(self.layers):
-            p = self.layers.affine(0, self._layers_of(state), len(state)).sigmoid()
+        p = self.layers.affine(0, self._layers_of(state), len(state)).sigmoid()
         if self.shown == "binary":
             p = bernoulli(p, torch.rand(p.shape, generator=rng, device=rng.device).to(p.device))
         return p.view(-1, *self.event_shape)
 
     def _odd(self, h: list[Tensor | None], n: int, noise: Noise) -> Tensor:
-        with evaluating(self.layers):
-            self.layers.odd(h, n, noise)
+        self.layers.odd(h, n, noise)
         return torch.cat([layer for layer in h[1::2] if layer is not None], dim=1)
 
     def _layers_of(self, state: Tensor) -> list[Tensor | None]:
@@ -277,7 +272,7 @@ class GSN(Descent):
 
     def __init__(self, config: GSNConfig, problem: Problem, *, seed: int) -> None:
         if not 0 <= problem.low <= problem.high <= 1:
-            raise checks.outside_unit_interval("data", problem.low, problem.high)
+            raise checks.outside_unit_interval("data", problem.low, problem.high, choose=None)
         layers = Layers(config, problem.mean.numel(), rng=generator(seed, "weights"))
         if config.bias_from_marginals:
             layers.biases[0].data = logit_of_marginals(problem.mean.flatten())
@@ -309,9 +304,8 @@ class GSN(Descent):
     def samplers(self) -> dict[str, MarkovChain]:
         """`published`: the authors' chain. `burnt-in`: chains that forgot where they began."""
         chains = {"published": self.config.published, "burnt-in": self.config.burnt_in}
-        return {name: config.run(self.kernel(config)) for name, config in chains.items()}
+        return {name: self._run(chain) for name, chain in chains.items()}
 
-    def kernel(self, config: ChainConfig) -> GSNChain:
-        """The transition, with its beginning and what is seen of it."""
-        start = self.kept["first"] if config.begin == "data" else None
-        return GSNChain(self.layers, self.event_shape, start=start, shown=config.shown)
+    def _run(self, chain: ChainConfig) -> MarkovChain:
+        start = self.kept["first"] if chain.begin == "data" else None
+        return chain.run(GSNChain(self.layers, self.event_shape, start=start, shown=chain.shown))

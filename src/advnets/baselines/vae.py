@@ -221,7 +221,8 @@ class VAE(Descent):
 
     def __init__(self, config: VAEConfig, problem: Problem, *, seed: int) -> None:
         if config.likelihood == "bernoulli" and not 0 <= problem.low <= problem.high <= 1:
-            raise checks.outside_unit_interval("data", problem.low, problem.high)
+            choose = "--model.likelihood gaussian"
+            raise checks.outside_unit_interval("data", problem.low, problem.high, choose=choose)
         network = Autoencoder(config, problem, rng=generator(seed, "weights"))
         super().__init__(network, config.optimizer, problem, precision=config.precision)
         self.config, self.autoencoder = config, network
