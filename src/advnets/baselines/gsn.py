@@ -141,12 +141,11 @@ class Layers(nn.Module):
     def __init__(self, config: GSNConfig, inputs: int, *, rng: torch.Generator) -> None:
         super().__init__()
         self.sizes, self.config = (inputs, *config.hidden), config
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        self.biases = nn.ParameterList(torch.zeros(units) for units in self.sizes)
+        self.weights = nn.ParameterList()
         for i, o in pairwise(self.sizes):
             bound = math.sqrt(6 / (i + o))
             self.weights.append(torch.empty(i, o).uniform_(-bound, bound, generator=rng))
-        for units in self.sizes:
-            self.biases.append(torch.zeros(units))
         self.K, self.f = len(config.hidden), ACTIVATIONS[config.activation]
 
     def affine(self, i: int, h: Sequence[Tensor | None], n: int) -> Tensor:
@@ -259,16 +258,7 @@ class GSNChain:
 
 
 class GSN(Descent):
-    """A deep GSN, trained by walkback.
-
-    Args:
-        config: The model.
-        problem: What is known of the data and the run.
-        seed: Of the first weights.
-
-    Raises:
-        BadValue: For data outside [0, 1].
-    """
+    """A deep GSN, trained by walkback. Raises `BadValue` for data outside [0, 1]."""
 
     def __init__(self, config: GSNConfig, problem: Problem, *, seed: int) -> None:
         if not 0 <= problem.low <= problem.high <= 1:
@@ -291,15 +281,15 @@ class GSN(Descent):
         Returns:
             cost: The sum over the reconstructions of their cross-entropies with the clean x, each
                 in nats a pixel: what the authors' learning rate is for.
-            first, last: The first and the last of them, in nats an example.
+            first, last: Of the first and the last of them, in nats an example.
         """
         noise = Noise(partial(self.uniform, rng=rng), partial(self.normal, rng=rng))
         layers: Layers = self.plays  # type: ignore[assignment]
         walk = layers.walk(x.flatten(1).to(self.playing), self.config.walkback, noise)
         clean = x.flatten(1).float()
         pixels = [F.binary_cross_entropy_with_logits(a.float(), clean) for a in walk]
-        d = clean.shape[1]
-        return {"cost": torch.stack(pixels).sum(), "first": d * pixels[0], "last": d * pixels[-1]}
+        cost, d = torch.stack(pixels).sum(), clean.shape[1]
+        return {"cost": cost, "first": d * pixels[0], "last": d * pixels[-1]}
 
     def samplers(self) -> dict[str, MarkovChain]:
         """`published`: the authors' chain. `burnt-in`: chains that forgot where they began."""
