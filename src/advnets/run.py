@@ -14,6 +14,7 @@ from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml
 from advnets.data import Batches, DataConfig, Splits
 from advnets.environment import environment, has_bfloat16
 from advnets.evaluation import EvaluationConfig
+from advnets.game import GameConfig
 from advnets.monitor import Monitor, spread
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent
@@ -193,8 +194,9 @@ def trainer(
         plots.save_samples(path, x, data=data, span=plots.wide(low, high))
         return {"spread": spread(x, data)}
 
-    objective = getattr(config.model, "objective", "non-saturating")
-    samples = bool(learner.samplers())
+    samples, monitor = bool(learner.samplers()), None
+    if config.trainer.warn and isinstance(config.model, GameConfig):  # what helps is said of a game
+        monitor = Monitor(config.model.objective)
     return Trainer(
         learner,
         batches,
@@ -203,7 +205,7 @@ def trainer(
         folder=folder,
         score=score if samples else None,
         picture=picture if samples else None,
-        monitor=Monitor(objective) if config.trainer.warn else None,
+        monitor=monitor,
         display=display,
         settings=matters(config),
         ranks=ranks,

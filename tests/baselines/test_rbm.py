@@ -188,6 +188,19 @@ def test_chains_begin_where_they_are_told(rng):
         )
 
 
+def test_persistent_chains_go_on_where_training_left_them(rng):
+    for stack in (machine(particles=5, hidden=9), deep(top=LearningConfig(particles=5))):
+        for _ in range(8):
+            stack.step((Batch(torch.rand(4, 6, generator=rng)),), rng=rng)
+        samplers = stack.samplers()
+        assert list(samplers) == ["persistent", "chain"]
+        left = (stack.machines[-1] if isinstance(stack, DBN) else stack).kept["particles"]
+        first = samplers["persistent"].kernel.begin(7, rng=rng)
+        assert torch.equal(first, left[torch.tensor([0, 1, 2, 3, 4, 0, 1])])
+        assert not torch.equal(samplers["chain"].kernel.begin(7, rng=rng), first)
+    assert list(machine(negative="cd").samplers()) == ["chain"]
+
+
 def test_data_that_binary_units_cannot_take_is_refused(rng):
     with pytest.raises(ValueError, match=r"'k' must be a number that is at least 1, got 0\."):
         LearningConfig(k=0)

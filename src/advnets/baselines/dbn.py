@@ -8,17 +8,15 @@ Reference: Hinton, Osindero and Teh (2006), A fast learning algorithm for deep b
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, get_args
 
 from advnets import checks
 from advnets.baselines.binary import Binarise
-from advnets.baselines.rbm import RBM, BlockGibbs, LearningConfig, RBMConfig, Visible
+from advnets.baselines.rbm import RBM, Down, LearningConfig, RBMConfig, Visible, chains
 from advnets.baselines.stages import Stages, problems
 from advnets.chains import ChainConfig, MarkovChain
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import derive
-
-Down = Literal["states", "means"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +104,5 @@ class DBN(Stages):
         return cls(machines, config)
 
     def samplers(self) -> dict[str, MarkovChain]:
-        """`chain`: block Gibbs in the last machine, then one pass down."""
-        kernel = BlockGibbs(self.machines, self.config.chain, down=self.config.down)
-        return {"chain": self.config.chain.run(kernel)}
+        """Block Gibbs in the last machine, then one pass down (see `rbm.chains`)."""
+        return chains(self.machines, self.config.chain, down=self.config.down)

@@ -24,6 +24,7 @@ from advnets.rng import generator
 
 Negative = Literal["cd", "pcd"]
 Visible = Literal["binary", "gaussian"]
+Down = Literal["states", "means"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,9 +196,24 @@ class RBM(Descent):
         return -self.network.free_energy(v) - self.network.log_Z().to(v)
 
     def samplers(self) -> dict[str, MarkovChain]:
-        """`chain`: block Gibbs."""
-        kernel = BlockGibbs([self], self.config.chain)
-        return {"chain": self.config.chain.run(kernel)}
+        """`persistent`, where training keeps chains, and `chain` (see `chains`)."""
+        return chains([self], self.config.chain)
+
+
+def chains(
+    stack: Sequence[RBM], config: ChainConfig, *, down: Down = "states"
+) -> dict[str, MarkovChain]:
+    """The samplers of a machine, or of a stack of them.
+
+    `chain` begins where the configuration says. Where the last machine was trained with persistent
+    chains, `persistent` comes before it and goes on from them: they began at fair coins, have moved
+    in every update, and so are longer burnt in than any chain that begins anew.
+    """
+    found = {"chain": config.run(BlockGibbs(stack, config, down=down))}
+    if "particles" in stack[-1].kept:
+        going_on = BlockGibbs(stack, config, down=down, first=stack[-1].kept["particles"])
+        found = {"persistent": config.run(going_on), **found}
+    return found
 
 
 class BlockGibbs:
@@ -210,7 +226,8 @@ class BlockGibbs:
         stack: Machines from the data upwards; one alone is a restricted Boltzmann machine.
         config: Where chains begin (at fair coins, or at h given the first examples passed up) and
             what is shown.
-        down: Whether the machines below the last pass down 'states' or 'means'.
+        down: Whether the machines above the first pass down 'states' or 'means'.
+        first: States to begin at instead, in turn, of shape `(n, n_h)`.
     """
 
     def __init__(
@@ -218,19 +235,22 @@ class BlockGibbs:
         stack: Sequence[RBM],
         config: ChainConfig,
         *,
-        down: Literal["states", "means"] = "states",
+        down: Down = "states",
+        first: Tensor | None = None,
     ) -> None:
-        self.stack, self.config, self.down = stack, config, down
+        self.stack, self.config, self.down, self.first = stack, config, down, first
         self.event_shape = stack[0].event_shape
 
     def begin(self, chains: int, *, rng: torch.Generator) -> Tensor:
         """The first h of each chain."""
-        top = self.stack[-1].network
+        turns, top = torch.arange(chains), self.stack[-1].network
+        if self.first is not None:
+            return self.first[turns % len(self.first)]
         if self.config.begin == "noise":
             p = top.W.new_full((chains, len(top.c)), 0.5)
         else:
-            first = self.stack[0].kept["first"]
-            p = first[torch.arange(chains) % len(first)]
+            examples = self.stack[0].kept["first"]
+            p = examples[turns % len(examples)]
             for machine in self.stack:
                 p = machine.up(p)
         return bernoulli(p, uniform(rng, p)(*p.shape))
