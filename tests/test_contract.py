@@ -54,6 +54,16 @@ CASES = {  # every public learner, by the name that TOML calls it
         advnets.StackedCAEConfig(hidden=(4, 3), updates=(3,), chain=CHAIN),
         advnets.StackedCAEConfig(hidden=(4, 3), updates=(6,), chain=FROM_DATA),
     ],
+    "gsn": [
+        advnets.GSNConfig(hidden=(4, 3), burnt_in=CHAIN),
+        advnets.GSNConfig(
+            hidden=(4, 3, 2), precision="bfloat16", published=FROM_DATA, burnt_in=CHAIN
+        ),
+    ],
+    "vae": [
+        advnets.VAEConfig(z_dim=2, hidden=(4,)),
+        advnets.VAEConfig(z_dim=2, hidden=(4, 3), likelihood="gaussian", precision="bfloat16"),
+    ],
 }
 ALL = [
     pytest.param(c, id=f"{name}-{i}") for name, cases in CASES.items() for i, c in enumerate(cases)

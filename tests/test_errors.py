@@ -19,6 +19,8 @@ import torch
 from advnets import checkpoints, checks, cli, recipes, run, rundir, table_game, theory
 from advnets.baselines.autoencoder import AutoencoderConfig
 from advnets.baselines.binary import binarise
+from advnets.baselines.gsn import GSNConfig
+from advnets.baselines.vae import VAEConfig
 from advnets.chains import MarkovChain
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
@@ -78,6 +80,11 @@ def a_run(folder, **settings):
 def autoencoder(folder):
     config = small_run(model=AutoencoderConfig(hidden=5))
     (folder / "small.toml").write_text(config.to_toml())
+
+
+def of_points(model):
+    """Writes a run of this model on points, which lie outside [0, 1] too."""
+    return lambda folder: (folder / "small.toml").write_text(small_run(model=model).to_toml())
 
 
 def a_run_of_codes(folder):
@@ -239,6 +246,12 @@ CASES = [
     ("a stack of other heights", nothing, "train stacked-cae --model.hidden 10 9 8", r"'model\.hidden' must be|'updates' must be as many numbers as 3 layers need, 2, got 1"),
     ("a corruption that there is not", nothing, "train dae --model.corruption salt", r"'model\.corruption' must be one of masking, salt-and-pepper, gaussian, got salt\."),
     ("the cross-entropy of points", autoencoder, "train small.toml", r"'data' must lie in \[0, 1\] for a sigmoid output, got values from .*choose --model\.loss squared-error\."),
+    ("a GSN of points", of_points(GSNConfig()), "train small.toml", r"'data' must lie in \[0, 1\] for a sigmoid output, got values from .*; rescale the data\."),
+    ("a Bernoulli VAE of points", of_points(VAEConfig()), "train small.toml", r"'data' must lie in \[0, 1\] .*or choose --model\.likelihood gaussian\."),
+    ("no walkback", nothing, "train gsn --model.walkback 0", r"'model\.walkback' must be a number that is at least 1, got 0\."),
+    ("more salt and pepper than pixels", nothing, "train gsn --model.salt_and_pepper 2", r"'model\.salt_and_pepper' must be from 0 to 1, got 2\.0\."),
+    ("a VAE without z", nothing, "train vae --model.z_dim 0", r"'model\.z_dim' must be a number that is at least 1, got 0\."),
+    ("a variance of nothing", nothing, "train vae --model.min_stdev 0", r"'model\.min_stdev' must be a number above 0, got 0"),
     ("samples of what has no sampler", a_run_of_codes, "sample run", r"'model' must be one that can be sampled, got 'autoencoder', which has no sampler\."),
     ("a place where nothing can be written", a_run, "sample run --out small.toml/x.npy", r"small\.toml/x\.npy: could not be saved \("),
 ]  # fmt: skip

@@ -11,10 +11,14 @@ from advnets.baselines.dae import DAE as DAE
 from advnets.baselines.dae import DAEConfig as DAEConfig
 from advnets.baselines.dbn import DBN as DBN
 from advnets.baselines.dbn import DBNConfig as DBNConfig
+from advnets.baselines.gsn import GSN as GSN
+from advnets.baselines.gsn import GSNConfig as GSNConfig
 from advnets.baselines.rbm import RBM as RBM
 from advnets.baselines.rbm import RBMConfig as RBMConfig
 from advnets.baselines.stacked_cae import StackedCAE as StackedCAE
 from advnets.baselines.stacked_cae import StackedCAEConfig as StackedCAEConfig
+from advnets.baselines.vae import VAE as VAE
+from advnets.baselines.vae import VAEConfig as VAEConfig
 from advnets.chains import ChainConfig as ChainConfig
 from advnets.chains import MarkovChain as MarkovChain
 from advnets.data import Batches as Batches

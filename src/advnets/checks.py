@@ -274,12 +274,12 @@ def array_too_short(name: str, need: int, got: int) -> BadValue:
 
 
 def outside_unit_interval(
-    name: str, low: float, high: float, *, choose: str = "--model.G.output linear"
+    name: str, low: float, high: float, *, choose: str | None = "--model.G.output linear"
 ) -> BadValue:
-    """Data outside [0, 1] for a network whose output is a sigmoid."""
+    """Data outside [0, 1] for a network whose output is a sigmoid; `choose` another, if it can."""
     return BadValue(
         f"'{name}' must lie in [0, 1] for a sigmoid output, got values from {low:g} to {high:g}; "
-        f"rescale the data or choose {choose}."
+        f"rescale the data{f' or choose {choose}' if choose else ''}."
     )
 
 

@@ -7,8 +7,10 @@ from advnets.baselines.autoencoder import Autoencoder, AutoencoderConfig
 from advnets.baselines.cae import CAE, CAEConfig
 from advnets.baselines.dae import DAE, DAEConfig
 from advnets.baselines.dbn import DBN, DBNConfig
+from advnets.baselines.gsn import GSN, GSNConfig
 from advnets.baselines.rbm import RBM, RBMConfig
 from advnets.baselines.stacked_cae import StackedCAE, StackedCAEConfig
+from advnets.baselines.vae import VAE, VAEConfig
 from advnets.game import Game, GameConfig
 from advnets.protocols import Learner, ModelConfig, Problem
 
@@ -20,6 +22,8 @@ LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {
     DAEConfig: DAE.from_config,
     CAEConfig: CAE.from_config,
     StackedCAEConfig: StackedCAE.from_config,
+    GSNConfig: GSN.from_config,
+    VAEConfig: VAE.from_config,
 }
 KINDS: dict[str, Any] = {config.kind: config for config in LEARNERS}
 
