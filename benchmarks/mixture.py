@@ -13,6 +13,7 @@ independent draws of p_data: what a perfect G would get.
 import argparse
 import json
 import shlex
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -67,7 +68,8 @@ def table(seeds: list[int], runs: Path, n: int, words: str) -> None:
 def trained(folder: Path, seed: int, words: str) -> dict[str, float]:
     """Train one run, or find it; what it cost is kept beside it."""
     kept = folder / "cost.json"
-    if not folder.exists():
+    if not kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # what an interrupted benchmark has left
         wall, cpu = time.perf_counter(), time.process_time()
         where = ["--seed", str(seed), "--folder", str(folder)]
         if cli.main(["train", "mixture", *shlex.split(words), *where]) != 0:
