@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import advnets
-from advnets import recipes
+from advnets import cli, recipes
 from advnets.experiments import failures
 from advnets.experiments.failures import (
     collapse_of_digits,
@@ -275,6 +275,22 @@ def test_what_was_measured_is_what_the_tables_say(measured):
         assert row[1].split() == [f"{c.modes[-1]:.0f}" for c in ring.at(ratio)]
     held = measured.saturation.held[0][-1]
     assert short(held.minimax) in failures.told(measured)[0].tables[0].rows[-1]
+
+
+@pytest.mark.parametrize("name", ["f.html", "f.md"])
+def test_the_command_writes_a_page_or_a_text_with_its_pictures(
+    name, measured, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(failures, "measure", lambda **kwargs: measured)
+    out = tmp_path / name
+    assert cli.main(["theory", "--failures", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"Failures: {out}\n"
+    pictures = {path.name for path in tmp_path.glob("*.png")}
+    shown = set(re.findall(r"\]\(([^)]*\.png)\)", out.read_text()))
+    assert shown == pictures
+    assert bool(pictures) == (out.suffix == ".md")
+    assert "How the game fails" in out.read_text()
+    assert measured.environment["processor"] in out.read_text()
 
 
 def test_the_digits_are_those_of_the_folder_that_is_known(monkeypatch, tmp_path):

@@ -290,7 +290,9 @@ def write_theory(words: list[str]) -> int:
         played = failures.measure(
             quick=options.quick, mnist=options.mnist, say=lambda line: print(line, file=sys.stderr)
         )
-        checkpoints.write_atomically(out, failures.page(played).encode())
+        markdown = out.suffix.lower() == ".md"
+        text = failures.write(played, out.parent) if markdown else failures.page(played)
+        checkpoints.write_atomically(out, text.encode())
         print(f"Failures: {out}")
         return 0
     if options.quick or options.mnist:

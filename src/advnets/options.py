@@ -117,7 +117,8 @@ class TheoryOptions:
     mnist: Path | None = None
     """Folder of MNIST for the failures; by default $ADVNETS_DATA, else 5,000 digits."""
     out: Path | None = None
-    """The file to write; theory.html or failures.html by default."""
+    """The file to write; theory.html or failures.html by default. The failures' may be NAME.md: its
+    pictures are then written beside it."""
 
 
 def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog: str) -> T:

@@ -6,12 +6,15 @@ theory --failures`, `write` the text of docs/failures.md.
 """
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from advnets import data, recipes
 from advnets.data import DataConfig, GridConfig, Mnist5kConfig, MnistConfig, Splits
 from advnets.data.mnist import ENVIRONMENT
+from advnets.environment import environment
 from advnets.experiments.failures import (
     collapse_of_digits,
     equilibrium,
@@ -60,6 +63,8 @@ class Failures:
     equilibrium: Equilibrium
     quick: bool = False
     """Whether all was played in small."""
+    environment: Mapping[str, Any] = field(default_factory=environment)
+    """What it was played with: `advnets.environment.environment`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,9 +176,21 @@ def page(failures: Failures) -> str:
         "\n".join(head),
         markup.contents(shown),
         *shown.values(),
+        markup.paragraph(_made_with(failures)),
+    )
+
+
+def _made_with(failures: Failures) -> str:
+    """The commit and the machine, in a sentence."""
+    made = failures.environment
+    commit = f" of commit {made['commit'][:7]}" if made["commit"] else ""
+    return (
+        f"Played by advnets theory --failures (advnets {made['advnets']}{commit}, torch "
+        f"{made['torch']}, {made['threads']} of {made['cores']} cores, {made['processor']})."
     )
 
 
 def write(failures: Failures, folder: Path) -> str:
     """The same as Markdown; its pictures are written into a folder."""
-    return finding.write(told(failures), folder)
+    head = ["# How the game fails, measured", LEAD, *[IN_SMALL] * failures.quick]
+    return "\n\n".join([*head, _made_with(failures), finding.write(told(failures), folder)])
