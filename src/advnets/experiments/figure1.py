@@ -8,7 +8,7 @@ pair came to it, and then D is 1/2.
 
 A run keeps its last weights only, but the same seed gives the same game bit for bit: the figure
 plays it once more, and draws nothing unless that ends in the very weights of the checkpoint. (b)
-and (c) are played from (a) by the same `Game`, the resting player with a learning rate of 0.
+and (c) are played from (a) by `Game.step_D` and `Game.step_G`.
 
 p_data is known where a toy mixture is its source; else it is a kernel density of training examples.
 p_g is the change of variables :math:`p_z(z) / |dG/dz|` where G is monotone on the support of p_z,
@@ -198,14 +198,17 @@ class Scene:
             G,
             D,
             prior=self.prior,
-            G_optimizer=torch.optim.Adam(G.parameters(), RATES["G"] * (moving == "G")),
-            D_optimizer=torch.optim.Adam(D.parameters(), RATES["D"] * (moving == "D")),
+            G_optimizer=torch.optim.Adam(G.parameters(), RATES["G"]),
+            D_optimizer=torch.optim.Adam(D.parameters(), RATES["D"]),
             objective=config.objective,
         )
         x, m = self.splits.train.x, self.run.config.batch_size
         for _ in range(k):
-            rows = torch.randint(len(x), (m,), generator=rng)
-            game.step((Batch(x[rows]),), rng=rng)
+            if moving == "D":
+                rows = torch.randint(len(x), (m,), generator=rng)
+                game.step_D(Batch(x[rows]), rng=rng)
+            else:
+                game.step_G(m, rng=rng)
             yield copied(self.game.state())
 
     def snapshot(self, state: State, title: str) -> Snapshot:
