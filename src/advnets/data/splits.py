@@ -53,6 +53,8 @@ class Splits:
     train: Split
     validation: Split
     test: Split
+    notice: str = ""
+    """What has to be said wherever a score on this data is printed."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
