@@ -291,7 +291,10 @@ def table(words: list[str]) -> int:
         quick=options.quick,
     )
     finished = made.make(
-        plan, display=display(), command=shlex.join(["advnets", "table", number, *words])
+        plan,
+        command=shlex.join(["advnets", "table", number, *words]),
+        say=display().say,
+        display=display,
     )
     if finished is None:
         print("Stopped, and saved. Go on with the same command.")

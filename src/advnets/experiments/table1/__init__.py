@@ -4,7 +4,7 @@
 one is scored and kept, `table` and `strips` how all of it is shown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from advnets.experiments.table1.rows import MODELS, ROWS, ColumnName, Row
 from advnets.experiments.table1.runs import Found, Say
 from advnets.experiments.table1.strips import picture
 from advnets.experiments.table1.table import Entry, Table, as_csv, markdown
-from advnets.progress import Display
+from advnets.progress import Display, Silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +51,16 @@ class Plan:
         return [*self.folders, *([self.out] if self.out.is_dir() else [])]
 
 
-def make(plan: Plan, *, display: Display, command: str) -> Table | None:
+def make(
+    plan: Plan, *, command: str, say: Say = print, display: Callable[[], Display] = Silent
+) -> Table | None:
     """The table; None when Ctrl-C or SIGTERM ended a training, which the same call goes on with.
 
     Args:
         plan: What is asked for.
-        display: Where a person looks.
         command: What the table names as the command that made it.
+        say: Hears what is done next, and which runs are refused.
+        display: Makes what shows a training, one for each.
 
     Raises:
         BadFile: For data or folders that are missing or damaged.
@@ -68,16 +71,16 @@ def make(plan: Plan, *, display: Display, command: str) -> Table | None:
     cells: dict[Row, dict[ColumnName, Cell | str]] = {row: {} for row in ROWS}
     for name, column in columns.items():
         for model in plan.models:
-            found = _run(plan, model, column, display)
+            found = _run(plan, model, column, say, display)
             if found is None:
                 return None
             for row in (row for row in ROWS if row.model == model):
-                cells[row][name] = _cell(row, found, column, display.say)
+                cells[row][name] = _cell(row, found, column, say)
     entries = [Entry(title=row.title, paper=row.paper, cells=cells[row]) for row in ROWS]
     return Table(
         columns={name: column.title for name, column in columns.items()},
         notices=[column.notice for column in columns.values() if column.notice],
-        entries=[*entries, *_references(plan, columns, display.say)],
+        entries=[*entries, *_references(plan, columns, say)],
         machine=environment(),
         command=command,
         quick=plan.quick,
@@ -101,14 +104,16 @@ def _columns(plan: Plan) -> dict[ColumnName, Column]:
     return columns
 
 
-def _run(plan: Plan, model: str, column: Column, display: Display) -> Found | str | None:
+def _run(
+    plan: Plan, model: str, column: Column, say: Say, display: Callable[[], Display]
+) -> Found | str | None:
     """The run of a model; why there is none; None when its training was stopped."""
     config = column.recipe(MODELS[model]())
-    found = runs.find(config, column.facts, plan.places(), say=display.say)
+    found = runs.find(config, column.facts, plan.places(), say=say)
     if isinstance(found, str) and plan.train:
-        if not runs.train(config, plan.out / config.recipe, display=display):
+        if not runs.train(config, plan.out / config.recipe, display=display()):
             return None
-        found = runs.find(config, column.facts, plan.places(), say=display.say)
+        found = runs.find(config, column.facts, plan.places(), say=say)
     return found
 
 

@@ -82,7 +82,7 @@ def faces(path: Path, *, small: bool) -> Column:
         held.refuse_leaks(fold)
     first = held.splits(0)
     others = (
-        Splits(first.train, held.split(f, tfd.VALIDATION), held.split(f, tfd.TEST), held.notice)
+        replace(first, validation=held.split(f, tfd.VALIDATION), test=held.split(f, tfd.TEST))
         for f in range(1, tfd.FOLDS)
     )
 

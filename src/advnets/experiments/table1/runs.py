@@ -70,7 +70,11 @@ def find(
     """
     found, refused = [], []
     for folder in runs_in(folders):
-        own = run.config_of(folder)
+        try:
+            own = run.config_of(folder)
+        except checks.UserError as error:  # whatever else lies there need not concern the table
+            say(f"{error} It is not used.")
+            continue
         differs = differences(matters(config), matters(own))
         if differs and own.recipe != config.recipe:
             continue
@@ -99,13 +103,13 @@ def runs_in(folders: Sequence[Path]) -> Iterator[RunDir]:
 
 def why_not(folder: RunDir, config: RunConfig, data: dict[str, Any]) -> str:
     """Why a run cannot stand in the table; empty where it can."""
-    own = folder.facts("data")
-    if any(own.get(name) != value for name, value in data.items()):
-        return "it was trained on other data"
     try:
+        own = folder.facts("data")
+        if any(own.get(name) != value for name, value in data.items()):
+            return "it was trained on other data"
         saved = folder.latest(lambda _: None)
     except checks.BadFile as error:
-        return f"it has no whole checkpoint ({error})"
+        return f"it is not whole ({error})"
     update = saved.update if saved else 0
     if update < config.trainer.steps:
         return f"it stands at update {update:,} of {config.trainer.steps:,}"
