@@ -161,7 +161,8 @@ def _arrays(path: Path) -> dict[str, Any]:
 
     names = ("images", "folds", "labs_ex")
     try:
-        head = path.open("rb").read(128)
+        with path.open("rb") as file:
+            head = file.read(128)
     except FileNotFoundError:
         raise checks.missing_file(path, "give the file TFD_48x48.mat") from None
     except OSError as error:
