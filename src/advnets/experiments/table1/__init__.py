@@ -67,6 +67,7 @@ def make(
         Diverged: From a training.
     """
     torch.set_flush_denormal(True)  # as every run sees its data
+    machine = environment()  # of the code that begins: a long call may outlive its commit
     columns = _columns(plan)
     cells: dict[Row, dict[ColumnName, Cell | str]] = {row: {} for row in ROWS}
     for name, column in columns.items():
@@ -81,7 +82,7 @@ def make(
         columns={name: column.title for name, column in columns.items()},
         notices=[column.notice for column in columns.values() if column.notice],
         entries=[*entries, *_references(plan, columns, say)],
-        machine=environment(),
+        machine=machine,
         command=command,
         quick=plan.quick,
     )

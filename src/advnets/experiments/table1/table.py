@@ -153,12 +153,16 @@ def _runs(table: Table, name: ColumnName) -> str:
         if facts.get("run") and facts["run"] not in seen:
             seen.add(facts["run"])
             commit = (facts.get("commit") or "unknown")[:7]
-            where = f"{facts['processor']}, {facts['threads']} threads"
+            where = f"{facts['processor']}, {_threads(facts['threads'])}"
             rows.append(
                 [entry.title, f"{facts['update']:,}", commit, where, f"`{facts['command']}`"]
             )
     headings = [f"{table.columns[name]}: run", "update", "commit", "machine", "command"]
     return "\n\n".join([pipes(headings, rows), *_deviations(table, name)]) if rows else ""
+
+
+def _threads(n: int) -> str:
+    return "1 thread" if n == 1 else f"{n} threads"
 
 
 def _deviations(table: Table, name: ColumnName) -> list[str]:
@@ -188,7 +192,7 @@ def _machine(table: Table) -> str:
     at = table.machine
     return (
         f"Scored by `{table.command}`, commit {(at['commit'] or 'unknown')[:7]}, on {at['cores']} "
-        f"cores of {at['processor']} ({at['threads']} threads used); Python {at['python']}, torch "
+        f"cores of {at['processor']} ({_threads(at['threads'])}); Python {at['python']}, torch "
         f"{at['torch']}."
     )
 
