@@ -22,6 +22,13 @@ PROTOCOL = (
     "five over root 5)."
 )
 
+TOOK = (
+    "Training: the run's own clock, its updates alone. 10,000 samples: the seconds that they took "
+    "here. Effective samples: the samples over the integrated autocorrelation time of the slowest "
+    "of their ten leading principal directions; it does not see a burn-in that is too short. A "
+    "sigma with a star is at the edge of its grid."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -82,12 +89,13 @@ def markdown(table: Table) -> str:
     parts = [
         TINY if table.quick else "",
         *(f"**The data is {notice}**" for notice in table.notices),
+        _machine(table),
         pipes(headings, rows),
         f"{PROTOCOL} {BLUR}",
         *(_took(table, name) for name in table.columns),
+        TOOK,
         *(_runs(table, name) for name in table.columns),
         _reasons(table),
-        _machine(table),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -110,18 +118,12 @@ def _took(table: Table, name: ColumnName) -> str:
         "sigma",
         "samples",
         "training",
-        "10,000 samples in",
+        "10,000 samples (s)",
         "chains, burn-in, every",
         "effective samples",
     ]
     rows = [[entry.title, *_details(cell)] for entry, cell in _had(table, name)]
-    words = (
-        "Training: the run's own clock, its updates alone. 10,000 samples in: measured here"
-        " (seconds). Effective samples: the samples over the integrated autocorrelation time of the"
-        " slowest of their ten leading principal directions; it does not see a burn-in that is too"
-        " short. Sigma with a star is at the edge of its grid."
-    )
-    return pipes(headings, rows) + "\n\n" + words if rows else ""
+    return pipes(headings, rows) if rows else ""
 
 
 def _details(cell: Cell) -> list[str]:
