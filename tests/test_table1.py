@@ -5,6 +5,7 @@ import dataclasses
 import io
 import math
 import os
+import re
 import shutil
 import signal
 import tomllib
@@ -25,6 +26,7 @@ from advnets.parzen import LogLikelihood
 from advnets.protocols import Problem
 from advnets.rundir import RunDir
 from advnets.sampling import TrainingSet
+from conftest import ROOT
 from faces import write
 
 MODEL = ["vae", "rbm"]
@@ -433,3 +435,26 @@ def test_the_whole_configuration_of_a_run_on_faces_comes_back(made):
     own = run.config_of(out / "quick-rbm-tfd")
     assert own.data == tfd.TfdConfig(path=str(mat))
     assert config.to_dict(own)["data"]["kind"] == "tfd"
+
+
+def test_the_page_and_its_csv_say_the_same():
+    page = (ROOT / "docs" / "table1.md").read_text()
+    with (ROOT / "docs" / "table1.csv").open() as file:
+        found = list(csv.DictReader(file))
+    assert {x["row"] for x in found} == {row.title for row in ROWS} | {
+        r.title for r in table1.REFERENCES
+    }
+    for x in found:
+        own = (
+            f"{float(x['nats']):.1f} +- {float(x['standard_error']):.1f}"
+            if x["nats"]
+            else "not run"
+        )
+        paper = (
+            f"{float(x['paper']):g} +- {float(x['paper_standard_error']):g}" if x["paper"] else ""
+        )
+        assert re.search(
+            rf"^\| {re.escape(x['row'])} \|.*{re.escape(f'| {paper} | {own} |')}",
+            page,
+            re.MULTILINE,
+        )
