@@ -454,7 +454,7 @@ def test_the_page_and_its_csv_say_the_same():
             f"{float(x['paper']):g} +- {float(x['paper_standard_error']):g}" if x["paper"] else ""
         )
         assert re.search(
-            rf"^\| {re.escape(x['row'])} \|.*{re.escape(f'| {paper} | {own} |')}",
+            rf"^\| {re.escape(x['row'])} .*{re.escape(f'| {paper} | {own} |')}",
             page,
             re.MULTILINE,
         )
