@@ -1,4 +1,4 @@
-"""The command `advnets`: train, sample, evaluate, figure, report, theory, recipes.
+"""The command `advnets`: train, sample, evaluate, figure, table, report, theory, recipes.
 
 A user's mistake ends as one line on standard error and exit code 2, with nothing half-written.
 """
@@ -18,13 +18,14 @@ from rich.table import Table
 
 from advnets import checkpoints, checks, pair, plots, recipes, report, run, sampling, trained
 from advnets.evaluation import Evaluation
-from advnets.experiments import FIGURES, FILMS, failures, theory
+from advnets.experiments import FIGURES, FILMS, TABLES, failures, theory
 from advnets.measures import Quality
 from advnets.options import (
     EvaluateOptions,
     FigureOptions,
     ReportOptions,
     SampleOptions,
+    TableOptions,
     TheoryOptions,
     TrainOptions,
     parse,
@@ -43,6 +44,7 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
   advnets evaluate RUN                     the paper's Parzen score and other measures
   advnets report RUN                       one page to look at and to show: RUN/report.html
   advnets figure N RUN                     the paper's Figure 1, 2 or 3
+  advnets table 1                          every model of Table 1, trained here, beside the paper
   advnets theory                           Section 4's theorems, measured: theory.html
   advnets theory --failures                how the game fails, played: failures.html
   advnets recipes                          the named runs: command, time, score
@@ -271,6 +273,38 @@ def figure(words: list[str]) -> int:
     return 0
 
 
+def table(words: list[str]) -> int:
+    """The command `advnets table`."""
+    number, words = (words[0], words[1:]) if words else ("", [])
+    if number in ("-h", "--help"):
+        number, words = "1", ["--help"]
+    elif number not in TABLES:
+        raise checks.unknown("table", number, TABLES)
+    options, made = parse(TableOptions, words, prog=f"advnets table {number}"), TABLES[number]
+    plan = made.Plan(
+        out=options.out,
+        mnist=options.mnist,
+        tfd=options.tfd,
+        folders=options.from_,
+        models=options.models or tuple(made.MODELS),
+        train=options.train or not options.from_,
+        quick=options.quick,
+    )
+    finished = made.make(
+        plan,
+        command=shlex.join(["advnets", "table", number, *words]),
+        say=display().say,
+        display=display,
+    )
+    if finished is None:
+        print("Stopped, and saved. Go on with the same command.")
+        return 130
+    files = made.write(finished, options.out)
+    print(made.markdown(finished))
+    print(f"Table {number}: {', '.join(map(str, files))}")
+    return 0
+
+
 def write_report(words: list[str]) -> int:
     """The command `advnets report`."""
     options = parse(ReportOptions, words, prog="advnets report")
@@ -322,6 +356,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sample": sample,
     "evaluate": evaluate,
     "figure": figure,
+    "table": table,
     "report": write_report,
     "theory": write_theory,
     "recipes": list_recipes,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
 
@@ -17,7 +17,7 @@ from advnets.run import RunConfig
 from advnets.trained import Which
 
 T = TypeVar("T")
-FLAGS = ("--dry_run", "--dry-run", "--failures", "--quick")
+FLAGS = ("--dry_run", "--dry-run", "--failures", "--quick", "--train")
 """The options that take no value."""
 
 
@@ -121,6 +121,29 @@ class TheoryOptions:
     pictures are then written beside it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """Make Table 1 of the paper: train what is missing, score all of it, and write it down.
+
+    Stopped and called again, it goes on; nothing that is finished is computed twice.
+    """
+
+    mnist: Path | None = None
+    """Folder of MNIST's files; without it $ADVNETS_DATA, then a checked download to your cache."""
+    tfd: Path | None = None
+    """The file TFD_48x48.mat; without it the column is not run."""
+    from_: Annotated[tuple[Path, ...], tyro.conf.arg(name="from")] = ()
+    """Runs, or folders of runs, to use; then nothing is trained but with --train."""
+    train: bool = False
+    """Train what is missing beside --from; without --from that is always done."""
+    models: tuple[str, ...] = ()
+    """Rows to fill: some of dbn, stacked-cae, gsn, adversarial, rbm, dae, vae; all by default."""
+    quick: bool = False
+    """Everything in tiny, on 5,000 digits where --mnist is not given: a minute, no results."""
+    out: Path = Path("runs/table1")
+    """Folder of new runs, and of table1.md, table1.csv and table1.png."""
+
+
 def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog: str) -> T:
     """Options as a dataclass, by tyro; what tyro refuses ends as our one line.
 
@@ -204,7 +227,7 @@ def _hints(cls: type[Any], default: Any) -> dict[str, Any]:
         hidden = {n for n in leaves if n == "recipe" or n.endswith("kind")}
         return {n: hint for n, (_, hint, _) in leaves.items() if n not in hidden}
     hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
+    return {f.name.rstrip("_"): hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:

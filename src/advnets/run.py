@@ -231,9 +231,10 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
         rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     notice = f"{checks.slow_bfloat16()}\n" if slow and not has_bfloat16() else ""
+    about = f"\nThe data is {splits.notice}" if splits.notice else ""
     return notice + (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
-        f"{config.batch_size}. {rule}\n{config.model.logged}"
+        f"{config.batch_size}. {rule}\n{config.model.logged}{about}"
     )
 
 
@@ -268,6 +269,7 @@ def describe(splits: Splits) -> dict[str, Any]:
         if part.context is not None:
             everything[f"{name}.context"] = part.context
     return {
+        **({"notice": splits.notice} if splits.notice else {}),
         "event_shape": list(splits.event_shape),
         "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
         "low": low,

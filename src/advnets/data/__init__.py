@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from advnets.data import arrays, mnist, mnist_5k, toy
+from advnets.data import arrays, mnist, mnist_5k, tfd, toy
 from advnets.data.arrays import ArrayConfig as ArrayConfig
 from advnets.data.arrays import from_arrays as from_arrays
 from advnets.data.batches import Batches as Batches
@@ -14,6 +14,7 @@ from advnets.data.splits import DataConfig as DataConfig
 from advnets.data.splits import Split as Split
 from advnets.data.splits import Splits as Splits
 from advnets.data.splits import split as split
+from advnets.data.tfd import TfdConfig as TfdConfig
 from advnets.data.toy import GridConfig as GridConfig
 from advnets.data.toy import MixtureConfig as MixtureConfig
 from advnets.data.toy import RingConfig as RingConfig
@@ -22,6 +23,7 @@ READERS: dict[type[DataConfig], Callable[..., Splits]] = {
     MnistConfig: mnist.load,
     Mnist5kConfig: mnist_5k.load,
     ArrayConfig: arrays.load,
+    TfdConfig: tfd.load,
     RingConfig: toy.load,
     GridConfig: toy.load,
     MixtureConfig: toy.load,

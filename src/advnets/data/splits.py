@@ -1,7 +1,7 @@
 """Training, validation and test sets, and the rule that makes them where a source has none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -53,6 +53,8 @@ class Splits:
     train: Split
     validation: Split
     test: Split
+    notice: str = field(default="", kw_only=True)
+    """What has to be said wherever a score on this data is printed."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
