@@ -220,6 +220,12 @@ def test_the_strip_is_of_the_samples_that_were_scored_and_the_same_places_for_al
     assert torch.equal(found[0].strip, found[1].strip)
 
 
+def test_cells_of_a_run_that_cannot_be_written_to_are_kept_with_the_table(tmp_path, monkeypatch):
+    assert table1.keeps(tmp_path / "..", tmp_path) == tmp_path / ".."
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert table1.keeps(tmp_path / "..", tmp_path) == tmp_path
+
+
 # Runs
 
 

@@ -290,9 +290,9 @@ def vae() -> RunConfig:
     """A variational autoencoder of our own sizes, on digits that are drawn binary at each pass.
 
     Command: advnets train vae --data.root FOLDER
-    Time: not trained in full yet; 16 ms of processor time an update on one core.
-    Score: only a short run so far: validation 206.0 nats after its 500 updates (--trainer.steps
-    500; 10,000 samples, 1,000 validation examples).
+    Time: 25,000 updates in 6 min 20 s on one core, other work beside it.
+    Score: 260.1 +- 1.7 nats (10,000 samples, sigma 0.1668, 10,000 tests) at update 5,000, which is
+    best by validation, 257.7 +- 5.4; the last has 249.4 there, and the better bound on log p(x).
     """
     rule = OptimizerConfig(rule="adam", lr=1e-3, lr_decay=1.0, beta1=0.9, anneal="cosine")
     return RunConfig(

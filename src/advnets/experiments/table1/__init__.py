@@ -4,6 +4,7 @@
 one is scored and kept, `table` and `strips` how all of it is shown.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -76,7 +77,7 @@ def make(
             if found is None:
                 return None
             for row in (row for row in ROWS if row.model == model):
-                cells[row][name] = _cell(row, found, column, say)
+                cells[row][name] = _cell(plan, row, found, column, say)
     entries = [Entry(title=row.title, paper=row.paper, cells=cells[row]) for row in ROWS]
     return Table(
         columns={name: column.title for name, column in columns.items()},
@@ -118,7 +119,7 @@ def _run(
     return found
 
 
-def _cell(row: Row, found: Found | str, column: Column, say: Say) -> Cell | str:
+def _cell(plan: Plan, row: Row, found: Found | str, column: Column, say: Say) -> Cell | str:
     if isinstance(found, str):
         return found
     say(f"{column.title}, {row.title}: {found.folder.path}")
@@ -128,10 +129,15 @@ def _cell(row: Row, found: Found | str, column: Column, say: Say) -> Cell | str:
         lambda: loaded.sampler(row.sampler),
         column,
         samples=column.protocol.samples,
-        folder=found.folder.path,
+        folder=keeps(found.folder.path, plan.out),
         key={"checkpoint": digest(path), "sampler": row.sampler},
         facts={**found.facts(), "update": loaded.update},
     )
+
+
+def keeps(folder: Path, out: Path) -> Path:
+    """Where a run's cells are kept: beside it, or in `out` where nothing can be written there."""
+    return folder if os.access(folder, os.W_OK) else out
 
 
 def _references(plan: Plan, columns: Mapping[ColumnName, Column], say: Say) -> list[Entry]:
