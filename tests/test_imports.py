@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"checks", "config", "protocols", "ranks", "rng"},
+    {"checks", "config", "contexts", "protocols", "ranks", "rng"},
     {
         "value",
         "priors",
@@ -68,7 +68,10 @@ WITHIN_A_FLOOR = {
     ("config", "checks"),
     ("rng", "checks"),
     ("protocols", "config"),
+    ("protocols", "contexts"),
     ("protocols", "ranks"),
+    ("contexts", "checks"),
+    ("contexts", "rng"),
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
     ("pair", "plots"),

@@ -103,6 +103,29 @@ def not_conditional() -> BadValue:
     return bad_value("context", "None: this model is not conditional", "a context")
 
 
+def no_context() -> BadValue:
+    """A conditional model is not told the context that it needs."""
+    return bad_value("context", "given: this model is conditional", "nothing")
+
+
+def no_labels() -> BadValue:
+    """A conditional model is to be trained on data without labels."""
+    need = "'none' for data without labels (an archive's array 'y', folders that are classes)"
+    return bad_value("model.context", need, "'labels'")
+
+
+def no_classes(size: int, got: str) -> BadValue:
+    """A class is asked of a run whose contexts are vectors."""
+    need = f"left out: the contexts of this run are vectors of {size} numbers"
+    return bad_value("class", need, got)
+
+
+def not_conditional_run(got: str) -> BadValue:
+    """A class is asked of a run that knows of none."""
+    need = "left out: the run is not conditional (train one with --model.context labels)"
+    return bad_value("class", need, got)
+
+
 def batch_too_large(size: int, rows: int) -> BadValue:
     """A batch larger than the training set."""
     return bad_value("batch_size", f"at most the number of training examples, {rows}", size)

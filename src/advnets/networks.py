@@ -93,6 +93,7 @@ class Generator(_Constrained):
         config: Sizes and initialisation.
         z_dim: Coordinates of z.
         problem: Shape and mean of the data.
+        context: Numbers that G is told beside z; they stand after it.
         rng: Draws the initial weights.
 
     Raises:
@@ -100,13 +101,19 @@ class Generator(_Constrained):
     """
 
     def __init__(
-        self, config: GeneratorConfig, *, z_dim: int, problem: Problem, rng: torch.Generator
+        self,
+        config: GeneratorConfig,
+        *,
+        z_dim: int,
+        problem: Problem,
+        context: int = 0,
+        rng: torch.Generator,
     ) -> None:
         super().__init__()
         sigmoid = config.output == "sigmoid"
         if sigmoid and not 0 <= problem.low <= problem.high <= 1:
             raise checks.outside_unit_interval("data", problem.low, problem.high)
-        sizes = (z_dim, *config.hidden)
+        sizes = (z_dim + context, *config.hidden)
         hidden = [
             layer
             for i, o in pairwise(sizes)
@@ -122,9 +129,9 @@ class Generator(_Constrained):
             mean = problem.mean.flatten()
             last.bias.data.copy_(layers.logit_of_marginals(mean) if sigmoid else mean)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """`(n, z_dim)` to `(n, *event_shape)`."""
-        x: Tensor = self.squash(self.net(z))
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """`(n, z_dim)`, and contexts `(n, context)`, to `(n, *event_shape)`."""
+        x: Tensor = self.squash(self.net(beside(z, c)))
         return x.view(-1, *self.event_shape)
 
 
@@ -134,14 +141,20 @@ class Discriminator(_Constrained):
     Args:
         config: Sizes, dropout and initialisation.
         event_shape: Shape of one example.
+        context: Numbers that D is told beside x; they stand after it, without dropout or noise.
         rng: Draws the initial weights.
     """
 
     def __init__(
-        self, config: DiscriminatorConfig, *, event_shape: Sequence[int], rng: torch.Generator
+        self,
+        config: DiscriminatorConfig,
+        *,
+        event_shape: Sequence[int],
+        context: int = 0,
+        rng: torch.Generator,
     ) -> None:
         super().__init__()
-        sizes = (int(torch.Size(event_shape).numel()), *config.units)
+        sizes = (int(torch.Size(event_shape).numel()) + context, *config.units)
         include = (config.include_input, *[config.include_hidden] * len(config.units))
         self.noise = layers.GaussianNoise(config.input_noise)
         self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
@@ -150,22 +163,21 @@ class Discriminator(_Constrained):
         self.max_col_norm = config.max_col_norm
         layers.init_uniform(self, config.irange, rng=rng)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(n, *event_shape)` to logits of shape `(n, 1)`."""
-        return self._logits(self._disturbed(x))
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """`(n, *event_shape)`, and contexts `(n, context)`, to logits of shape `(n, 1)`."""
+        return self._logits(self._disturbed(x, c))
 
-    def both(self, x: Tensor, x_g: Tensor) -> Tensor:
+    def both(self, x: Tensor, x_g: Tensor, c: Tensor | None = None) -> Tensor:
         """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one.
 
-        No gradient goes back to the data.
+        Data and samples are of the same contexts. No gradient goes back to the data.
         """
-        data, samples = self._disturbed(x), self._disturbed(x_g)
+        data, samples = self._disturbed(x, c), self._disturbed(x_g, c)
         return self._logits(samples, before=data.detach())
 
-    def _disturbed(self, x: Tensor) -> Tensor:
-        """The examples as rows, with noise and dropout."""
-        h: Tensor = self.dropouts[0](self.noise(x.flatten(1)))
-        return h
+    def _disturbed(self, x: Tensor, c: Tensor | None) -> Tensor:
+        """The examples as rows, with noise and dropout, and their contexts."""
+        return beside(self.dropouts[0](self.noise(x.flatten(1))), c)
 
     def _logits(self, h: Tensor, before: Tensor | None = None) -> Tensor:
         for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):
@@ -173,3 +185,8 @@ class Discriminator(_Constrained):
         h = h if before is None else torch.cat((before, h))
         logits: Tensor = self.last(h)
         return logits
+
+
+def beside(x: Tensor, c: Tensor | None) -> Tensor:
+    """Rows of `x`, each with what is told beside it."""
+    return x if c is None else torch.cat((x, c), dim=1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
 
@@ -17,6 +17,8 @@ from advnets.run import RunConfig
 from advnets.trained import Which
 
 T = TypeVar("T")
+_ALIASES = {"of_class": "class"}
+"""Fields whose option has another name, because theirs is a word of Python."""
 FLAGS = ("--dry_run", "--dry-run", "--failures", "--quick")
 """The options that take no value."""
 
@@ -44,12 +46,15 @@ class SampleOptions:
     out: Path | None = None
     """Where to: NAME.png for one picture, NAME.npy for an array, any other name for a folder with
     one PNG a sample, named by its number. RUN/samples.png by default."""
-    n: int = 64
-    """How many samples."""
+    n: int | None = None
+    """How many samples; of several classes, of each. 64, or ten of each class, by default."""
     seed: int = 0
     """The seed of the samples."""
     start: int = 0
     """Number of the first sample."""
+    of_class: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
+    """Of a conditional run: the class to draw, or several, of which each is a row of the picture.
+    By default classes are drawn as often as the training set has them."""
     weights: str | None = None
     """Which of the model's samplers, the first by default: a game's 'raw' or 'averaged' weights, a
     baseline's 'chain'."""
@@ -203,7 +208,8 @@ def _hints(cls: type[Any], default: Any) -> dict[str, Any]:
         hidden = {n for n in leaves if n == "recipe" or n.endswith("kind")}
         return {n: hint for n, (_, hint, _) in leaves.items() if n not in hidden}
     hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
+    fields = [f for f in dataclasses.fields(cls) if f.name != "run"]
+    return {_ALIASES.get(f.name, f.name): hints[f.name] for f in fields}
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
