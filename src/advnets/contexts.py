@@ -6,6 +6,7 @@ Reference: Goodfellow et al. (2014), Section 7, extension 1: p(x | c) "can be ob
     as input to both G and D"; Mirza and Osindero (2014).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,8 +35,9 @@ class Context:
         >>> digits = Context.of(torch.tensor([3, 7, 7, 7]))
         >>> digits.names, digits.size
         (('3', '7'), 2)
-        >>> digits.encode(torch.tensor([7, 3])).tolist()
-        [[0.0, 1.0], [1.0, 0.0]]
+        >>> digits.encode(torch.tensor([7, 3]))
+        tensor([[0.0000, 1.4142],
+                [1.4142, 0.0000]])
     """
 
     rows: Tensor
@@ -99,9 +101,13 @@ class Context:
         return len(self.names) if self.names else self.rows.shape[1]
 
     def encode(self, context: Tensor) -> Tensor:
-        """Contexts as numbers, `(n, size)`: a 1 in the place of the class, or the vector itself."""
+        r"""Contexts as numbers, `(n, size)`.
+
+        A vector as it is; a class as :math:`\sqrt K` in its place and 0 elsewhere, so that K equal
+        classes have the mean square 1 that the coordinates of z have.
+        """
         if self.names:
-            return torch.eq(context.view(-1, 1), self.rows).float()
+            return torch.eq(context.view(-1, 1), self.rows).float() * math.sqrt(self.size)
         return context.float().view(len(context), -1)
 
     def at(self, u: Tensor) -> Tensor:

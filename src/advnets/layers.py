@@ -139,6 +139,30 @@ class _LargestPiece(torch.autograd.Function):
         return largest.mul_((d / largest.sum(dim=1)).unsqueeze(1))
 
 
+class Reading(nn.Linear):
+    r"""The logit of features h, :math:`a = w^\top h + b`; told c, :math:`(w + V c)^\top h + b`.
+
+    Of classes, V has a column for each that w has to be corrected by.
+
+    Reference: Miyato and Koyama (2018), cGANs with projection discriminator.
+
+    Args:
+        features: Numbers in h.
+        context: Numbers in c; 0 where nothing is told.
+    """
+
+    def __init__(self, features: int, context: int = 0) -> None:
+        super().__init__(features, 1)
+        self.context = Affine(features, context, bias=False) if context else None
+
+    def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
+        """`(n, features)`, and `(n, context)` where it is told, to `(n, 1)`."""
+        a = super().forward(h)
+        if self.context is None or c is None:
+            return a
+        return a + (self.context(h) * c).sum(dim=1, keepdim=True)
+
+
 class Stochastic(nn.Module):
     """A layer that is random in training.
 
@@ -283,7 +307,8 @@ def init_uniform(network: nn.Module, irange: float, *, rng: torch.Generator) -> 
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
             layer.weight.uniform_(-irange, irange, generator=rng)
-            layer.bias.zero_()
+            if layer.bias is not None:
+                layer.bias.zero_()
 
 
 @torch.no_grad()

@@ -131,17 +131,23 @@ class Generator(_Constrained):
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, z_dim)`, and contexts `(n, context)`, to `(n, *event_shape)`."""
-        x: Tensor = self.squash(self.net(beside(z, c)))
+        x: Tensor = self.squash(self.net(z if c is None else torch.cat((z, c), dim=1)))
         return x.view(-1, *self.event_shape)
 
 
 class Discriminator(_Constrained):
     r"""D(x) as a logit: dropout and maxout, layer after layer, then one linear unit.
 
+    A conditional D(x | c) reads its features h by a linear unit that depends on c:
+
+    .. math:: a(x | c) = (w + V c)^\top h(x) + b
+
+    Reference: Miyato and Koyama (2018), cGANs with projection discriminator.
+
     Args:
         config: Sizes, dropout and initialisation.
         event_shape: Shape of one example.
-        context: Numbers that D is told beside x; they stand after it, without dropout or noise.
+        context: Numbers that D is told of each example.
         rng: Draws the initial weights.
     """
 
@@ -154,39 +160,36 @@ class Discriminator(_Constrained):
         rng: torch.Generator,
     ) -> None:
         super().__init__()
-        sizes = (int(torch.Size(event_shape).numel()) + context, *config.units)
+        sizes = (int(torch.Size(event_shape).numel()), *config.units)
         include = (config.include_input, *[config.include_hidden] * len(config.units))
         self.noise = layers.GaussianNoise(config.input_noise)
         self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
         self.maxouts = nn.ModuleList(layers.Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
-        self.last = nn.Linear(sizes[-1], 1)
+        self.last = layers.Reading(sizes[-1], context)
         self.max_col_norm = config.max_col_norm
         layers.init_uniform(self, config.irange, rng=rng)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, *event_shape)`, and contexts `(n, context)`, to logits of shape `(n, 1)`."""
-        return self._logits(self._disturbed(x, c))
+        return self._logits(self._disturbed(x), c)
 
     def both(self, x: Tensor, x_g: Tensor, c: Tensor | None = None) -> Tensor:
         """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one.
 
         Data and samples are of the same contexts. No gradient goes back to the data.
         """
-        data, samples = self._disturbed(x, c), self._disturbed(x_g, c)
-        return self._logits(samples, before=data.detach())
+        data, samples = self._disturbed(x), self._disturbed(x_g)
+        twice = None if c is None else torch.cat((c, c))
+        return self._logits(samples, twice, before=data.detach())
 
-    def _disturbed(self, x: Tensor, c: Tensor | None) -> Tensor:
-        """The examples as rows, with noise and dropout, and their contexts."""
-        return beside(self.dropouts[0](self.noise(x.flatten(1))), c)
+    def _disturbed(self, x: Tensor) -> Tensor:
+        """The examples as rows, with noise and dropout."""
+        h: Tensor = self.dropouts[0](self.noise(x.flatten(1)))
+        return h
 
-    def _logits(self, h: Tensor, before: Tensor | None = None) -> Tensor:
+    def _logits(self, h: Tensor, c: Tensor | None, before: Tensor | None = None) -> Tensor:
         for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):
             h, before = dropout(maxout(h, before=before)), None
         h = h if before is None else torch.cat((before, h))
-        logits: Tensor = self.last(h)
+        logits: Tensor = self.last(h, c)
         return logits
-
-
-def beside(x: Tensor, c: Tensor | None) -> Tensor:
-    """Rows of `x`, each with what is told beside it."""
-    return x if c is None else torch.cat((x, c), dim=1)
