@@ -336,6 +336,23 @@ def idx_wrong_shape(path: Path, need: str, got: tuple[int, ...]) -> BadFile:
     return BadFile(f"{path}: must hold {need}, got shape {got}.")
 
 
+def cifar_wrong_size(path: Path, images: int, record: int, got: int) -> BadFile:
+    """A file of CIFAR-10 that is shorter or longer than its images."""
+    what, more = ("truncated", "") if got < images * record else ("too long", "at least ")
+    need = f"{images} images of {record} bytes each, {images * record}"
+    return BadFile(f"{path}: {what}: must be {need}, got {more}{got}.")
+
+
+def cifar_wrong_label(path: Path, got: int, image: int) -> BadFile:
+    """A file of CIFAR-10 with a label that is none."""
+    return BadFile(f"{path}: must hold labels from 0 to 9, got {got}, first in image {image}.")
+
+
+def lacks_file(path: Path, name: str, hint: str) -> BadFile:
+    """An archive without a file that has to be in it."""
+    return BadFile(f"{path}: has no {name} in it; {hint}.")
+
+
 def damaged_gzip(path: Path, why: object) -> BadFile:
     """A compressed file that does not decompress."""
     return BadFile(f"{path}: truncated or damaged gzip file ({why}).")

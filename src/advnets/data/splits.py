@@ -1,7 +1,7 @@
 """Training, validation and test sets, and the rule that makes them where a source has none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -53,6 +53,8 @@ class Splits:
     train: Split
     validation: Split
     test: Split
+    classes: tuple[str, ...] = field(default=(), kw_only=True)
+    """Names of the classes, by label; empty where they have none."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
