@@ -71,6 +71,7 @@ WITHIN_A_FLOOR = {
     ("protocols", "ranks"),
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
+    ("data", "progress"),
     ("pair", "plots"),
     ("game", "player"),
     ("baselines", "player"),
