@@ -74,6 +74,7 @@ WITHIN_A_FLOOR = {
     ("contexts", "rng"),
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
+    ("data", "progress"),
     ("pair", "plots"),
     ("game", "player"),
     ("baselines", "player"),

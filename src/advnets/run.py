@@ -291,7 +291,8 @@ def describe(splits: Splits) -> dict[str, Any]:
     for name, part in parts.items():
         if part.context is not None:
             everything[f"{name}.context"] = part.context
-    return {
+    named = {"classes": list(splits.classes)} if splits.classes else {}
+    return named | {
         "event_shape": list(splits.event_shape),
         "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
         "low": low,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from advnets import data, recipes
 from advnets.data import DataConfig, GridConfig, Mnist5kConfig, MnistConfig, Splits
-from advnets.data.mnist import ENVIRONMENT
+from advnets.data.downloads import ENVIRONMENT
 from advnets.experiments.failures import (
     collapse_of_digits,
     equilibrium,
