@@ -27,6 +27,9 @@ FLOORS = [
         "table_game",
         "autocorrelation",
         "corruption",
+        "contrast",
+        "convolution",
+        "spectral",
     },
     {
         "networks",
@@ -47,6 +50,7 @@ FLOORS = [
     },
     {
         "game",
+        "two_stage",
         "player",
         "baselines",
         "trainer",
@@ -77,6 +81,9 @@ WITHIN_A_FLOOR = {
     ("data", "progress"),
     ("pair", "plots"),
     ("game", "player"),
+    ("two_stage", "game"),
+    ("two_stage", "player"),
+    ("convolution", "layers"),
     ("baselines", "player"),
     ("kmeans", "sampling"),
     ("quality", "bootstrap"),

@@ -14,7 +14,12 @@ from torch import Tensor, nn
 from advnets import checks, layers
 from advnets.checkpoints import below
 from advnets.contexts import Context
-from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from advnets.networks import (
+    DiscriminatorConfig,
+    DiscriminatorKind,
+    GeneratorConfig,
+    GeneratorKind,
+)
 from advnets.optim import Average, OptimizerConfig, Schedule
 from advnets.player import (
     Player,
@@ -60,8 +65,8 @@ class GameConfig(ModelConfig):
     context: Told = "none"
     """What both players are told of each example: 'none', or its 'labels' (a class or a vector):
     a conditional game."""
-    G: GeneratorConfig = GeneratorConfig()
-    D: DiscriminatorConfig = DiscriminatorConfig()
+    G: GeneratorKind = GeneratorConfig()
+    D: DiscriminatorKind = DiscriminatorConfig()
     G_optimizer: OptimizerConfig = OptimizerConfig()
     D_optimizer: OptimizerConfig = OptimizerConfig()
     precision: Precision = "float32"
@@ -194,10 +199,7 @@ class Game:
         if config.conditional and context is None:
             raise checks.no_labels()
         told = 0 if context is None else context.size
-        rng = generator(seed, "weights of G")
-        G = Generator(config.G, z_dim=config.z_dim, problem=problem, context=told, rng=rng)
-        rng = generator(seed, "weights of D")
-        D = Discriminator(config.D, event_shape=problem.event_shape, context=told, rng=rng)
+        G, D = cls.networks(config, problem, told, seed=seed)
         G, D = G.to(problem.device), D.to(problem.device)
         clock = {
             "batches_per_epoch": problem.batches_per_epoch,
@@ -223,6 +225,16 @@ class Game:
             context=context,
             ranks=problem.ranks,
         )
+
+    @classmethod
+    def networks(
+        cls, config: GameConfig, problem: Problem, told: int, *, seed: int
+    ) -> tuple[nn.Module, nn.Module]:
+        """G and D that a configuration describes; `told`: the numbers of a context."""
+        rng = generator(seed, "weights of G")
+        G = config.G.build(z_dim=config.z_dim, problem=problem, context=told, rng=rng)
+        rng = generator(seed, "weights of D")
+        return G, config.D.build(event_shape=problem.event_shape, context=told, rng=rng)
 
     def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
         """One iteration of Algorithm 1, with k = `len(batches)`.

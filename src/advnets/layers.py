@@ -118,8 +118,14 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, units)`; rows put `before` x come first and get no gradient."""
-        y = self.affine(x, before=before)
-        return _apply(_LargestPiece, y.view(len(y), self.pieces, y.shape[1] // self.pieces))
+        return largest_piece(self.affine(x, before=before), self.pieces)
+
+
+def largest_piece(y: Tensor, pieces: int) -> Tensor:
+    """The largest of the pieces of each unit: `(n, pieces * q, ...)` to `(n, q, ...)`."""
+    n, q, places = len(y), y.shape[1] // pieces, y.shape[2:]
+    h = _apply(_LargestPiece, y.reshape(n, pieces, q * places.numel()))
+    return h.view(n, q, *places)
 
 
 class _LargestPiece(torch.autograd.Function):
@@ -160,7 +166,8 @@ class Reading(nn.Linear):
         a = super().forward(h)
         if self.context is None or c is None:
             return a
-        return a + (self.context(h) * c).sum(dim=1, keepdim=True)
+        V_c: Tensor = self.context(h) * c
+        return a + V_c.sum(dim=1, keepdim=True)
 
 
 class Stochastic(nn.Module):
@@ -305,8 +312,27 @@ def init_uniform(network: nn.Module, irange: float, *, rng: torch.Generator) -> 
     Reference: goodfeli/adversarial, `irange` .05 for G and .005 for D.
     """
     for layer in network.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             layer.weight.uniform_(-irange, irange, generator=rng)
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+
+@torch.no_grad()
+def init_he(network: nn.Module, *, rng: torch.Generator) -> None:
+    """Every weight from N(0, 2 / inputs), with the inputs of one output number; every bias 0.
+
+    Of a transposed convolution of stride s each output number has inputs from size^2 / s^2 places.
+
+    Reference: He et al. (2015), Delving Deep into Rectifiers.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            inputs = layer.weight[0].numel()
+            if isinstance(layer, nn.ConvTranspose2d):
+                size = math.prod(layer.kernel_size) / math.prod(layer.stride)
+                inputs = max(1, round(layer.in_channels * size))
+            layer.weight.normal_(0, math.sqrt(2 / inputs), generator=rng)
             if layer.bias is not None:
                 layer.bias.zero_()
 
@@ -339,7 +365,6 @@ def logit_of_marginals(mean: Tensor) -> Tensor:
     return torch.logit(mean.double(), eps=1e-7).float()
 
 
-@torch.no_grad()
 def limit_column_norms(network: nn.Module, limit: float) -> None:
     r"""Shrink each unit's (each maxout piece's) incoming weights to a norm of at most `limit`.
 
@@ -350,5 +375,22 @@ def limit_column_norms(network: nn.Module, limit: float) -> None:
     """
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
-            norms = torch.linalg.vector_norm(layer.weight, dim=1, keepdim=True)
-            layer.weight.mul_(norms.clamp(max=limit) / (1e-7 + norms))
+            _limit(layer.weight, limit)
+
+
+def limit_kernel_norms(network: nn.Module, limit: float) -> None:
+    """The same for each kernel: of an output channel, or of a transposed one's input channel.
+
+    Reference: pylearn2, `max_kernel_norm`; goodfeli/adversarial, `deconv.py`.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            _limit(layer.weight, limit)
+
+
+@torch.no_grad()
+def _limit(weight: Tensor, limit: float) -> None:
+    """Shrink what belongs to each index of the first dimension."""
+    norms = torch.linalg.vector_norm(weight.flatten(1), dim=1)
+    shrink = norms.clamp(max=limit) / (1e-7 + norms)
+    weight.mul_(shrink.view(-1, *[1] * (weight.ndim - 1)))

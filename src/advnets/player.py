@@ -136,6 +136,12 @@ class Player:
             for own, played in zip(self.network.buffers(), self.plays.buffers(), strict=True):
                 own.copy_(played)
 
+    def begin_anew(self) -> None:
+        """Let the copy that plays take the network's weights, and the rule forget all it knows."""
+        self.optimizer.state.clear()
+        if self.plays is not self.network:
+            self.plays.load_state_dict(self.network.state_dict())
+
     def state(self) -> dict[str, Tensor]:
         """Weights, buffers and what the optimiser remembers."""
         weights = {f"network.{name}": t for name, t in self.network.state_dict().items()}

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from advnets import checkpoints, checks, data, evaluation, learners, plots, rundir
+from advnets import checkpoints, checks, data, evaluation, learners, networks, plots, rundir
 from advnets.checkpoints import Checkpoint
 from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
 from advnets.contexts import Context
@@ -17,6 +17,7 @@ from advnets.environment import environment, has_bfloat16
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
 from advnets.monitor import Monitor, spread
+from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent
 from advnets.protocols import Examples, Learner, ModelConfig, Problem
@@ -26,7 +27,12 @@ from advnets.rundir import RunDir
 from advnets.sampling import class_by_class, class_rows
 from advnets.trainer import Trainer, TrainerConfig
 
-KINDS: Kinds = {DataConfig: data.KINDS, ModelConfig: learners.KINDS}
+KINDS: Kinds = {
+    DataConfig: data.KINDS,
+    ModelConfig: learners.KINDS,
+    GeneratorKind: networks.GENERATORS,
+    DiscriminatorKind: networks.DISCRIMINATORS,
+}
 
 Device = Literal["cpu", "cuda"]
 
@@ -182,7 +188,7 @@ def contexts(config: RunConfig, splits: Splits) -> Context | None:
         return None
     if splits.train.context is None:
         raise checks.no_labels()
-    return Context.of(splits.train.context, seed=config.seed)
+    return Context.of(splits.train.context, splits.classes, seed=config.seed)
 
 
 def trainer(

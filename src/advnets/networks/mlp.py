@@ -1,35 +1,51 @@
-r"""Generators G(z) and discriminators D(x): what the paper calls "both multilayer perceptrons".
+r"""Multilayer perceptrons: rectifiers and sigmoids in G, maxout and dropout in D.
 
-D returns one logit per example, never a probability: D(x) = sigmoid(logit). Every network of this
-library declares `constrain`, which the game calls after each of its updates.
-
-Reference: Goodfellow et al. (2014), Section 5; goodfeli/adversarial, `mnist.yaml`.
+Reference: Goodfellow et al. (2014), Section 5; goodfeli/adversarial, `mnist.yaml`,
+    `tfd_pretrain/pretrain.yaml`, `cifar10_fully_connected.yaml`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from advnets import checks, layers
+from advnets.networks.kinds import (
+    Constrained,
+    DiscriminatorKind,
+    GeneratorKind,
+    Output,
+    limits_checked,
+    squash,
+)
 from advnets.protocols import Problem
 
-Output = Literal["sigmoid", "linear"]
+Unit = Literal["relu", "sigmoid"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
+class GeneratorConfig(GeneratorKind):
     """The multilayer perceptron G."""
 
+    kind: ClassVar[str] = "mlp"
+
     hidden: tuple[int, ...] = (1200, 1200)
-    """Rectified linear units of each hidden layer."""
+    """Units of each hidden layer."""
+    units: tuple[Unit, ...] = ()
+    """What the units of each hidden layer are, 'relu' or 'sigmoid'; rectified linear by default."""
+    sigmoid_bias: float = 0.0
+    """Where the biases of hidden sigmoids start."""
     output: Output = "sigmoid"
     """Output units: 'sigmoid' for data in [0, 1], 'linear' for any other."""
     irange: float = 0.05
     """Weights start uniform in (-irange, +irange)."""
+    output_irange: float | None = None
+    """The same for the output layer alone, where it is another."""
+    output_inputs: int | None = None
+    """Sparse first weights of the output layer: N(0, 1) on so many random inputs of each unit."""
     bias_from_marginals: bool = True
     """Let the output start at the training mean (its logit under a sigmoid) rather than at bias
     0."""
@@ -41,13 +57,27 @@ class GeneratorConfig:
         checks.positive(irange=self.irange)
         for units in self.hidden:
             checks.at_least(1, hidden=units)
-        if self.max_col_norm is not None:
-            checks.positive(max_col_norm=self.max_col_norm)
+        if self.units:
+            for unit in self.units:
+                checks.one_of(get_args(Unit), units=unit)
+            need = f"one for each hidden layer, {len(self.hidden)}, or none"
+            checks.require(len(self.units) == len(self.hidden), "units", need, len(self.units))
+        if self.output_inputs is not None:
+            checks.at_least(1, output_inputs=self.output_inputs)
+        limits_checked(max_col_norm=self.max_col_norm, output_irange=self.output_irange)
+
+    def build(
+        self, *, z_dim: int, problem: Problem, context: int = 0, rng: torch.Generator
+    ) -> "Generator":
+        """G(z), or G(z, c)."""
+        return Generator(self, z_dim=z_dim, problem=problem, context=context, rng=rng)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscriminatorConfig:
+class DiscriminatorConfig(DiscriminatorKind):
     """The maxout multilayer perceptron D."""
+
+    kind: ClassVar[str] = "mlp"
 
     units: tuple[int, ...] = (240, 240)
     """Maxout units of each hidden layer."""
@@ -71,23 +101,17 @@ class DiscriminatorConfig:
             checks.at_least(1, units=units)
         checks.at_least(0, input_noise=self.input_noise)
         checks.probability(include_input=self.include_input, include_hidden=self.include_hidden)
-        if self.max_col_norm is not None:
-            checks.positive(max_col_norm=self.max_col_norm)
+        limits_checked(max_col_norm=self.max_col_norm)
+
+    def build(
+        self, *, event_shape: Sequence[int], context: int = 0, rng: torch.Generator
+    ) -> "Discriminator":
+        """D(x), or D(x, c)."""
+        return Discriminator(self, event_shape=event_shape, context=context, rng=rng)
 
 
-class _Constrained(nn.Module):
-    """A network that keeps the column norms of its weights below a limit."""
-
-    max_col_norm: float | None
-
-    def constrain(self) -> None:
-        """Put the weights back within their limit, after an update."""
-        if self.max_col_norm is not None:
-            layers.limit_column_norms(self, self.max_col_norm)
-
-
-class Generator(_Constrained):
-    r"""G(z): rectified linear hidden layers and a sigmoid or linear output.
+class Generator(Constrained):
+    r"""G(z): hidden layers of rectifiers or sigmoids, and a sigmoid or linear output.
 
     Args:
         config: Sizes and initialisation.
@@ -110,23 +134,22 @@ class Generator(_Constrained):
         rng: torch.Generator,
     ) -> None:
         super().__init__()
-        sigmoid = config.output == "sigmoid"
-        if sigmoid and not 0 <= problem.low <= problem.high <= 1:
-            raise checks.outside_unit_interval("data", problem.low, problem.high)
+        self.squash = squash(config.output, problem)
         sizes = (z_dim + context, *config.hidden)
-        hidden = [
-            layer
-            for i, o in pairwise(sizes)
-            for layer in (layers.Affine(i, o), nn.ReLU(inplace=True))
-        ]
+        self.net = hidden_layers(sizes, config.units)
         last = layers.Affine(sizes[-1], problem.mean.numel())
-        self.net = nn.Sequential(*hidden, last)
-        self.squash = nn.Sigmoid() if sigmoid else nn.Identity()
+        self.net.append(last)
         self.event_shape = problem.event_shape
         self.max_col_norm = config.max_col_norm
         layers.init_uniform(self, config.irange, rng=rng)
+        if config.output_irange is not None:
+            layers.init_uniform(last, config.output_irange, rng=rng)
+        if config.output_inputs is not None:
+            layers.init_sparse(last, config.output_inputs, rng=rng)
+        start_sigmoids(self.net, config.sigmoid_bias)
         if config.bias_from_marginals:
             mean = problem.mean.flatten()
+            sigmoid = config.output == "sigmoid"
             last.bias.data.copy_(layers.logit_of_marginals(mean) if sigmoid else mean)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
@@ -135,7 +158,24 @@ class Generator(_Constrained):
         return x.view(-1, *self.event_shape)
 
 
-class Discriminator(_Constrained):
+def hidden_layers(sizes: Sequence[int], units: Sequence[Unit]) -> nn.Sequential:
+    """Affine maps from each size to the next, each with its units; rectifiers by default."""
+    net = nn.Sequential()
+    for layer, (i, o) in enumerate(pairwise(sizes)):
+        sigmoid = bool(units) and units[layer] == "sigmoid"
+        net.append(layers.Affine(i, o))
+        net.append(nn.Sigmoid() if sigmoid else nn.ReLU(inplace=True))
+    return net
+
+
+def start_sigmoids(net: nn.Sequential, bias: float) -> None:
+    """Let the biases under hidden sigmoids start at a number."""
+    for below, unit in pairwise(net):
+        if isinstance(unit, nn.Sigmoid) and isinstance(below, nn.Linear):
+            nn.init.constant_(below.bias, bias)
+
+
+class Discriminator(Constrained):
     r"""D(x) as a logit: dropout and maxout, layer after layer, then one linear unit.
 
     A conditional D(x | c) reads its features h by a linear unit that depends on c:
