@@ -27,6 +27,8 @@ from advnets.optim import OptimizerConfig
 from advnets.tables import Density
 from advnets.trainer import TrainerConfig
 from conftest import ROOT, small_config, small_run
+from faces import arrays as faces
+from faces import write as write_faces
 
 
 def write_idx(path, shape, *, magic=None, drop=0, compress=True):
@@ -202,6 +204,16 @@ CASES = [
     ("a mapped file that is cut short", cut_array, ON_ARRAY + " --data.resident False", r"x\.npy: truncated, before or under the run: its header asks for 928 bytes, got 900\."),
     ("an archive that is not to be resident", lambda f: np.savez(f / "x.npz", x=uniform(50, 4)), ON_ARRAY.replace("npy", "npz") + " --data.resident False", r"'data\.resident' must be left out or True for a \.npz archive, which cannot be memory-mapped, got False\."),
     ("a batch larger than the data", array(uniform(50, 4)), ON_ARRAY.replace("batch_size 10", "batch_size 64"), r"'batch_size' must be at most the number of training examples, 40, got 64\."),
+    # tables
+    ("no table", nothing, "table", r"Unknown table ''\. Valid: 1\."),
+    ("an unknown table", nothing, "table 3", r"Unknown table '3'\. Valid: 1\."),
+    ("an unknown model", nothing, "table 1 --quick --models dbm", r"Unknown model 'dbm'\. Did you mean 'rbm'\? Valid: dbn, stacked-cae, gsn, adversarial, rbm, dae, vae\."),
+    ("an unknown option of table", nothing, "table 1 --form runs", r"Unknown option '--form'\. Did you mean '--from'\? Valid: --mnist, --tfd, --from, --train"),
+    ("runs from nowhere", nothing, "table 1 --quick --from runs", r"runs: must be a folder of runs, got nothing\."),
+    ("runs from a file", lambda f: (f / "runs").write_text(""), "table 1 --quick --from runs", r"runs: must be a folder of runs, got a file\."),
+    ("a table without MNIST", nothing, "table 1 --mnist digits", r"digits/train-images-idx3-ubyte\.gz: no such file"),
+    ("a table without the faces", nothing, "table 1 --quick --tfd faces.mat", r"faces\.mat: no such file; give the file TFD_48x48\.mat\."),
+    ("faces without a fold", lambda f: write_faces(f / "faces.mat", folds=faces()["folds"][:, :4]), "table 1 --quick --tfd faces.mat", r"faces\.mat: must be a file with fold 4, got 'folds' of shape \(40, 4\)\."),
     # run folders
     ("a run folder that exists", a_run, "train small.toml --folder run", r"run: exists already\. Go on with: advnets train --resume run\. Or choose another folder with --folder\."),
     ("a folder of other things", lambda f: (f / "run" / "thesis").mkdir(parents=True), "train ring --folder run", r"run: exists already\. Choose another folder with --folder\."),

@@ -113,7 +113,14 @@ def test_the_untied_bias_and_the_maps_it_stands_on(pairs):
 SETTINGS = {
     "mnist": {"lr": 0.1, "batch": 100, "prior": "uniform", "G": 0.05, "D": 0.005, "norm": None},
     "tfd": {"lr": 0.05, "batch": 100, "prior": "gaussian", "G": 0.05, "D": 0.005, "norm": 1.9365},
-    "cifar10": {"lr": 0.025, "batch": 100, "prior": "gaussian", "G": 0.05, "D": 0.005, "norm": None},
+    "cifar10": {
+        "lr": 0.025,
+        "batch": 100,
+        "prior": "gaussian",
+        "G": 0.05,
+        "D": 0.005,
+        "norm": None,
+    },
     "cifar10-conv": {
         "lr": 0.004,
         "batch": 128,

@@ -315,7 +315,7 @@ def outside_unit_interval(
 
 
 def bad_array_file(path: Path, need: str, got: object) -> BadFile:
-    """A `.npy` or `.npz` file that does not hold what is asked of it."""
+    """A file of arrays that does not hold what is asked of it."""
     return BadFile(f"{path}: must be {need}, got {got}.")
 
 
@@ -499,6 +499,12 @@ def folder_exists(path: Path, *, is_run: bool) -> BadFile:
 def not_a_run(path: Path) -> BadFile:
     """A folder that holds no run."""
     return BadFile(f"{path}: is not a run folder (it has no config.toml).")
+
+
+def not_a_folder(path: Path) -> BadFile:
+    """A folder of runs that is not there, or is a file."""
+    got = "a file" if path.exists() else "nothing"
+    return BadFile(f"{path}: must be a folder of runs, got {got}.")
 
 
 def another_model(path: Path, need: str, got: str) -> BadFile:

@@ -1,4 +1,4 @@
-"""The command `advnets`: train, sample, evaluate, figure, report, theory, recipes.
+"""The command `advnets`: train, sample, evaluate, figure, table, report, theory, recipes.
 
 A user's mistake ends as one line on standard error and exit code 2, with nothing half-written.
 """
@@ -20,13 +20,14 @@ from torch import Tensor
 
 from advnets import checkpoints, checks, pair, plots, recipes, report, run, sampling, trained
 from advnets.evaluation import Evaluation
-from advnets.experiments import FIGURES, FILMS, failures, theory
+from advnets.experiments import FIGURES, FILMS, TABLES, failures, theory
 from advnets.measures import Quality
 from advnets.options import (
     EvaluateOptions,
     FigureOptions,
     ReportOptions,
     SampleOptions,
+    TableOptions,
     TheoryOptions,
     TrainOptions,
     parse,
@@ -46,6 +47,7 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
   advnets evaluate RUN                     the paper's Parzen score and other measures
   advnets report RUN                       one page to look at and to show: RUN/report.html
   advnets figure N RUN                     the paper's Figure 1, 2 or 3
+  advnets table 1                          every model of Table 1, trained here, beside the paper
   advnets theory                           Section 4's theorems, measured: theory.html
   advnets theory --failures                how the game fails, played: failures.html
   advnets recipes                          the named runs: command, time, score
@@ -152,7 +154,7 @@ def _value_of(option: str, words: list[str]) -> str | None:
 def sample(words: list[str]) -> int:
     """The command `advnets sample`."""
     options = parse(SampleOptions, words, prog="advnets sample")
-    n = options.n if options.n is not None else 10 if len(options.of_class) > 1 else 64
+    n = options.n if options.n is not None else 10 if len(options.class_) > 1 else 64
     checks.at_least(1, n=n)
     out = options.out or options.run / "samples.png"
     if out.suffix.lower() not in (".png", ".npy", "") or (out / "config.toml").exists():
@@ -166,7 +168,7 @@ def sample(words: list[str]) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == "":
         parts = torch.split(x, n)
-        for name, part in zip(options.of_class or ("",), parts, strict=True):
+        for name, part in zip(options.class_ or ("",), parts, strict=True):
             folder = out / name.replace("/", "_").lstrip(".")
             plots.save_singles(folder, part, start=options.start, span=loaded.span())
     else:
@@ -174,18 +176,18 @@ def sample(words: list[str]) -> int:
             if out.suffix.lower() == ".npy":
                 sampling.save_array(aside, x)
             else:
-                columns = n if len(options.of_class) > 1 else None
+                columns = n if len(options.class_) > 1 else None
                 plots.save_samples(aside, x, span=loaded.span(), columns=columns)
     which_sampler = options.weights or next(iter(loaded.samplers()))
     what = f"{which_sampler} samples of update {loaded.update}"
-    each = f", of each class {' '.join(options.of_class)}" if options.of_class else ""
+    each = f", of each class {' '.join(options.class_)}" if options.class_ else ""
     print(f"{n} {what}{each}: {out}")
     return 0
 
 
 def _drawn(loaded: Run, n: int, options: SampleOptions, own: Ranks) -> Tensor:
     """The samples asked for: of any class, or n of each that is named."""
-    classes, weights = options.of_class, options.weights
+    classes, weights = options.class_, options.weights
     seed, start = options.seed, options.start
     if classes:
         return loaded.of_classes(classes, n, seed=seed, start=start, weights=weights)
@@ -289,6 +291,38 @@ def figure(words: list[str]) -> int:
     return 0
 
 
+def table(words: list[str]) -> int:
+    """The command `advnets table`."""
+    number, words = (words[0], words[1:]) if words else ("", [])
+    if number in ("-h", "--help"):
+        number, words = "1", ["--help"]
+    elif number not in TABLES:
+        raise checks.unknown("table", number, TABLES)
+    options, made = parse(TableOptions, words, prog=f"advnets table {number}"), TABLES[number]
+    plan = made.Plan(
+        out=options.out,
+        mnist=options.mnist,
+        tfd=options.tfd,
+        folders=options.from_,
+        models=options.models or tuple(made.MODELS),
+        train=options.train or not options.from_,
+        quick=options.quick,
+    )
+    finished = made.make(
+        plan,
+        command=shlex.join(["advnets", "table", number, *words]),
+        say=display().say,
+        display=display,
+    )
+    if finished is None:
+        print("Stopped, and saved. Go on with the same command.")
+        return 130
+    files = made.write(finished, options.out)
+    print(made.markdown(finished))
+    print(f"Table {number}: {', '.join(map(str, files))}")
+    return 0
+
+
 def write_report(words: list[str]) -> int:
     """The command `advnets report`."""
     options = parse(ReportOptions, words, prog="advnets report")
@@ -338,6 +372,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sample": sample,
     "evaluate": evaluate,
     "figure": figure,
+    "table": table,
     "report": write_report,
     "theory": write_theory,
     "recipes": list_recipes,

@@ -131,6 +131,8 @@ class Evaluation:
     """What a Parzen score cannot see."""
     quality: Quality | None = None
     """Other ways to see quality, where they were measured."""
+    notice: str = ""
+    """What the data has to be taken with (`Splits.notice`)."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -147,7 +149,7 @@ class Evaluation:
             notes += ["*: at the edge of the grid of sigmas; a wider grid might score higher."]
         if min(line.test.centres for line in self.lines[:-1]) < self.lines[0].test.centres:
             notes += ["Real examples are fewer than the samples: that alone lowers their score."]
-        return notes
+        return [*notes, self.notice] if self.notice else notes
 
 
 def from_dict(record: Mapping[str, Any]) -> Evaluation:
@@ -166,7 +168,12 @@ def from_dict(record: Mapping[str, Any]) -> Evaluation:
         for line in record["lines"]
     )
     sigmas = tuple(float(s) for s in record["sigmas"])
-    return Evaluation(lines=lines, sigmas=sigmas, caveat=str(record["caveat"]))
+    return Evaluation(
+        lines=lines,
+        sigmas=sigmas,
+        caveat=str(record["caveat"]),
+        notice=str(record.get("notice", "")),
+    )
 
 
 REFERENCES = ("real training examples", "training mean")
@@ -184,6 +191,27 @@ def validation_score(
     centres = draw(sampler, config.samples, seed=seed, ranks=ranks)
     x = splits.validation.x[: config.validation]
     return choose_sigma(x, centres, config.sigmas(), ranks=ranks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Samples of a model, and what it took to draw them."""
+
+    x: Tensor
+    """Samples number 0 to n - 1, of shape `(n, *event_shape)`."""
+    seconds: float
+    """How long they took."""
+    mixing: Mixing | None
+    """How much they are worth, where they come from Markov chains."""
+
+
+def drawn(sampler: Sampler, n: int, *, seed: int, ranks: Ranks = ALONE) -> Drawn:
+    """The samples that are scored."""
+    began = time.perf_counter()
+    x = draw(sampler, n, seed=seed, ranks=ranks)
+    seconds = time.perf_counter() - began
+    worth = mixing(sampler, x, seconds) if isinstance(sampler, Chain) else None
+    return Drawn(x=x, seconds=seconds, mixing=worth)
 
 
 def evaluate(
@@ -208,33 +236,35 @@ def evaluate(
     """
     train = splits.train.x
     n = min(config.samples, len(train))
-    centres, chains = {}, {}
-    for name, sampler in samplers.items():
-        began = time.perf_counter()
-        centres[name] = draw(sampler, config.samples, seed=seed, ranks=ranks)
-        if isinstance(sampler, Chain):
-            chains[name] = mixing(sampler, centres[name], time.perf_counter() - began)
-    quality = None
+    samples = {
+        name: drawn(sampler, config.samples, seed=seed, ranks=ranks)
+        for name, sampler in samplers.items()
+    }
+    models = {name: own.x for name, own in samples.items()}
+    centres, quality = dict(models), None
     if space is not None:
-        drawn = dict(centres)
-        quality = ranks.from_first(lambda: measures.measure(drawn, splits, space, seed=seed))
+        quality = ranks.from_first(lambda: measures.measure(models, splits, space, seed=seed))
     real, mean = REFERENCES
     centres[real] = TrainingSet(train).sample(n, seed=seed)
     centres[mean] = splits.statistics.mean[None]
     lines = tuple(
-        _line(name, mu, splits, config, ranks, chains.get(name)) for name, mu in centres.items()
+        line(name, mu, splits, config, samples[name].mixing if name in samples else None, ranks)
+        for name, mu in centres.items()
     )
-    return Evaluation(lines=lines, sigmas=tuple(config.sigmas()), quality=quality)
+    return Evaluation(
+        lines=lines, sigmas=tuple(config.sigmas()), quality=quality, notice=splits.notice
+    )
 
 
-def _line(
+def line(
     name: str,
     centres: Tensor,
     splits: Splits,
     config: EvaluationConfig,
-    ranks: Ranks,
-    mixing: Mixing | None,
+    mixing: Mixing | None = None,
+    ranks: Ranks = ALONE,
 ) -> Line:
+    """Sigma chosen on validation examples, then the score on all test examples at that sigma."""
     x = splits.validation.x[: config.validation]
     chosen = choose_sigma(x, centres, config.sigmas(), ranks=ranks)
     test = score(splits.test.x, centres, chosen.sigma, ranks=ranks)

@@ -17,9 +17,7 @@ from advnets.run import RunConfig
 from advnets.trained import Which
 
 T = TypeVar("T")
-_ALIASES = {"of_class": "class"}
-"""Fields whose option has another name, because theirs is a word of Python."""
-FLAGS = ("--dry_run", "--dry-run", "--failures", "--quick")
+FLAGS = ("--dry_run", "--dry-run", "--failures", "--quick", "--train")
 """The options that take no value."""
 
 
@@ -52,7 +50,7 @@ class SampleOptions:
     """The seed of the samples."""
     start: int = 0
     """Number of the first sample."""
-    of_class: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
+    class_: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
     """Of a conditional run: the class to draw, or several, of which each is a row of the picture.
     By default classes are drawn as often as the training set has them."""
     weights: str | None = None
@@ -123,6 +121,29 @@ class TheoryOptions:
     """Folder of MNIST for the failures; by default $ADVNETS_DATA, else 5,000 digits."""
     out: Path | None = None
     """The file to write; theory.html or failures.html by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """Make Table 1 of the paper: train what is missing, score all of it, and write it down.
+
+    Stopped and called again, it goes on; nothing that is finished is computed twice.
+    """
+
+    mnist: Path | None = None
+    """Folder of MNIST's files; without it $ADVNETS_DATA, then a checked download to your cache."""
+    tfd: Path | None = None
+    """The file TFD_48x48.mat; without it the column is not run."""
+    from_: Annotated[tuple[Path, ...], tyro.conf.arg(name="from")] = ()
+    """Runs, or folders of runs, to use; then nothing is trained but with --train."""
+    train: bool = False
+    """Train what is missing beside --from; without --from that is always done."""
+    models: tuple[str, ...] = ()
+    """Rows to fill: some of dbn, stacked-cae, gsn, adversarial, rbm, dae, vae; all by default."""
+    quick: bool = False
+    """Everything in tiny, on 5,000 digits where --mnist is not given: a minute, no results."""
+    out: Path = Path("runs/table1")
+    """Folder of new runs, and of table1.md, table1.csv and table1.png."""
 
 
 def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog: str) -> T:
@@ -208,8 +229,7 @@ def _hints(cls: type[Any], default: Any) -> dict[str, Any]:
         hidden = {n for n in leaves if n == "recipe" or n.endswith("kind")}
         return {n: hint for n, (_, hint, _) in leaves.items() if n not in hidden}
     hints = get_type_hints(cls)
-    fields = [f for f in dataclasses.fields(cls) if f.name != "run"]
-    return {_ALIASES.get(f.name, f.name): hints[f.name] for f in fields}
+    return {f.name.rstrip("_"): hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:

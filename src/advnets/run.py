@@ -261,9 +261,10 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
         rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     notice = f"{checks.slow_bfloat16()}\n" if slow and not has_bfloat16() else ""
+    about = f"\nThe data is {splits.notice}" if splits.notice else ""
     return notice + (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
-        f"{config.batch_size}. {rule}\n{config.model.logged}"
+        f"{config.batch_size}. {rule}\n{config.model.logged}{about}"
     )
 
 
@@ -298,13 +299,18 @@ def describe(splits: Splits) -> dict[str, Any]:
         if part.context is not None:
             everything[f"{name}.context"] = part.context
     named = {"classes": list(splits.classes)} if splits.classes else {}
-    return named | {
-        "event_shape": list(splits.event_shape),
-        "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
-        "low": low,
-        "high": high,
-        "crc32": checkpoints.checksum(everything, {}),
-    }
+    noticed = {"notice": splits.notice} if splits.notice else {}
+    return (
+        named
+        | noticed
+        | {
+            "event_shape": list(splits.event_shape),
+            "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
+            "low": low,
+            "high": high,
+            "crc32": checkpoints.checksum(everything, {}),
+        }
+    )
 
 
 def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from advnets import checks, layers
+from advnets.checkpoints import below
 from advnets.game import Game, GameConfig
 from advnets.networks.mlp import Unit, hidden_layers, start_sigmoids
 from advnets.optim import Average
@@ -85,7 +86,8 @@ class TwoStage(Game):
     """
 
     first: int
-    fresh: Mapping[str, Tensor]
+    fresh: nn.Module
+    """The second stage's first D."""
     lengths: tuple[int, int]
 
     @classmethod
@@ -97,7 +99,7 @@ class TwoStage(Game):
         told = 0 if game.context is None else game.context.size
         rng = generator(seed, "weights of D, stage 2")
         D = config.D.build(event_shape=problem.event_shape, context=told, rng=rng)
-        game.first, game.fresh = config.first, D.to(problem.device).state_dict()
+        game.first, game.fresh = config.first, D.to(problem.device)
         game.lengths = (config.first, max(1, problem.steps - config.first))
         game._enter(1)
         return game
@@ -110,11 +112,11 @@ class TwoStage(Game):
         assert isinstance(config, TwoStageConfig)
         G, D = super().networks(config, problem, told, seed=seed)
         sizes = (config.z_dim, *config.below, config.z_dim)
-        below = hidden_layers(sizes, config.below_units)
+        new = hidden_layers(sizes, config.below_units)
         rng = generator(seed, "weights below G")
-        layers.init_uniform(below, config.below_irange, rng=rng)
-        start_sigmoids(below, config.below_bias)
-        return Deepened(below, G), D
+        layers.init_uniform(new, config.below_irange, rng=rng)
+        start_sigmoids(new, config.below_bias)
+        return Deepened(new, G), D
 
     def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
         """One iteration of Algorithm 1, in the stage that its number is of."""
@@ -131,7 +133,7 @@ class TwoStage(Game):
     def begin_second(self) -> None:
         """Put the new layers below G, and let all but G's weights begin anew."""
         self._enter(2)
-        load_weights(self.D, self.fresh)
+        load_weights(self.D, self.fresh.state_dict())
         for player in (self.G_player, self.D_player):
             player.begin_anew()
         rate, every = self.average.rate, self.average.every
@@ -148,12 +150,16 @@ class TwoStage(Game):
             player.schedule = replace(player.schedule, batches=batches)
 
     def state(self) -> dict[str, Tensor]:
-        """A game's, and the stage."""
-        return super().state() | {"stage": torch.tensor(self.stage)}
+        """A game's, the stage, and in the first one the D of the second."""
+        fresh = self.fresh.state_dict() if self.stage == 1 else {}
+        own = {"stage": torch.tensor(self.stage)} | {f"fresh.{n}": t for n, t in fresh.items()}
+        return super().state() | own
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`. Raises `BadValue` when the state is of another model."""
         if "stage" not in state:
             raise checks.bad_value("state", "a two-stage game's (with 'stage')", "another model's")
         self._enter(int(state["stage"]))
-        super().load_state({name: t for name, t in state.items() if name != "stage"})
+        if self.stage == 1:
+            load_weights(self.fresh, below("fresh.", state))
+        super().load_state(state)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from advnets.data import arrays, cifar10, images, mnist, mnist_5k, toy
+from advnets.data import arrays, cifar10, images, mnist, mnist_5k, tfd, toy
 from advnets.data.arrays import ArrayConfig as ArrayConfig
 from advnets.data.arrays import from_arrays as from_arrays
 from advnets.data.batches import Batches as Batches
@@ -16,6 +16,7 @@ from advnets.data.splits import DataConfig as DataConfig
 from advnets.data.splits import Split as Split
 from advnets.data.splits import Splits as Splits
 from advnets.data.splits import split as split
+from advnets.data.tfd import TfdConfig as TfdConfig
 from advnets.data.toy import GridConfig as GridConfig
 from advnets.data.toy import MixtureConfig as MixtureConfig
 from advnets.data.toy import RingConfig as RingConfig
@@ -26,6 +27,7 @@ READERS: dict[type[DataConfig], Callable[..., Splits]] = {
     Cifar10Config: cifar10.load,
     ArrayConfig: arrays.load,
     ImagesConfig: images.load,
+    TfdConfig: tfd.load,
     RingConfig: toy.load,
     GridConfig: toy.load,
     MixtureConfig: toy.load,

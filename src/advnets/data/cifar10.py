@@ -15,7 +15,7 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +25,7 @@ import torch
 
 from advnets import checks
 from advnets.config import FREE
+from advnets.contrast import normalise
 from advnets.data.downloads import ENVIRONMENT, fetch
 from advnets.data.splits import DataConfig, Split, Splits
 
@@ -65,13 +66,20 @@ class Cifar10Config(DataConfig):
     root: str | None = field(default=None, metadata=FREE)
     """The archive, or a folder with it or with its unpacked files; without it $ADVNETS_DATA, then a
     checked download (162 MB) to your cache."""
+    contrast: float | None = None
+    """Norm that every image is brought to, its mean taken away (the authors' 55); by default images
+    stay in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        if self.contrast is not None:
+            checks.positive(contrast=self.contrast)
 
 
 def load(config: Cifar10Config, *, seed: int) -> Splits:
     """Read CIFAR-10, in its original order; the seed plays no part.
 
     Returns:
-        Images of shape `(n, 3, 32, 32)` in [0, 1], with their labels.
+        Images of shape `(n, 3, 32, 32)` in [0, 1], or normalised, with their labels.
 
     Raises:
         BadFile: For a file that is missing, damaged or of another size; for a download that fails.
@@ -79,6 +87,8 @@ def load(config: Cifar10Config, *, seed: int) -> Splits:
     place = find(config.root) if config.root or os.environ.get(ENVIRONMENT) else download()
     files = dict(_unpacked(place) if place.is_dir() else _packed(place))
     parts = [_split([files.pop(name) for name in names]) for names in (TRAIN, VALIDATION, TEST)]
+    if config.contrast is not None:
+        parts = [replace(part, x=normalise(part.x[:], config.contrast)[0]) for part in parts]
     return Splits(*parts, classes=CLASSES)
 
 

@@ -55,6 +55,8 @@ class Splits:
     test: Split
     classes: tuple[str, ...] = field(default=(), kw_only=True)
     """Names of the classes, by label; empty where they have none."""
+    notice: str = field(default="", kw_only=True)
+    """What has to be said wherever a score on this data is printed."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:

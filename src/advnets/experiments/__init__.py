@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Callable
+from types import ModuleType
 
-from advnets.experiments import figure1, figure2, figure3
+from advnets.experiments import figure1, figure2, figure3, table1
 from advnets.plots import Pixels
 
 FIGURES: dict[str, Callable[..., Pixels]] = {
@@ -16,3 +17,5 @@ FIGURES: dict[str, Callable[..., Pixels]] = {
 """The figures that show a run: each takes it, and the options `seed` and `weights`."""
 FILMS: dict[str, Callable[..., list[Pixels]]] = {"1": figure1.film}
 """Those that can move: the same arguments give the pictures of a film."""
+TABLES: dict[str, ModuleType] = {"1": table1}
+"""The tables: each has a `Plan`, `make` and `write`."""

@@ -71,7 +71,10 @@ def headline(scores: Scores) -> str:
         f"Parzen log-likelihood of {first.test.n:,} test examples, nats per example, "
         "\N{PLUS-MINUS SIGN} its standard error."
     )
-    return f'<div class="headline">{boxes}</div>' + markup.paragraph(what, kind="small")
+    notice = (
+        markup.paragraph(f"The data is {result.notice}", kind="notice") if result.notice else ""
+    )
+    return f'<div class="headline">{boxes}</div>' + markup.paragraph(what, kind="small") + notice
 
 
 def tables(scores: Scores) -> list[str]:

@@ -1,0 +1,182 @@
+"""The Toronto Face Database: 48 x 48 grey faces, in five folds of validation and test images.
+
+`TFD_48x48.mat` holds `images` (N, 48, 48), bytes; `folds` (N, 5), which says of each image and fold
+whether it is unlabelled (0), for training (1), validation (2) or test (3); `labs_ex`, the
+expression, from 1 to 7, and -1 where it is not known; `labs_id`, which is not read. It is not
+public: who has it names the file. Pixels are divided by 255.
+
+Reference: Susskind, Anderson and Hinton (2010), The Toronto Face Database; pylearn2,
+    `datasets/tfd.py`; goodfeli/adversarial, `tfd_pretrain/train.yaml`, which trains on the
+    unlabelled images.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advnets import checks
+from advnets.config import FREE
+from advnets.data.splits import DataConfig, Split, Splits
+
+Train = Literal["unlabelled", "labelled"]
+UNLABELLED, TRAIN, VALIDATION, TEST = range(4)
+FOLDS = 5
+SIDE = 48
+IMAGES = 112_000
+"""About as many images as the database has; a file that is 10% off holds something else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TfdConfig(DataConfig):
+    """The Toronto Face Database from its MATLAB file."""
+
+    kind: ClassVar[str] = "tfd"
+
+    path: str = field(default="", metadata=FREE)
+    """The file `TFD_48x48.mat`."""
+    fold: int = 0
+    """Whose validation and test images, from 0 to 4."""
+    train: Train = "unlabelled"
+    """The images trained on: 'unlabelled', as the authors' run did, or the fold's 'labelled' ones,
+    which come with their expressions."""
+
+    def __post_init__(self) -> None:
+        need = f"from 0 to {FOLDS - 1}"
+        checks.require(0 <= self.fold < FOLDS, "fold", need, self.fold)
+        checks.one_of(get_args(Train), train=self.train)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What the file holds.
+
+    Attributes:
+        path: The file.
+        images: Bytes, of shape `(N, 48, 48)`.
+        folds: What an image is for in each fold, of shape `(N, folds)`.
+        expressions: From 1 to 7, of shape `(N,)`; -1 where it is not known.
+    """
+
+    path: Path
+    images: Tensor
+    folds: Tensor
+    expressions: Tensor
+
+    def split(self, fold: int, part: int, *, labels: bool = False) -> Split:
+        """The images that are for this in a fold, `(n, 1, 48, 48)` in [0, 1].
+
+        Raises:
+            BadFile: When the file has no such fold, or the fold no such image.
+        """
+        if fold >= self.folds.shape[1]:
+            got = f"'folds' of shape {tuple(self.folds.shape)}"
+            raise checks.bad_array_file(self.path, f"a file with fold {fold}", got)
+        rows = (self.folds[:, fold] == part).nonzero()[:, 0]
+        if not len(rows):
+            name = ("unlabelled", "training", "validation", "test")[part]
+            need = f"a file with {name} images ({part} in 'folds') in fold {fold}"
+            raise checks.bad_array_file(self.path, need, "none")
+        x = self.images[rows].float().div_(255).unsqueeze(1)
+        return Split(x, self.expressions[rows] - 1 if labels else None)
+
+    def splits(self, fold: int, train: Train = "unlabelled") -> Splits:
+        """The three parts of a fold."""
+        labels = train == "labelled"
+        return Splits(
+            self.split(fold, TRAIN if labels else UNLABELLED, labels=labels),
+            self.split(fold, VALIDATION, labels=labels),
+            self.split(fold, TEST, labels=labels),
+            notice=self.notice,
+        )
+
+    def refuse_leaks(self, fold: int) -> None:
+        """Raise `BadFile` where an image is unlabelled in fold 0 and held out in this fold."""
+        held_out = self.folds[:, fold] >= VALIDATION
+        leaks = int((held_out & (self.folds[:, 0] == UNLABELLED)).sum())
+        if leaks:
+            need = f"a file whose fold {fold} holds out no image that is unlabelled in fold 0"
+            raise checks.bad_array_file(self.path, need, f"{leaks} of them")
+
+    @property
+    def notice(self) -> str:
+        """What must stand beside every score on these faces: empty for the database itself."""
+        n = len(self.images)
+        if abs(n - IMAGES) <= IMAGES / 10:
+            return ""
+        return (
+            f"not TFD: {self.path.name} holds {n:,} images, the Toronto Face Database about "
+            f"{IMAGES:,}; nothing published compares with scores on it."
+        )
+
+
+def load(config: TfdConfig, *, seed: int) -> Splits:
+    """Read one fold of the database; the seed plays no part.
+
+    Returns:
+        Images of shape `(n, 1, 48, 48)` in [0, 1].
+
+    Raises:
+        BadFile: For a file that is missing, damaged, of another layout or MATLAB's version 7.3;
+            without the fold, or any image of a part of it.
+        BadValue: Without a path.
+    """
+    checks.require(bool(config.path), "data.path", "the file TFD_48x48.mat", "nothing")
+    return read(Path(config.path).expanduser()).splits(config.fold, config.train)
+
+
+def read(path: Path) -> Faces:
+    """The whole file. Raises `BadFile` as `load`."""
+    arrays = _arrays(path)
+    images, folds = arrays["images"], arrays["folds"]
+    n = len(images)
+    _require(path, "images", f"bytes of shape (N, {SIDE}, {SIDE})", images, (n, SIDE, SIDE), "u")
+    width = folds.shape[1] if folds.ndim == 2 else 0
+    _require(path, "folds", f"integers of shape ({n}, {FOLDS})", folds, (n, max(width, 1)), "iu")
+    if n and not (0 <= folds.min() <= folds.max() <= TEST):
+        got = f"values from {folds.min()} to {folds.max()}"
+        raise checks.bad_array_file(path, f"a file with 'folds' from 0 to {TEST}", got)
+    expressions = arrays["labs_ex"].reshape(-1)
+    _require(path, "labs_ex", f"integers of shape ({n}, 1)", expressions, (n,), "iu")
+    return Faces(
+        path,
+        torch.from_numpy(np.ascontiguousarray(images)),
+        torch.from_numpy(folds.astype(np.uint8)),
+        torch.from_numpy(expressions.astype(np.int64)),
+    )
+
+
+def _require(path: Path, name: str, need: str, x: Any, shape: tuple[int, ...], kinds: str) -> None:
+    bytes_only = kinds == "u" and x.dtype != np.uint8
+    if x.shape != shape or x.dtype.kind not in kinds or bytes_only:
+        got = f"{x.dtype} of shape {x.shape}"
+        raise checks.bad_array_file(path, f"a file with '{name}', {need}", got)
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    from scipy import io
+
+    names = ("images", "folds", "labs_ex")
+    try:
+        with path.open("rb") as file:
+            head = file.read(128)
+    except FileNotFoundError:
+        raise checks.missing_file(path, "give the file TFD_48x48.mat") from None
+    except OSError as error:
+        raise checks.unreadable(path, error) from None
+    if head.startswith((b"MATLAB 7.3", b"\x89HDF")):
+        need = "a MATLAB file of version 7 or before (in MATLAB: save -v7)"
+        raise checks.bad_array_file(path, need, "version 7.3, which is HDF5")
+    try:
+        found: dict[str, Any] = io.loadmat(path, appendmat=False, variable_names=names)
+    except Exception as error:  # the parser meets foreign bytes with whatever they lead it to
+        need = "a MATLAB file with 'images', 'folds' and 'labs_ex'"
+        raise checks.bad_array_file(path, need, f"one that cannot be read ({error})") from None
+    for name in names:
+        if not isinstance(found.get(name), np.ndarray) or not found[name].ndim:
+            need = f"a MATLAB file with an array '{name}'"
+            raise checks.bad_array_file(path, need, "none")
+    return found

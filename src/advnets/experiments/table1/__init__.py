@@ -1,0 +1,152 @@
+"""Table 1: every model trained by this library and scored by the same code, beside the paper.
+
+`rows` says which models, `columns` on which data, `runs` where their runs come from, `cells` how
+one is scored and kept, `table` and `strips` how all of it is shown.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from advnets import checkpoints, checks, plots, trained
+from advnets.environment import environment
+from advnets.experiments.table1 import runs
+from advnets.experiments.table1.cells import Cell, digest, score
+from advnets.experiments.table1.columns import Column, digits, faces
+from advnets.experiments.table1.references import REFERENCES
+from advnets.experiments.table1.rows import MODELS, ROWS, ColumnName, Row
+from advnets.experiments.table1.runs import Found, Say
+from advnets.experiments.table1.strips import picture
+from advnets.experiments.table1.table import Entry, Table, as_csv, markdown
+from advnets.progress import Display, Silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is asked for."""
+
+    out: Path
+    """Where new runs and the finished table go."""
+    mnist: Path | None = None
+    """Folder of MNIST."""
+    tfd: Path | None = None
+    """The file of faces; without it that column is not run."""
+    folders: tuple[Path, ...] = ()
+    """Runs, or folders of runs, to be used beside those in `out`."""
+    models: tuple[str, ...] = tuple(MODELS)
+    train: bool = True
+    """Whether runs that are missing are trained."""
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        for model in self.models:
+            if model not in MODELS:
+                raise checks.unknown("model", model, MODELS)
+
+    def places(self) -> list[Path]:
+        """Where runs may be."""
+        return [*self.folders, *([self.out] if self.out.is_dir() else [])]
+
+
+def make(
+    plan: Plan, *, command: str, say: Say = print, display: Callable[[], Display] = Silent
+) -> Table | None:
+    """The table; None when Ctrl-C or SIGTERM ended a training, which the same call goes on with.
+
+    Args:
+        plan: What is asked for.
+        command: What the table names as the command that made it.
+        say: Hears what is done next, and which runs are refused.
+        display: Makes what shows a training, one for each.
+
+    Raises:
+        BadFile: For data or folders that are missing or damaged.
+        Diverged: From a training.
+    """
+    torch.set_flush_denormal(True)  # as every run sees its data
+    machine = environment()  # of the code that begins: a long call may outlive its commit
+    columns = _columns(plan)
+    cells: dict[Row, dict[ColumnName, Cell | str]] = {row: {} for row in ROWS}
+    for name, column in columns.items():
+        for model in plan.models:
+            found = _run(plan, model, column, say, display)
+            if found is None:
+                return None
+            for row in (row for row in ROWS if row.model == model):
+                cells[row][name] = _cell(row, found, column, say)
+    entries = [Entry(title=row.title, paper=row.paper, cells=cells[row]) for row in ROWS]
+    return Table(
+        columns={name: column.title for name, column in columns.items()},
+        notices=[column.notice for column in columns.values() if column.notice],
+        entries=[*entries, *_references(plan, columns, say)],
+        machine=machine,
+        command=command,
+        quick=plan.quick,
+    )
+
+
+def write(table: Table, out: Path) -> list[Path]:
+    """Write table1.md, table1.csv and table1.png into a folder."""
+    md, as_lines, png = (out / f"table1.{kind}" for kind in ("md", "csv", "png"))
+    checkpoints.write_atomically(md, markdown(table).encode())
+    checkpoints.write_atomically(as_lines, as_csv(table).encode())
+    with checkpoints.written_aside(png) as aside:
+        plots.save_png(aside, picture(table))
+    return [md, as_lines, png]
+
+
+def _columns(plan: Plan) -> dict[ColumnName, Column]:
+    columns: dict[ColumnName, Column] = {"MNIST": digits(plan.mnist, small=plan.quick)}
+    if plan.tfd is not None:
+        columns["TFD"] = faces(plan.tfd, small=plan.quick)
+    return columns
+
+
+def _run(
+    plan: Plan, model: str, column: Column, say: Say, display: Callable[[], Display]
+) -> Found | str | None:
+    """The run of a model; why there is none; None when its training was stopped."""
+    config = column.recipe(MODELS[model]())
+    found = runs.find(config, column.facts, plan.places(), say=say)
+    if isinstance(found, str) and plan.train:
+        if not runs.train(config, plan.out / config.recipe, display=display()):
+            return None
+        found = runs.find(config, column.facts, plan.places(), say=say)
+    return found
+
+
+def _cell(row: Row, found: Found | str, column: Column, say: Say) -> Cell | str:
+    if isinstance(found, str):
+        return found
+    say(f"{column.title}, {row.title}: {found.folder.path}")
+    loaded = trained.load(found.folder.path)
+    path = found.folder.path / "checkpoints" / loaded.checkpoint
+    return score(
+        lambda: loaded.sampler(row.sampler),
+        column,
+        samples=column.protocol.samples,
+        folder=found.folder.path,
+        key={"checkpoint": digest(path), "sampler": row.sampler},
+        facts={**found.facts(), "update": loaded.update},
+    )
+
+
+def _references(plan: Plan, columns: Mapping[ColumnName, Column], say: Say) -> list[Entry]:
+    entries = []
+    for reference in REFERENCES:
+        cells: dict[ColumnName, Cell | str] = {}
+        for name, column in columns.items():
+            say(f"{column.title}, {reference.title}")
+            cells[name] = score(
+                partial(reference.make, column),
+                column,
+                samples=reference.samples(column),
+                folder=plan.out,
+                key={"reference": reference.name, "train": column.facts["crc32"]},
+                facts={},
+            )
+        entries.append(Entry(title=reference.title, paper={}, cells=cells))
+    return entries

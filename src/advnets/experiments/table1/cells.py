@@ -1,0 +1,152 @@
+"""One cell of Table 1: a sampler's score on one column, kept so that it is computed once.
+
+What is kept lies beside the run, in `table1.json`, under a key that holds all the score depends on:
+the checkpoint's bytes, the sampler, the data and the protocol. Another checkpoint or protocol is
+another key.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advnets import checkpoints, checks, plots
+from advnets.data import Splits
+from advnets.evaluation import Evaluation, drawn, from_dict, line
+from advnets.experiments.table1.columns import Column
+from advnets.protocols import Sampler
+from advnets.rng import generator
+
+SEED, STRIP = 0, 12
+"""The seed of all samples, and how many of them the picture shows."""
+FORMAT = 1
+FILE = "table1.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A score, and what it took."""
+
+    evaluation: Evaluation
+    """One line for each fold."""
+    samples: int
+    seconds: float
+    """How long the samples took."""
+    strip: Tensor
+    """Some of them, chosen by a generator: `(STRIP, *event_shape)` in [0, 1], as bytes hold it."""
+    facts: Mapping[str, Any]
+    """The run: folder, recipe, command, commit, update, training seconds, what differs."""
+
+    @property
+    def mean(self) -> float:
+        """Over the folds, in nats."""
+        lines = self.evaluation.lines
+        return sum(fold.test.mean for fold in lines) / len(lines)
+
+    @property
+    def standard_error(self) -> float:
+        """Across folds, in nats; over test examples where there is one."""
+        lines = self.evaluation.lines
+        if len(lines) == 1:
+            return lines[0].test.standard_error
+        spread = sum((fold.test.mean - self.mean) ** 2 for fold in lines) / (len(lines) - 1)
+        return math.sqrt(spread / len(lines))
+
+    @property
+    def sigmas(self) -> list[float]:
+        """The sigmas chosen, each once, the smallest first."""
+        return sorted({fold.test.sigma for fold in self.evaluation.lines})
+
+    @property
+    def effective(self) -> float | None:
+        """Independent samples that those of a chain are worth; None where there is no chain."""
+        mixing = self.evaluation.lines[0].mixing
+        return None if mixing is None else mixing.effective
+
+
+def score(
+    make: Callable[[], Sampler],
+    column: Column,
+    *,
+    samples: int,
+    folder: Path,
+    key: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> Cell:
+    """The cell of a sampler: read from `folder` where it is kept there, else computed and kept.
+
+    Args:
+        make: Gives the sampler; it is not called where the cell is kept.
+        column: What it is scored on.
+        samples: How many of its samples.
+        folder: Where cells are kept.
+        key: What the samples depend on, besides their number and seed.
+        facts: What is known of the run.
+    """
+    full = {
+        "format": FORMAT,
+        **key,
+        "samples": samples,
+        "seed": SEED,
+        "strip": STRIP,
+        "protocol": asdict(column.protocol),
+        "data": [_held_out(splits) for splits in column.splits],
+    }
+    name = hashlib.sha256(json.dumps(full, sort_keys=True).encode()).hexdigest()[:16]
+    with checks.saving(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    kept = _read(folder / FILE)
+    record, strip = kept.get(name), folder / f"table1-{name}.npy"
+    if record is None or not strip.is_file():
+        record = _compute(make(), column, samples, strip) | {"of": full}
+        text = json.dumps(kept | {name: record}, indent=1) + "\n"
+        checkpoints.write_atomically(folder / FILE, text.encode())
+    return Cell(
+        evaluation=from_dict(record["evaluation"]),
+        samples=samples,
+        seconds=record["seconds"],
+        strip=torch.from_numpy(np.load(strip)).float() / 255,
+        facts=facts,
+    )
+
+
+def _compute(sampler: Sampler, column: Column, samples: int, strip: Path) -> dict[str, Any]:
+    own = drawn(sampler, samples, seed=SEED)
+    lines = tuple(
+        line(f"fold {f}", own.x, splits, column.protocol, own.mixing)
+        for f, splits in enumerate(column.splits)
+    )
+    evaluation = Evaluation(
+        lines=lines, sigmas=tuple(column.protocol.sigmas()), notice=column.notice
+    )
+    shown = torch.randperm(samples, generator=generator(SEED, "strip"))[:STRIP]
+    with checkpoints.written_aside(strip) as aside, aside.open("wb") as file:
+        np.save(file, plots.to_pixels(own.x[shown]).transpose(0, 3, 1, 2))
+    return {"seconds": own.seconds, "evaluation": evaluation.to_dict()}
+
+
+def digest(path: Path) -> str:
+    """A fingerprint of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _held_out(splits: Splits) -> int:
+    """A fingerprint of what a score is computed on."""
+    x = {"validation": splits.validation.x, "test": splits.test.x}
+    return checkpoints.checksum(x, {})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The cells in a file; none where it is missing or damaged, for they can be computed again."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -1,0 +1,58 @@
+"""Everything in tiny: what `--quick` plays, so that the whole path can be tried in a minute.
+
+Its numbers say nothing of the models.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from advnets.baselines.dbn import DBNConfig
+from advnets.baselines.gsn import GSNConfig
+from advnets.baselines.stacked_cae import StackedCAEConfig
+from advnets.baselines.vae import VAEConfig
+from advnets.chains import ChainConfig
+from advnets.evaluation import EvaluationConfig
+from advnets.game import GameConfig
+from advnets.networks import DiscriminatorConfig, GeneratorConfig
+from advnets.protocols import ModelConfig
+from advnets.run import RunConfig
+from advnets.trainer import TrainerConfig
+
+PROTOCOL = EvaluationConfig(samples=100, validation=100)
+CENTROIDS = 50
+STEPS, FIRST_STAGE = 40, 20
+_CHAIN = ChainConfig(chains=10, burn_in=5, thin=2)
+_UNITS = 32
+
+
+def in_tiny(config: RunConfig) -> RunConfig:
+    """A recipe with its own model, a few units, forty updates and short chains."""
+    return replace(
+        config,
+        recipe=f"quick-{config.recipe}",
+        batch_size=20,
+        model=small(config.model),
+        trainer=TrainerConfig(
+            steps=STEPS, log_every=10, score_every=0, picture_every=0, checkpoint_every=10
+        ),
+        evaluation=PROTOCOL,
+    )
+
+
+def small(model: ModelConfig) -> ModelConfig:
+    """The same model with few units; chains are short."""
+    sizes: dict[str, Any] = {}
+    if isinstance(model, GameConfig):
+        assert isinstance(model.G, GeneratorConfig)
+        assert isinstance(model.D, DiscriminatorConfig)
+        sizes["G"] = replace(model.G, hidden=(_UNITS,))
+        sizes["D"] = replace(model.D, units=(_UNITS // 2,), pieces=2)
+    elif isinstance(model, DBNConfig | StackedCAEConfig):
+        sizes = {"hidden": (_UNITS, _UNITS), "updates": (FIRST_STAGE,), "chain": _CHAIN}
+    elif isinstance(model, GSNConfig):
+        sizes = {"hidden": tuple(_UNITS for _ in model.hidden), "burnt_in": _CHAIN}
+    elif isinstance(model, VAEConfig):
+        sizes = {"hidden": (_UNITS,), "z_dim": 4}
+    else:  # one layer and a chain
+        sizes = {"hidden": _UNITS, "chain": _CHAIN}
+    return replace(model, **sizes)

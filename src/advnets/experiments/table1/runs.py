@@ -1,0 +1,127 @@
+"""Where the rows' runs come from: folders that hold them, or training.
+
+A run is a row's when what it was made from equals the row's recipe in all that matters; or, where
+there is none such, when it began from the recipe of that name, and then the table names what
+differs. Of several that are complete, the newest counts. One that is not complete, or is of other
+data, is refused by a line.
+"""
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from advnets import checks, run
+from advnets.config import differences
+from advnets.progress import Display
+from advnets.run import RunConfig, matters
+from advnets.rundir import RunDir
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A complete run of a row's model."""
+
+    folder: RunDir
+    config: RunConfig
+    differs: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """What it was made from otherwise than the recipe: name -> (recipe's, its own)."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the table says of it."""
+        made = self.folder.facts("environment")
+        seconds = [r.get("seconds", 0.0) for r in self.folder.records("clock")]
+        return {
+            "run": str(self.folder.path),
+            "recipe": self.config.recipe,
+            "commit": made.get("commit"),
+            "command": command(made.get("command") or []),
+            "processor": made.get("processor"),
+            "threads": made.get("threads"),
+            "training_seconds": max(seconds, default=None),
+            "differs": {name: list(pair) for name, pair in self.differs.items()},
+        }
+
+
+def command(words: Sequence[str]) -> str:
+    """The command of a run as one would type it, whatever the program's path was."""
+    return shlex.join(["advnets", *words[1:]]) if words else ""
+
+
+def find(
+    config: RunConfig, data: dict[str, Any], folders: Sequence[Path], *, say: Say
+) -> Found | str:
+    """The complete run of a recipe among those in some folders.
+
+    Args:
+        config: The row's recipe.
+        data: What `data.json` of a run on the column's data says.
+        folders: Runs, or folders of runs.
+        say: Hears of each run of this recipe that is refused, and why.
+
+    Returns:
+        The run; where there is none, why, in words.
+
+    Raises:
+        BadFile: For what is no folder, or a run folder that cannot be read.
+    """
+    found, refused = [], []
+    for folder in runs_in(folders):
+        try:
+            own = run.config_of(folder)
+        except checks.UserError as error:  # whatever else lies there need not concern the table
+            say(f"{error} It is not used.")
+            continue
+        differs = differences(matters(config), matters(own))
+        if differs and own.recipe != config.recipe:
+            continue
+        reason = why_not(folder, own, data)
+        if reason:
+            refused.append(f"{folder.path}: not used for '{config.recipe}': {reason}.")
+            say(refused[-1])
+        else:
+            found.append(Found(folder=folder, config=own, differs=differs))
+    if not found:
+        return " ".join(refused) or f"no run of '{config.recipe}' was found."
+    return max(found, key=lambda f: (not f.differs, _age(f.folder)))
+
+
+def runs_in(folders: Sequence[Path]) -> Iterator[RunDir]:
+    """The runs among these folders, and directly in them. `BadFile` for what is no folder."""
+    seen = set()
+    for folder in folders:
+        if not folder.is_dir():
+            raise checks.not_a_folder(folder)
+        for path in (folder, *sorted(folder.iterdir())):
+            if (path / "config.toml").is_file() and path.resolve() not in seen:
+                seen.add(path.resolve())
+                yield RunDir(path)
+
+
+def why_not(folder: RunDir, config: RunConfig, data: dict[str, Any]) -> str:
+    """Why a run cannot stand in the table; empty where it can."""
+    try:
+        own = folder.facts("data")
+        if any(own.get(name) != value for name, value in data.items()):
+            return "it was trained on other data"
+        saved = folder.latest(lambda _: None)
+    except checks.BadFile as error:
+        return f"it is not whole ({error})"
+    update = saved.update if saved else 0
+    if update < config.trainer.steps:
+        return f"it stands at update {update:,} of {config.trainer.steps:,}"
+    return ""
+
+
+def train(config: RunConfig, folder: Path, *, display: Display) -> bool:
+    """Train a recipe to its end in a folder, going on with what is there; False when stopped."""
+    if (folder / "config.toml").is_file():
+        return run.resume(folder, config, display=display)
+    return run.train(config, folder, display=display)
+
+
+def _age(folder: RunDir) -> float:
+    return max(p.stat().st_mtime for p in (folder.path / "checkpoints").iterdir())
