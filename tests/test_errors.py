@@ -22,6 +22,7 @@ from advnets.baselines.binary import binarise
 from advnets.baselines.gsn import GSNConfig
 from advnets.baselines.vae import VAEConfig
 from advnets.chains import MarkovChain
+from advnets.data import ArrayConfig
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.tables import Density
@@ -153,6 +154,21 @@ def toml(text):
     return lambda folder: (folder / "my.toml").write_text(text)
 
 
+def conditional(y):
+    """A run told the labels `y` of 200 rows."""
+
+    def prepare(folder):
+        np.savez(folder / "x.npz", x=uniform(200, 4), y=y)
+        config = small_run(
+            data=ArrayConfig(path="x.npz"),
+            model=small_config(context="labels"),
+            trainer=TrainerConfig(steps=2, score_every=0, picture_every=0),
+        )
+        run.train(config, folder / "run")
+
+    return prepare
+
+
 RECIPES = ", ".join(recipes.RECIPES)
 ON_ARRAY = "train array --data.path x.npy --folder run --trainer.steps 2 --batch_size 10"
 CASES = [
@@ -204,6 +220,24 @@ CASES = [
     ("a mapped file that is cut short", cut_array, ON_ARRAY + " --data.resident False", r"x\.npy: truncated, before or under the run: its header asks for 928 bytes, got 900\."),
     ("an archive that is not to be resident", lambda f: np.savez(f / "x.npz", x=uniform(50, 4)), ON_ARRAY.replace("npy", "npz") + " --data.resident False", r"'data\.resident' must be left out or True for a \.npz archive, which cannot be memory-mapped, got False\."),
     ("a batch larger than the data", array(uniform(50, 4)), ON_ARRAY.replace("batch_size 10", "batch_size 64"), r"'batch_size' must be at most the number of training examples, 40, got 64\."),
+    # contexts
+    ("a conditional game on data without labels", array(uniform(50, 4)), ON_ARRAY + " --model.context labels", r"'model\.context' must be 'none' for data without labels \(.*\), got 'labels'\."),
+    ("a word for what is told", nothing, "train ring --model.context label", r"'model\.context' must be one of none, labels, got label\."),
+    ("labels with NaN", lambda f: np.savez(f / "x.npz", x=uniform(50, 4), y=with_nan(uniform(50, 2), 17)), ON_ARRAY.replace("npy", "npz") + " --model.context labels", r"'labels' must be finite everywhere, got NaN or infinity, first in row \d+\."),
+    ("a class of an unconditional run", a_run, "sample run --class 7", r"'class' must be left out: the run is not conditional \(train one with --model\.context labels\), got 7\."),
+    ("a class that does not exist", conditional(np.arange(200) % 3), "sample run --class 3 --out x.npy", r"Unknown class '3'\. Valid: 0, 1, 2\."),
+    ("one class of several that does not exist", conditional(np.arange(200) % 3), "sample run --class 0 cat --out x.npy", r"Unknown class 'cat'\. Valid: 0, 1, 2\."),
+    ("a class where vectors are told", conditional(uniform(200, 2)), "sample run --class 3 --out x.npy", r"'class' must be left out: the contexts of this run are vectors of 2 numbers, got 3\."),
+    # networks
+    ("a convolutional pair for points", toml("batch_size = 8\n[data]\nkind='ring'\n[model]\nkind='game'\n[model.G]\nkind='conv'\noutput='linear'"), "train my.toml", r"'examples' must be of shape \(C, H, W\), images, for a convolutional network, got shape \(2\)\."),
+    ("an unknown kind of G", toml("[data]\nkind='ring'\n[model]\nkind='game'\n[model.G]\nkind='cnn'"), "train my.toml", r"Unknown kind of GeneratorKind, model\.G\.kind = 'cnn'\..* Valid: mlp, transposed-conv, conv\."),
+    ("kernels that leave an edge", array(uniform(50, 9, 9)), "train cifar10-conv --dry_run --model.G.stride 0", r"'model\.G\.stride' must be a number that is at least 1, got 0"),
+    ("unknown units", nothing, "train cifar10 --model.G.units relu tanh", r"'model\.G\.units' must be a list, each one of relu, sigmoid, got relu tanh\."),
+    ("units for some layers", nothing, "train cifar10 --model.G.units relu", r"'model\.G\.units' must be one for each hidden layer, 2, or none, got 1\."),
+    ("windows that leave pixels out", array(uniform(50, 9, 9)), "train cifar10-conv --model.D.pools 4 4", r"'model\.D\.pools' must be one for each convolution, 3, got 2\."),
+    ("no first stage", nothing, "train tfd --model.first 0", r"'model\.first' must be a number that is at least 1, got 0\."),
+    ("units for other layers below", nothing, "train tfd --model.below_units relu", r"'model\.below_units' must be one for each new layer and one more, 2, got 1\."),
+    ("a contrast of nothing", nothing, "train cifar10 --data.contrast 0", r"'data\.contrast' must be a number above 0, got 0"),
     # tables
     ("no table", nothing, "table", r"Unknown table ''\. Valid: 1\."),
     ("an unknown table", nothing, "table 3", r"Unknown table '3'\. Valid: 1\."),
