@@ -422,7 +422,7 @@ def test_one_bad_picture_among_many_is_named_and_left_out_or_refused(
     assert re.search(
         rf"^1 pictures cannot be used and are left out, first dog/{name}: .*({words}).*; {place}/skipped\.txt\.$",
         said,
-        re.M,
+        re.MULTILINE,
     )
     assert (place / "skipped.txt").read_text().startswith(f"dog/{name}\t")
     assert sum(len(p) for p in parts(whole)) == 20
@@ -521,10 +521,8 @@ def test_a_setting_out_of_range_is_named(settings, words, read, folder):
 
 def test_names_that_are_no_utf8_are_read_and_said(folder, read, capsys):
     write(folder, classes(10))
-    with open(os.fsencode(folder) + b"/cat/\xff\xfe.png", "wb") as file:
-        file.write(png(5))
-    with open(os.fsencode(folder) + b"/cat/bad\xff.png", "wb") as file:
-        file.write(b"x")
+    (folder / "cat" / os.fsdecode(b"\xff\xfe.png")).write_bytes(png(5))
+    (folder / "cat" / os.fsdecode(b"bad\xff.png")).write_bytes(b"x")
     assert sum(len(p) for p in parts(read(folder))) == 21
     assert r"cat/bad\udcff.png" in capsys.readouterr().err
 

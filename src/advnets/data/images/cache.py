@@ -221,8 +221,8 @@ def _conclude(db: sqlite3.Connection, source: Source, folder: Path) -> None:
     with (folder / "skipped.txt").open("w", encoding="utf-8") as lines:
         query = "SELECT problem FROM files WHERE problem IS NOT NULL ORDER BY rowid"
         lines.writelines(f"{problem}\n" for (problem,) in db.execute(query))
-    if sum(examples) < 10:
-        raise checks.too_few_pictures(source.path, 10, sum(examples), skipped)
+    if sum(examples) < listing.FEWEST:
+        raise checks.too_few_pictures(source.path, listing.FEWEST, sum(examples), skipped)
     if classes:
         seen = {i for (i,) in db.execute(f"SELECT DISTINCT label {good} AND split = 0")}
         for label, name in enumerate(classes):

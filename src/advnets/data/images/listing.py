@@ -28,6 +28,8 @@ from advnets import checks
 from advnets.data.images.decoding import suffixes
 from advnets.data.images.sources import LABELS, Entry, Source
 
+FEWEST = 10
+"""Pictures that make three splits."""
 SPLITS = {"train": 0, "validation": 1, "val": 1, "valid": 1, "test": 2}
 TABLES = """
 CREATE TABLE found (name BLOB PRIMARY KEY, size, stamp, place, packed, method) WITHOUT ROWID;
@@ -125,6 +127,8 @@ def _find(db: sqlite3.Connection, source: Source) -> tuple[_Layout, Entry | None
     (n,) = db.execute("SELECT COUNT(*) FROM found").fetchone()
     if n == 0:
         raise checks.no_pictures(source.path, others + len(tables), source.links)
+    if n < FEWEST:
+        raise checks.too_few_pictures(source.path, FEWEST, n, 0)
     layout = _layout(db)
     above = [e for e in tables if layout.top.startswith(e.name.removesuffix(LABELS))]
     return layout, max(above, key=lambda e: len(e.name), default=None)
