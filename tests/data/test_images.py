@@ -490,6 +490,12 @@ def test_a_source_that_is_not_as_it_must_be_is_named(files, words, folder, read,
             read(zipped(tmp_path / "z.zip", files))
 
 
+def test_a_source_that_cannot_be_listed_leaves_nothing_behind(folder, read, tmp_path):
+    with pytest.raises(BadFile):
+        read(write(folder, pictures("a/") | {"c/notes.txt": "x"}))
+    assert [n for n in kept(tmp_path / "cache") if not n.startswith(".lock.")] == []
+
+
 def test_a_folder_of_links_says_that_they_are_not_followed(folder, read, tmp_path):
     write(tmp_path / "other", pictures(""))
     folder.mkdir()

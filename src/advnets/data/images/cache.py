@@ -89,7 +89,7 @@ def find_or_build(
         BadFile: For a source that is not as it must be, or a decompression bomb in it.
         CannotWrite: When the disk does not take it; what was decoded is kept.
     """
-    name = f"{source.path.resolve().stem}-{_key(source, look, labels)}"
+    name = f"{source.path.resolve().stem[:80]}-{_key(source, look, labels)}"
     cache = _open(root / name, look)
     if cache is None:
         with _saving(root):
@@ -139,7 +139,11 @@ def _build(source: Source, folder: Path, look: Look, *, labels: bool, refuse: bo
     folder.mkdir(exist_ok=True)
     with contextlib.closing(sqlite3.connect(folder / "listing", isolation_level=None)) as db:
         if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            listing.write(db, source, labels=labels)
+            try:
+                listing.write(db, source, labels=labels)
+            except checks.UserError:
+                shutil.rmtree(folder)  # there is nothing to go on with
+                raise
         with (folder / "images.npy").open("ab"):  # make it, where it is not there
             pass
         with (folder / "images.npy").open("r+b") as file:
