@@ -11,18 +11,20 @@ import math
 import os
 import re
 import struct
+import tarfile
 
 import numpy as np
 import pytest
 import torch
 
+import pictures
 from advnets import checkpoints, checks, cli, recipes, run, rundir, table_game, theory
 from advnets.baselines.autoencoder import AutoencoderConfig
 from advnets.baselines.binary import binarise
 from advnets.baselines.gsn import GSNConfig
 from advnets.baselines.vae import VAEConfig
 from advnets.chains import MarkovChain
-from advnets.data import ArrayConfig
+from advnets.data import ArrayConfig, Cifar10Config
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.tables import Density
@@ -169,7 +171,33 @@ def conditional(y):
     return prepare
 
 
+def cifar(*files):
+    """A configuration on CIFAR-10 in a folder with these files."""
+
+    def prepare(folder):
+        pictures.write(folder / "c", dict(files)).mkdir(exist_ok=True)
+        data = Cifar10Config(root="c")
+        (folder / "cifar.toml").write_text(small_run(data=data).to_toml())
+
+    return prepare
+
+
+def cifar_archive(folder):
+    cifar()(folder)
+    with tarfile.open(folder / "c" / "cifar-10-binary.tar.gz", "w:gz"):
+        pass
+
+
+def photos(files):
+    return lambda folder: pictures.write(folder / "photos", files)
+
+
+def zip_of(files):
+    return lambda folder: pictures.zipped(folder / "photos", files)
+
+
 RECIPES = ", ".join(recipes.RECIPES)
+ON_PICTURES = "train images --data.path photos --folder run --trainer.steps 2 --batch_size 10"
 ON_ARRAY = "train array --data.path x.npy --folder run --trainer.steps 2 --batch_size 10"
 CASES = [
     # the command line
@@ -248,6 +276,25 @@ CASES = [
     ("a table without MNIST", nothing, "table 1 --mnist digits", r"digits/train-images-idx3-ubyte\.gz: no such file"),
     ("a table without the faces", nothing, "table 1 --quick --tfd faces.mat", r"faces\.mat: no such file; give the file TFD_48x48\.mat\."),
     ("faces without a fold", lambda f: write_faces(f / "faces.mat", folds=faces()["folds"][:, :4]), "table 1 --quick --tfd faces.mat", r"faces\.mat: must be a file with fold 4, got 'folds' of shape \(40, 4\)\."),
+    # CIFAR-10
+    ("a root without CIFAR-10", cifar(), "train cifar.toml", r"c/data_batch_1\.bin: no such file; --data\.root or \$ADVNETS_DATA must be cifar-10-binary\.tar\.gz, or a folder"),
+    ("a truncated file of CIFAR-10", cifar(("data_batch_1.bin", b"x" * 5)), "train cifar.toml", r"data_batch_1\.bin: truncated: must be 10000 images of 3073 bytes each, 30730000, got 5\."),
+    ("an archive that is none", cifar(("cifar-10-binary.tar.gz", b"x" * 5)), "train cifar.toml", r"cifar-10-binary\.tar\.gz: truncated or damaged gzip file \("),
+    ("a label that is none", cifar(("data_batch_1.bin", bytes(3073) + b"\x0b" + bytes(30_730_000 - 3074))), "train cifar.toml", r"data_batch_1\.bin: must hold labels from 0 to 9, got 11, first in image 1\."),
+    ("an archive that lacks a file", cifar_archive, "train cifar.toml", r"has no data_batch_1\.bin in it; --data\.root"),
+    # pictures
+    ("no pictures named", nothing, "train images", r"'data\.path' must be the folder or zip of pictures to train on, got nothing\."),
+    ("no such folder", nothing, ON_PICTURES, r"photos: no such folder or zip; give the pictures with --data\.path\."),
+    ("a folder without images", photos({"a.txt": b"x"}), ON_PICTURES, r"photos: must hold pictures, got none among 1 other files\."),
+    ("a file that is no zip", lambda f: (f / "photos").write_bytes(b"x" * 50), ON_PICTURES, r"photos: must be a folder or a whole zip, got a file that is not: it has no central directory at its end\."),
+    ("a zip with a path that leads outside", zip_of({"../a.png": pictures.png(0)}), ON_PICTURES, r"photos: must hold relative paths without '\.\.', got '\.\./a\.png'\."),
+    ("a class without a picture", photos(pictures.classes(9) | {"bird/x.txt": b""}), ON_PICTURES, r"photos: class 'bird' must have at least one picture, got none \(or choose --data\.labels none\)\."),
+    ("a table of a file that is not there", photos(pictures.classes(9) | {"labels.csv": b"z.png,a\n"}), ON_PICTURES, r"photos/labels\.csv: must hold names of pictures that are there, got 1 not there, first 'z\.png'\."),
+    ("too few pictures", photos(pictures.classes(4)), ON_PICTURES, r"photos: must hold at least 10 pictures, got 8\."),
+    ("a picture that is refused", photos(pictures.classes(9) | {"cat/z.png": b""}), ON_PICTURES + " --data.unreadable refuse", r"photos: cat/z\.png: zero bytes; take it out, or choose --data\.unreadable skip\."),
+    ("a decompression bomb", photos(pictures.classes(9) | {"cat/z.png": pictures.bomb(60_000, 60_000)}), ON_PICTURES, r"photos: cat/z\.png: must have at most 134,217,728 pixels, got 3600000000 pixels \(a decompression bomb\?\); take it out\."),
+    ("pictures of no size", nothing, "train images --data.size 0", r"'data\.size' must be a number that is at least 1, got 0\."),
+    ("labels that there are not", nothing, "train images --data.labels some", r"'data\.labels' must be one of auto, none, got some\."),
     # run folders
     ("a run folder that exists", a_run, "train small.toml --folder run", r"run: exists already\. Go on with: advnets train --resume run\. Or choose another folder with --folder\."),
     ("a folder of other things", lambda f: (f / "run" / "thesis").mkdir(parents=True), "train ring --folder run", r"run: exists already\. Choose another folder with --folder\."),

@@ -412,11 +412,6 @@ def empty_class(path: Path, name: str, what: str) -> BadFile:
     )
 
 
-def no_split(path: Path, need: str) -> BadFile:
-    """A source whose own splits lack one that cannot be drawn from the others."""
-    return BadFile(f"{path}: must hold {need}, got none.")
-
-
 def bad_labels(path: Path, need: str, got: object) -> BadFile:
     """A table of classes that does not fit the pictures."""
     return BadFile(f"{path}: must hold {need}, got {got}.")

@@ -141,7 +141,8 @@ def _packed(path: Path) -> Iterator[tuple[str, Records]]:
                     missing.remove(name)
                     yield name, records(path / name, file.read(IMAGES * RECORD + 1))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise checks.damaged_gzip(path, error) from None
+        why = str(error).partition("\n")[0].rstrip(" (:")
+        raise checks.damaged_gzip(path, why) from None
     if missing:
         raise checks.lacks_file(path, min(missing), HINT)
 

@@ -23,6 +23,7 @@ from advnets.data.images.zipped import Zip
 from advnets.data.mapped import Mapped, read_header
 from advnets.data.splits import DataConfig, Split, Splits, hold_out, split
 from advnets.progress import Lines
+from advnets.ranks import here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +94,13 @@ def cached(config: ImagesConfig) -> Cache:
             look,
             labels=config.labels == "auto",
             refuse=config.unreadable == "refuse",
-            say=Lines(Console(stderr=True)).say,
+            say=_say,
         )
+
+
+def _say(text: str) -> None:
+    if here().first:
+        Lines(Console(stderr=True)).say(text)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Pictures decoded once, into an array of bytes that is never read whole.
 
     CACHE/NAME-KEY/
-        images.npy     uint8 (n, C, size, size): training, validation, test; in each by name
+        images.npy     uint8 (n, C, size, size): training, validation, test
         labels.npy     int64 (n,), where there are classes
         facts.json     names of the classes, sizes of the splits
         skipped.txt    each picture that is not among them, and why
@@ -89,7 +89,7 @@ def find_or_build(
         BadFile: For a source that is not as it must be, or a decompression bomb in it.
         CannotWrite: When the disk does not take it; what was decoded is kept.
     """
-    name = f"{source.path.resolve().stem}-{_key(source, look, labels)}"
+    name = f"{source.path.resolve().stem[:80]}-{_key(source, look, labels)}"
     cache = _open(root / name, look)
     if cache is None:
         with _saving(root):
@@ -139,7 +139,11 @@ def _build(source: Source, folder: Path, look: Look, *, labels: bool, refuse: bo
     folder.mkdir(exist_ok=True)
     with contextlib.closing(sqlite3.connect(folder / "listing", isolation_level=None)) as db:
         if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            listing.write(db, source, labels=labels)
+            try:
+                listing.write(db, source, labels=labels)
+            except checks.UserError:
+                shutil.rmtree(folder)  # there is nothing to go on with
+                raise
         with (folder / "images.npy").open("ab"):  # make it, where it is not there
             pass
         with (folder / "images.npy").open("r+b") as file:
@@ -221,8 +225,8 @@ def _conclude(db: sqlite3.Connection, source: Source, folder: Path) -> None:
     with (folder / "skipped.txt").open("w", encoding="utf-8") as lines:
         query = "SELECT problem FROM files WHERE problem IS NOT NULL ORDER BY rowid"
         lines.writelines(f"{problem}\n" for (problem,) in db.execute(query))
-    if sum(examples) < 10:
-        raise checks.too_few_pictures(source.path, 10, sum(examples), skipped)
+    if sum(examples) < listing.FEWEST:
+        raise checks.too_few_pictures(source.path, listing.FEWEST, sum(examples), skipped)
     if classes:
         seen = {i for (i,) in db.execute(f"SELECT DISTINCT label {good} AND split = 0")}
         for label, name in enumerate(classes):

@@ -129,8 +129,10 @@ def _squared(image: Image.Image, size: int) -> Image.Image:
         return image
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+    square = image.crop((left, top, left + side, top + side))
+    if side == size:
+        return square
+    return square.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

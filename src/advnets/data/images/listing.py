@@ -1,8 +1,9 @@
 """The pictures of a source in their order, with split and class, in a database on the disk.
 
 A million names would fill a hundred megabytes of memory. They are sorted and looked up where they
-are written, and read again block by block. The order is that of the names, whatever the source's,
-so that a zip and the folder that it unpacks to give the same examples.
+are written, and read again block by block. The order is that of a hash of each name, whatever the
+source's own: a zip and the folder that it unpacks to give the same examples, and the first n of
+them are a fair draw, not the first class.
 
 What the names say:
 
@@ -27,6 +28,8 @@ from advnets import checks
 from advnets.data.images.decoding import suffixes
 from advnets.data.images.sources import LABELS, Entry, Source
 
+FEWEST = 10
+"""Pictures that make three splits."""
 SPLITS = {"train": 0, "validation": 1, "val": 1, "valid": 1, "test": 2}
 TABLES = """
 CREATE TABLE found (name BLOB PRIMARY KEY, size, stamp, place, packed, method) WITHOUT ROWID;
@@ -124,6 +127,8 @@ def _find(db: sqlite3.Connection, source: Source) -> tuple[_Layout, Entry | None
     (n,) = db.execute("SELECT COUNT(*) FROM found").fetchone()
     if n == 0:
         raise checks.no_pictures(source.path, others + len(tables), source.links)
+    if n < FEWEST:
+        raise checks.too_few_pictures(source.path, FEWEST, n, 0)
     layout = _layout(db)
     above = [e for e in tables if layout.top.startswith(e.name.removesuffix(LABELS))]
     return layout, max(above, key=lambda e: len(e.name), default=None)
@@ -164,8 +169,8 @@ def _labels_of_folders(db: sqlite3.Connection, source: Source, layout: _Layout) 
     """The sub-folder of each picture, if all are in one and there are several."""
 
     def label(name: str) -> str | None:
-        first, *more = layout.below(name)
-        return first if more else None
+        parts = layout.below(name)
+        return parts[0] if len(parts) > 1 else None
 
     classes = {label(name) for name in _names(db, "found")}
     if None in classes:
@@ -215,12 +220,14 @@ def _labels_of_the_table(db: sqlite3.Connection) -> Label:
 def _arrange(
     db: sqlite3.Connection, layout: _Layout, label: Label, classes: dict[str, int]
 ) -> None:
-    """Put the pictures into their order: split by split, in each by name."""
+    """Put the pictures into their order: split by split, in each by the hash of the name."""
+    top = len(_bytes(layout.top))
+    db.create_function("place_of", 1, lambda name: blake2b(name[top:], digest_size=16).digest())
     db.create_function("split_of", 1, lambda name: layout.split(text(name)))
     db.create_function("label_of", 1, lambda name: classes.get(label(text(name)) or ""))
     db.execute(
         "INSERT INTO files SELECT *, split_of(name) AS split, label_of(name), NULL FROM found "
-        "ORDER BY split, name"
+        "ORDER BY split, place_of(name), name"
     )
 
 

@@ -117,7 +117,7 @@ def _directory(path: Path, file: IO[bytes]) -> _Directory:
         if len(record) < END_64.size or not record.startswith(b"PK\x06\x06"):
             raise checks.bad_zip(path, "its Zip64 record is damaged")
         _, length, offset = END_64.unpack(record)
-    if end - length < 0:
+    if end - length - offset < 0:
         raise checks.bad_zip(path, "its beginning is missing")
     return _Directory(end - length, end, end - length - offset)
 
