@@ -111,7 +111,9 @@ def mnist_conditional() -> RunConfig:
 
     Command: advnets train mnist-conditional --data.root FOLDER
     Time: this length is not timed yet.
-    Score: this length is not scored yet.
+    Score: this length is not scored; --trainer.steps 7000 --trainer.score_every 0 drew the digit
+    asked for in 92.2% of 10,000 samples, raw weights, by a classifier right on 98.73% of the test
+    set, with .96 of the data's mean distance within a class (benchmarks/conditional.py).
     """
     return RunConfig(
         recipe="mnist-conditional",
