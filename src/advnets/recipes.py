@@ -110,7 +110,7 @@ def mnist_conditional() -> RunConfig:
     the digit that was asked for, and how varied they are.
 
     Command: advnets train mnist-conditional --data.root FOLDER
-    Time: this length is not timed yet.
+    Time: this length is not timed; 600 updates took 23 seconds of CPU time on a busy machine.
     Score: this length is not scored; --trainer.steps 7000 --trainer.score_every 0 drew the digit
     asked for in 92.2% of 10,000 samples, raw weights, by a classifier right on 98.73% of the test
     set, with .96 of the data's mean distance within a class (benchmarks/conditional.py).
@@ -307,8 +307,8 @@ def tfd() -> RunConfig:
     file give `--model.first` and `--trainer.steps`.
 
     Command: advnets train tfd --data.path TFD_48x48.mat
-    Time: not timed yet.
-    Score: not scored yet: the database is not to be had freely.
+    Time: these 70,600 updates are not timed yet.
+    Score: not scored yet, with 0 updates played: the database is not to be had freely.
     """
     rule = OptimizerConfig(lr=0.05)
     return RunConfig(
@@ -330,8 +330,8 @@ def cifar10() -> RunConfig:
     """The authors' fully connected CIFAR-10 run, on images of norm 55 and mean 0.
 
     Command: advnets train cifar10 --data.root FOLDER
-    Time: not timed yet.
-    Score: not scored yet.
+    Time: these 20,000 updates are not timed yet.
+    Score: these 20,000 updates are not scored yet.
     """
     rule = OptimizerConfig(lr=0.025)
     return RunConfig(
@@ -352,8 +352,9 @@ def cifar10_conv() -> RunConfig:
     """The authors' convolutional CIFAR-10 run: a transposed convolution against maxout ones.
 
     Command: advnets train cifar10-conv --data.root FOLDER
-    Time: not timed yet.
-    Score: not scored yet.
+    Time: these 20,000 updates are not timed; 2.3 s of CPU time an update of 128 on one core
+    (float32), other runs beside it.
+    Score: these 20,000 updates are not scored yet.
     """
     rule = OptimizerConfig(lr=0.004)
     return RunConfig(
@@ -386,7 +387,7 @@ def images() -> RunConfig:
     Command: advnets train images --data.path FOLDER
     Time: this length is not timed; .30 s of processor time an update of 64 pictures of 3 x 32 x 32
     on one core (.44 in float32), other runs beside it.
-    Score: not scored yet.
+    Score: these 10,000 updates are not scored yet.
     """
     return RunConfig(
         recipe="images",
@@ -401,8 +402,8 @@ def images_conditional() -> RunConfig:
     """The same, told the class of each picture: `advnets sample RUN --class NAME` asks for one.
 
     Command: advnets train images-conditional --data.path FOLDER
-    Time: not timed yet.
-    Score: not scored yet.
+    Time: these 10,000 updates are not timed; an update takes what one of `images` does.
+    Score: these 10,000 updates are not scored yet.
     """
     told = replace(_SMALL_CONV, context="labels")
     return replace(images(), recipe="images-conditional", model=told)
