@@ -1,10 +1,11 @@
-"""Your own images, from an array to samples and a score, in Python.
+"""Your own images, from a folder to samples and a score, in Python.
 
     python examples/own_images.py [--quick]
 
-The 1,797 digits of 8 x 8 pixels of scikit-learn stand for your images. By the command:
+The 1,797 digits of 8 x 8 pixels of scikit-learn, written as PNG files, stand for your images: a
+sub-folder a class. By the command:
 
-    advnets train array --data.path digits.npz --trainer.steps 5000 ...
+    advnets train images --data.path digits --data.size 8 --data.grey True --trainer.steps 5000 ...
 """
 
 import argparse
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import advnets
@@ -28,14 +30,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "run") if options.quick else Path(options.folder)
-        array = Path(scratch, "digits.npz")
-        images, labels = load_digits(return_X_y=True)
-        np.savez(array, x=(images / 16).reshape(-1, 8, 8).astype(np.float32), y=labels)
+        pictures = Path(scratch, "digits")
+        write_pictures(pictures)
 
-        config = recipes.get("array")
+        config = recipes.get("images")
         config = replace(
             config,
-            data=advnets.data.ArrayConfig(path=str(array)),
+            data=advnets.data.ImagesConfig(
+                path=str(pictures), size=8, grey=True, cache=str(Path(scratch, "cache"))
+            ),
             trainer=advnets.TrainerConfig(steps=20 if options.quick else 5_000, score_every=1_000),
             evaluation=advnets.EvaluationConfig(samples=1_000, validation=179),
         )
@@ -48,6 +51,14 @@ def main() -> None:
         picture = folder / "samples.png"
         plots.save_samples(picture, run.sample(100, seed=0))
         print(f"100 samples, none picked: {picture}")
+
+
+def write_pictures(folder: Path) -> None:
+    """A PNG of each digit, in a sub-folder for its class."""
+    for i, (x, y) in enumerate(zip(*load_digits(return_X_y=True), strict=True)):
+        path = folder / str(y) / f"{i:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((x.reshape(8, 8) * 255 / 16).round().astype(np.uint8)).save(path)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import advnets
+from advnets.contexts import Context
 from advnets.data import ArrayConfig, MnistConfig, RingConfig, Splits, load
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
 from advnets.optim import OptimizerConfig
@@ -71,6 +72,7 @@ def small_game(
         mean=torch.full(event_shape, 0.5),
         batches_per_epoch=5,
         steps=steps,
+        context=Context.of(torch.arange(3)),
         ranks=ranks,
         device=torch.device(device),
     )

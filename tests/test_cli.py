@@ -13,7 +13,7 @@ from PIL import Image
 
 import advnets
 from advnets import cli, recipes, run
-from conftest import small_run
+from conftest import small_config, small_run
 
 IMAGES = (
     "--trainer.steps 6 --batch_size 10 --evaluation.samples 20 --model.G.hidden 5 --model.D.units 5"
@@ -118,6 +118,57 @@ def test_samples_come_as_a_picture_an_array_or_single_files(trained, capsys):
     assert sorted(p.name for p in (trained / "singles").iterdir()) == ["000041.png", "000042.png"]
     with Image.open("singles/000042.png") as picture:
         assert picture.size == (5, 6)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """The folder of a conditional run on two kinds of pictures, dark and bright."""
+    folder = tmp_path_factory.mktemp("told")
+    rng, y = np.random.default_rng(0), np.arange(200) % 2
+    x = (rng.integers(0, 120, (200, 6, 5)) + 100 * y[:, None, None]).astype(np.uint8)
+    np.savez(folder / "x.npz", x=x, y=3 + 4 * y)
+    config = small_run(
+        data=advnets.data.ArrayConfig(path=str(folder / "x.npz")),
+        model=small_config(context="labels"),
+        trainer=advnets.TrainerConfig(steps=6, score_every=0, picture_every=6),
+    )
+    assert advnets.train(config, folder / "run")
+    return folder / "run"
+
+
+def test_a_class_is_asked_for_by_name(told, tmp_path, capsys):
+    out, run = str(tmp_path / "x.npy"), advnets.load(told)
+    assert cli.main(["sample", str(told), "--class", "7", "--n", "4", "--out", out]) == 0
+    assert "4 raw samples of update 6, of each class 7" in capsys.readouterr().out
+    expected = run.sample(4, context=torch.tensor(7))
+    assert torch.equal(torch.from_numpy(np.load(out)), expected)
+    assert not torch.equal(expected, run.sample(4, context=torch.tensor(3)))
+
+
+def test_several_classes_are_a_row_each_or_a_folder_each(told, tmp_path):
+    assert (
+        cli.main(["sample", str(told), "--class", "7", "3", "--out", str(tmp_path / "x.png")]) == 0
+    )
+    with Image.open(tmp_path / "x.png") as picture:
+        rows, columns = 2 * (6 + 2) + 2, 10 * (5 + 2) + 2
+        assert picture.width / picture.height == pytest.approx(columns / rows)
+    words = ["sample", str(told), "--class", "7", "3", "--n", "2", "--out", str(tmp_path / "both")]
+    assert cli.main(words) == 0
+    files = sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "both").rglob("*.png"))
+    assert files == [f"both/{c}/00000{i}.png" for c in "37" for i in range(2)]
+
+
+def test_without_a_class_they_come_as_often_as_in_training(told):
+    run = advnets.load(told)
+    contexts = run.sampler().contexts(5, seed=0)
+    assert set(contexts.tolist()) <= {3, 7}
+    torch.testing.assert_close(run.sample(5), run.sample(5, context=contexts))
+
+
+def test_the_picture_of_a_conditional_run_has_a_row_for_each_class(told):
+    with Image.open(told / "samples" / "00000006.png") as picture:
+        rows, columns = 2 * (6 + 2) + 2, 10 * (5 + 2) + 2
+        assert picture.width / picture.height == pytest.approx(columns / rows)
 
 
 def test_averaged_weights_are_asked_for_by_name_and_said_to_be(trained, capsys):

@@ -13,15 +13,26 @@ from advnets.baselines.rbm import LearningConfig, RBMConfig
 from advnets.chains import ChainConfig
 from advnets.protocols import Batch, Chain, LatentSampler, Learner, ModelConfig, Problem, Sampler
 from advnets.sampling import TrainingSet
-from conftest import small_config
+from conftest import SMALL, small_config
 
 EVENT = (2, 3)
 CHAIN = ChainConfig(chains=3, burn_in=2, thin=2)
 FROM_DATA = ChainConfig(chains=4, burn_in=1, thin=1, begin="data", shown="binary")
+
+
+def two_stage(**settings):
+    new = {"below": (4,), "below_units": ("relu", "sigmoid")}
+    return advnets.TwoStageConfig(**(SMALL | new | settings))
+
+
 CASES = {  # every public learner, by the name that TOML calls it
     "game": [
         small_config(order="alternating", k=2),
         small_config(order="simultaneous", objective="minimax"),
+    ],
+    "two-stage": [
+        two_stage(first=2),
+        two_stage(first=6, order="alternating", precision="bfloat16"),
     ],
     "rbm": [
         RBMConfig(hidden=5, learning=LearningConfig(particles=7), chain=CHAIN),

@@ -11,17 +11,20 @@ import math
 import os
 import re
 import struct
+import tarfile
 
 import numpy as np
 import pytest
 import torch
 
+import pictures
 from advnets import checkpoints, checks, cli, recipes, run, rundir, table_game, theory
 from advnets.baselines.autoencoder import AutoencoderConfig
 from advnets.baselines.binary import binarise
 from advnets.baselines.gsn import GSNConfig
 from advnets.baselines.vae import VAEConfig
 from advnets.chains import MarkovChain
+from advnets.data import ArrayConfig, Cifar10Config
 from advnets.networks import GeneratorConfig
 from advnets.optim import OptimizerConfig
 from advnets.tables import Density
@@ -153,7 +156,48 @@ def toml(text):
     return lambda folder: (folder / "my.toml").write_text(text)
 
 
+def conditional(y):
+    """A run told the labels `y` of 200 rows."""
+
+    def prepare(folder):
+        np.savez(folder / "x.npz", x=uniform(200, 4), y=y)
+        config = small_run(
+            data=ArrayConfig(path="x.npz"),
+            model=small_config(context="labels"),
+            trainer=TrainerConfig(steps=2, score_every=0, picture_every=0),
+        )
+        run.train(config, folder / "run")
+
+    return prepare
+
+
+def cifar(*files):
+    """A configuration on CIFAR-10 in a folder with these files."""
+
+    def prepare(folder):
+        pictures.write(folder / "c", dict(files)).mkdir(exist_ok=True)
+        data = Cifar10Config(root="c")
+        (folder / "cifar.toml").write_text(small_run(data=data).to_toml())
+
+    return prepare
+
+
+def cifar_archive(folder):
+    cifar()(folder)
+    with tarfile.open(folder / "c" / "cifar-10-binary.tar.gz", "w:gz"):
+        pass
+
+
+def photos(files):
+    return lambda folder: pictures.write(folder / "photos", files)
+
+
+def zip_of(files):
+    return lambda folder: pictures.zipped(folder / "photos", files)
+
+
 RECIPES = ", ".join(recipes.RECIPES)
+ON_PICTURES = "train images --data.path photos --folder run --trainer.steps 2 --batch_size 10"
 ON_ARRAY = "train array --data.path x.npy --folder run --trainer.steps 2 --batch_size 10"
 CASES = [
     # the command line
@@ -204,6 +248,24 @@ CASES = [
     ("a mapped file that is cut short", cut_array, ON_ARRAY + " --data.resident False", r"x\.npy: truncated, before or under the run: its header asks for 928 bytes, got 900\."),
     ("an archive that is not to be resident", lambda f: np.savez(f / "x.npz", x=uniform(50, 4)), ON_ARRAY.replace("npy", "npz") + " --data.resident False", r"'data\.resident' must be left out or True for a \.npz archive, which cannot be memory-mapped, got False\."),
     ("a batch larger than the data", array(uniform(50, 4)), ON_ARRAY.replace("batch_size 10", "batch_size 64"), r"'batch_size' must be at most the number of training examples, 40, got 64\."),
+    # contexts
+    ("a conditional game on data without labels", array(uniform(50, 4)), ON_ARRAY + " --model.context labels", r"'model\.context' must be 'none' for data without labels \(.*\), got 'labels'\."),
+    ("a word for what is told", nothing, "train ring --model.context label", r"'model\.context' must be one of none, labels, got label\."),
+    ("labels with NaN", lambda f: np.savez(f / "x.npz", x=uniform(50, 4), y=with_nan(uniform(50, 2), 17)), ON_ARRAY.replace("npy", "npz") + " --model.context labels", r"'labels' must be finite everywhere, got NaN or infinity, first in row \d+\."),
+    ("a class of an unconditional run", a_run, "sample run --class 7", r"'class' must be left out: the run is not conditional \(train one with --model\.context labels\), got 7\."),
+    ("a class that does not exist", conditional(np.arange(200) % 3), "sample run --class 3 --out x.npy", r"Unknown class '3'\. Valid: 0, 1, 2\."),
+    ("one class of several that does not exist", conditional(np.arange(200) % 3), "sample run --class 0 cat --out x.npy", r"Unknown class 'cat'\. Valid: 0, 1, 2\."),
+    ("a class where vectors are told", conditional(uniform(200, 2)), "sample run --class 3 --out x.npy", r"'class' must be left out: the contexts of this run are vectors of 2 numbers, got 3\."),
+    # networks
+    ("a convolutional pair for points", toml("batch_size = 8\n[data]\nkind='ring'\n[model]\nkind='game'\n[model.G]\nkind='conv'\noutput='linear'"), "train my.toml", r"'examples' must be of shape \(C, H, W\), images, for a convolutional network, got shape \(2\)\."),
+    ("an unknown kind of G", toml("[data]\nkind='ring'\n[model]\nkind='game'\n[model.G]\nkind='cnn'"), "train my.toml", r"Unknown kind of GeneratorKind, model\.G\.kind = 'cnn'\..* Valid: mlp, transposed-conv, conv\."),
+    ("kernels that leave an edge", array(uniform(50, 9, 9)), "train cifar10-conv --dry_run --model.G.stride 0", r"'model\.G\.stride' must be a number that is at least 1, got 0"),
+    ("unknown units", nothing, "train cifar10 --model.G.units relu tanh", r"'model\.G\.units' must be a list, each one of relu, sigmoid, got relu tanh\."),
+    ("units for some layers", nothing, "train cifar10 --model.G.units relu", r"'model\.G\.units' must be one for each hidden layer, 2, or none, got 1\."),
+    ("windows that leave pixels out", array(uniform(50, 9, 9)), "train cifar10-conv --model.D.pools 4 4", r"'model\.D\.pools' must be one for each convolution, 3, got 2\."),
+    ("no first stage", nothing, "train tfd --model.first 0", r"'model\.first' must be a number that is at least 1, got 0\."),
+    ("units for other layers below", nothing, "train tfd --model.below_units relu", r"'model\.below_units' must be one for each new layer and one more, 2, got 1\."),
+    ("a contrast of nothing", nothing, "train cifar10 --data.contrast 0", r"'data\.contrast' must be a number above 0, got 0"),
     # tables
     ("no table", nothing, "table", r"Unknown table ''\. Valid: 1\."),
     ("an unknown table", nothing, "table 3", r"Unknown table '3'\. Valid: 1\."),
@@ -214,6 +276,25 @@ CASES = [
     ("a table without MNIST", nothing, "table 1 --mnist digits", r"digits/train-images-idx3-ubyte\.gz: no such file"),
     ("a table without the faces", nothing, "table 1 --quick --tfd faces.mat", r"faces\.mat: no such file; give the file TFD_48x48\.mat\."),
     ("faces without a fold", lambda f: write_faces(f / "faces.mat", folds=faces()["folds"][:, :4]), "table 1 --quick --tfd faces.mat", r"faces\.mat: must be a file with fold 4, got 'folds' of shape \(40, 4\)\."),
+    # CIFAR-10
+    ("a root without CIFAR-10", cifar(), "train cifar.toml", r"c/data_batch_1\.bin: no such file; --data\.root or \$ADVNETS_DATA must be cifar-10-binary\.tar\.gz, or a folder"),
+    ("a truncated file of CIFAR-10", cifar(("data_batch_1.bin", b"x" * 5)), "train cifar.toml", r"data_batch_1\.bin: truncated: must be 10000 images of 3073 bytes each, 30730000, got 5\."),
+    ("an archive that is none", cifar(("cifar-10-binary.tar.gz", b"x" * 5)), "train cifar.toml", r"cifar-10-binary\.tar\.gz: truncated or damaged gzip file \("),
+    ("a label that is none", cifar(("data_batch_1.bin", bytes(3073) + b"\x0b" + bytes(30_730_000 - 3074))), "train cifar.toml", r"data_batch_1\.bin: must hold labels from 0 to 9, got 11, first in image 1\."),
+    ("an archive that lacks a file", cifar_archive, "train cifar.toml", r"has no data_batch_1\.bin in it; --data\.root"),
+    # pictures
+    ("no pictures named", nothing, "train images", r"'data\.path' must be the folder or zip of pictures to train on, got nothing\."),
+    ("no such folder", nothing, ON_PICTURES, r"photos: no such folder or zip; give the pictures with --data\.path\."),
+    ("a folder without images", photos({"a.txt": b"x"}), ON_PICTURES, r"photos: must hold pictures, got none among 1 other files\."),
+    ("a file that is no zip", lambda f: (f / "photos").write_bytes(b"x" * 50), ON_PICTURES, r"photos: must be a folder or a whole zip, got a file that is not: it has no central directory at its end\."),
+    ("a zip with a path that leads outside", zip_of({"../a.png": pictures.png(0)}), ON_PICTURES, r"photos: must hold relative paths without '\.\.', got '\.\./a\.png'\."),
+    ("a class without a picture", photos(pictures.classes(9) | {"bird/x.txt": b""}), ON_PICTURES, r"photos: class 'bird' must have at least one picture, got none \(or choose --data\.labels none\)\."),
+    ("a table of a file that is not there", photos(pictures.classes(9) | {"labels.csv": b"z.png,a\n"}), ON_PICTURES, r"photos/labels\.csv: must hold names of pictures that are there, got 1 not there, first 'z\.png'\."),
+    ("too few pictures", photos(pictures.classes(4)), ON_PICTURES, r"photos: must hold at least 10 pictures, got 8\."),
+    ("a picture that is refused", photos(pictures.classes(9) | {"cat/z.png": b""}), ON_PICTURES + " --data.unreadable refuse", r"photos: cat/z\.png: zero bytes; take it out, or choose --data\.unreadable skip\."),
+    ("a decompression bomb", photos(pictures.classes(9) | {"cat/z.png": pictures.bomb(60_000, 60_000)}), ON_PICTURES, r"photos: cat/z\.png: must have at most 134,217,728 pixels, got 3600000000 pixels \(a decompression bomb\?\); take it out\."),
+    ("pictures of no size", nothing, "train images --data.size 0", r"'data\.size' must be a number that is at least 1, got 0\."),
+    ("labels that there are not", nothing, "train images --data.labels some", r"'data\.labels' must be one of auto, none, got some\."),
     # run folders
     ("a run folder that exists", a_run, "train small.toml --folder run", r"run: exists already\. Go on with: advnets train --resume run\. Or choose another folder with --folder\."),
     ("a folder of other things", lambda f: (f / "run" / "thesis").mkdir(parents=True), "train ring --folder run", r"run: exists already\. Choose another folder with --folder\."),

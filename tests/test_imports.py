@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"checks", "config", "protocols", "ranks", "rng"},
+    {"checks", "config", "contexts", "protocols", "ranks", "rng"},
     {
         "value",
         "priors",
@@ -27,6 +27,9 @@ FLOORS = [
         "table_game",
         "autocorrelation",
         "corruption",
+        "contrast",
+        "convolution",
+        "spectral",
     },
     {
         "networks",
@@ -47,6 +50,7 @@ FLOORS = [
     },
     {
         "game",
+        "two_stage",
         "player",
         "baselines",
         "trainer",
@@ -68,11 +72,18 @@ WITHIN_A_FLOOR = {
     ("config", "checks"),
     ("rng", "checks"),
     ("protocols", "config"),
+    ("protocols", "contexts"),
     ("protocols", "ranks"),
+    ("contexts", "checks"),
+    ("contexts", "rng"),
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
+    ("data", "progress"),
     ("pair", "plots"),
     ("game", "player"),
+    ("two_stage", "game"),
+    ("two_stage", "player"),
+    ("convolution", "layers"),
     ("baselines", "player"),
     ("kmeans", "sampling"),
     ("quality", "bootstrap"),

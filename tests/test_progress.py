@@ -1,12 +1,14 @@
 """What is printed while a run goes on."""
 
+import functools
 import io
+import re
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from advnets.progress import Bar, Lines, Silent, Status, display, duration
+from advnets.progress import Bar, Lines, Silent, Status, counting, display, duration
 
 STATUS = Status(
     update=300,
@@ -124,3 +126,34 @@ def test_a_bar_is_for_terminals_and_lines_for_the_rest_on_standard_error(
     shown.close()
     assert isinstance(shown, kind)
     assert "hello" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_count_is_a_bar_on_a_terminal_and_a_line_at_the_end_elsewhere(
+    terminal, monkeypatch, capsys
+):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    with counting("pictures decoded", 2_000, 500) as show:
+        for n in (501, 800, 2_000):
+            show(n)
+    said = capsys.readouterr().err
+    assert "pictures decoded" in said
+    if terminal:
+        assert "2000/2000" in said
+    else:
+        assert re.fullmatch(r"pictures decoded: 2,000 of 2,000, [\d,]+ a second\n", said)
+
+
+def test_a_count_says_how_far_it_is_every_five_seconds(monkeypatch, capsys):
+    now = iter([0.0, 1.0, 6.0, 7.0, 20.0])
+    clocked = functools.partial(Console, get_time=lambda: next(now))
+    monkeypatch.setattr("advnets.progress.Console", clocked)
+    with counting("files", 100) as show:
+        for n in (10, 60, 70, 90):
+            show(n)
+    assert (
+        capsys.readouterr().err == "files: 60 of 100, 10 a second\nfiles: 90 of 100, 4 a second\n"
+    )

@@ -18,6 +18,7 @@ from conftest import small_config, small_run
 ADAM = OptimizerConfig(rule="adam", lr=0.01, anneal="cosine")
 CONFIGS = {
     "momentum-simultaneous": small_run(),
+    "conditional": small_run(model=small_config(context="labels")),
     "adam-alternating-k2": small_run(
         model=small_config(order="alternating", k=2, G_optimizer=ADAM, D_optimizer=ADAM)
     ),

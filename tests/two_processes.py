@@ -10,7 +10,7 @@ import torch
 
 import advnets
 from advnets import evaluation, features, ranks, sampling
-from advnets.data import RingConfig, load
+from advnets.data import RingConfig, Split, load
 from advnets.ranks import ALONE
 from advnets.rng import Streams
 from advnets.trainer import Trainer
@@ -20,6 +20,7 @@ GAMES = {
     "simultaneous": {"order": "simultaneous"},
     "alternating": {"order": "alternating"},
     "k": {"order": "simultaneous", "k": 2, "objective": "minimax"},
+    "conditional": {"order": "alternating", "context": "labels"},
     "adam": {"order": "alternating", "G_optimizer": advnets.OptimizerConfig(rule="adam", lr=1e-3)},
 }
 PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
@@ -28,7 +29,8 @@ PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
 def played(own: ranks.Ranks, **settings) -> dict[str, torch.Tensor]:
     """The state of a game after some updates on batches of 16, the last of an epoch of 5."""
     game = small_game(ranks=own, **settings)
-    data = torch.rand(37, 2, generator=torch.Generator().manual_seed(1))
+    x = torch.rand(37, 2, generator=torch.Generator().manual_seed(1))
+    data = Split(x, torch.arange(37) % 3)
     batches = advnets.Batches(data, size=16, seed=0, ranks=own)
     config = advnets.TrainerConfig(steps=9, log_every=3)
     trainer = Trainer(game, batches, config, streams=Streams(5), ranks=own)

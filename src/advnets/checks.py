@@ -24,6 +24,14 @@ class BadFile(UserError, ValueError):
     """A file or folder that is missing, damaged or of another kind."""
 
 
+class Unusable(BadFile):
+    """One picture among many that cannot be used; says why, without its name."""
+
+
+class Bomb(Unusable):
+    """A picture that would fill the memory when it is decoded."""
+
+
 class WrongMoment(UserError, RuntimeError):
     """A call that is right in itself, made at the wrong moment."""
 
@@ -101,6 +109,29 @@ def wrong_shape(name: str, need: str, got: Iterable[int]) -> BadValue:
 def not_conditional() -> BadValue:
     """A context was given to a sampler that takes none."""
     return bad_value("context", "None: this model is not conditional", "a context")
+
+
+def no_context() -> BadValue:
+    """A conditional model is not told the context that it needs."""
+    return bad_value("context", "given: this model is conditional", "nothing")
+
+
+def no_labels() -> BadValue:
+    """A conditional model is to be trained on data without labels."""
+    need = "'none' for data without labels (an archive's array 'y', folders that are classes)"
+    return bad_value("model.context", need, "'labels'")
+
+
+def no_classes(size: int, got: str) -> BadValue:
+    """A class is asked of a run whose contexts are vectors."""
+    need = f"left out: the contexts of this run are vectors of {size} numbers"
+    return bad_value("class", need, got)
+
+
+def not_conditional_run(got: str) -> BadValue:
+    """A class is asked of a run that knows of none."""
+    need = "left out: the run is not conditional (train one with --model.context labels)"
+    return bad_value("class", need, got)
 
 
 def batch_too_large(size: int, rows: int) -> BadValue:
@@ -334,6 +365,93 @@ def idx_wrong_size(path: Path, need: int, got: int) -> BadFile:
 def idx_wrong_shape(path: Path, need: str, got: tuple[int, ...]) -> BadFile:
     """An IDX file of another number or size of images."""
     return BadFile(f"{path}: must hold {need}, got shape {got}.")
+
+
+def cifar_wrong_size(path: Path, images: int, record: int, got: int) -> BadFile:
+    """A file of CIFAR-10 that is shorter or longer than its images."""
+    what, more = ("truncated", "") if got < images * record else ("too long", "at least ")
+    need = f"{images} images of {record} bytes each, {images * record}"
+    return BadFile(f"{path}: {what}: must be {need}, got {more}{got}.")
+
+
+def cifar_wrong_label(path: Path, got: int, image: int) -> BadFile:
+    """A file of CIFAR-10 with a label that is none."""
+    return BadFile(f"{path}: must hold labels from 0 to 9, got {got}, first in image {image}.")
+
+
+def lacks_file(path: Path, name: str, hint: str) -> BadFile:
+    """An archive without a file that has to be in it."""
+    return BadFile(f"{path}: has no {name} in it; {hint}.")
+
+
+# Pictures
+
+
+def not_pictures(path: Path) -> BadFile:
+    """A source of pictures that is none."""
+    return BadFile(f"{path}: no such folder or zip; give the pictures with --data.path.")
+
+
+def no_pictures(path: Path, others: int, links: int) -> BadFile:
+    """A folder or zip without a picture."""
+    more = f" and {links} symbolic links, which are not followed" if links else ""
+    return BadFile(f"{path}: must hold pictures, got none among {others} other files{more}.")
+
+
+def too_few_pictures(path: Path, need: int, got: int, skipped: int) -> BadFile:
+    """Not enough pictures that can be used for three splits."""
+    more = f" and {skipped} that cannot be used" if skipped else ""
+    return BadFile(f"{path}: must hold at least {need} pictures, got {got}{more}.")
+
+
+def empty_class(path: Path, name: str, what: str) -> BadFile:
+    """A class without a picture."""
+    return BadFile(
+        f"{path}: class '{name}' must have at least one {what}, got none "
+        "(or choose --data.labels none)."
+    )
+
+
+def bad_labels(path: Path, need: str, got: object) -> BadFile:
+    """A table of classes that does not fit the pictures."""
+    return BadFile(f"{path}: must hold {need}, got {got}.")
+
+
+def unusable(why: object) -> Unusable:
+    """A picture that cannot be used, in one line."""
+    lines = str(why).splitlines() or ["no reason given"]
+    return Unusable(lines[0][:120])
+
+
+def bomb(most: str, got: str) -> Bomb:
+    """A picture of so many pixels, or bytes, that it may be meant to fill the memory."""
+    return Bomb(f"must have at most {most}, got {got} (a decompression bomb?)")
+
+
+def unusable_picture(path: Path, problem: str) -> BadFile:
+    """A picture that ends the reading; `problem` is its name and what is wrong with it."""
+    hint = "take it out" if "bomb" in problem else "take it out, or choose --data.unreadable skip"
+    return BadFile(f"{path}: {problem}; {hint}.")
+
+
+def pictures_skipped(n: int, first: str, folder: Path) -> str:
+    """The notice of pictures that are left out."""
+    return f"{n:,} pictures cannot be used and are left out, first {first}; {folder}/skipped.txt."
+
+
+def bad_zip(path: Path, why: object) -> BadFile:
+    """A zip that is cut, damaged, or something else."""
+    return BadFile(f"{path}: must be a folder or a whole zip, got a file that is not: {why}.")
+
+
+def outside_the_zip(path: Path, name: str) -> BadFile:
+    """A zip with a member that would be unpacked elsewhere."""
+    return BadFile(f"{path}: must hold relative paths without '..', got '{name}'.")
+
+
+def encrypted_zip(path: Path, name: str) -> BadFile:
+    """A zip with an encrypted member."""
+    return BadFile(f"{path}: must not be encrypted, got '{name}', which is.")
 
 
 def damaged_gzip(path: Path, why: object) -> BadFile:

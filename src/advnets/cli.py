@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from advnets import checkpoints, checks, pair, plots, recipes, report, run, sampling, trained
 from advnets.evaluation import Evaluation
@@ -31,8 +33,9 @@ from advnets.options import (
     parse,
 )
 from advnets.progress import display
-from advnets.ranks import here, joined
+from advnets.ranks import Ranks, here, joined
 from advnets.run import RunConfig
+from advnets.trained import Run
 
 HELP = """\
 advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled and scored.
@@ -151,29 +154,44 @@ def _value_of(option: str, words: list[str]) -> str | None:
 def sample(words: list[str]) -> int:
     """The command `advnets sample`."""
     options = parse(SampleOptions, words, prog="advnets sample")
-    checks.at_least(1, n=options.n)
+    n = options.n if options.n is not None else 10 if len(options.class_) > 1 else 64
+    checks.at_least(1, n=n)
     out = options.out or options.run / "samples.png"
     if out.suffix.lower() not in (".png", ".npy", "") or (out / "config.toml").exists():
         raise checks.bad_output(out)
     loaded = trained.load(options.run, checkpoint=options.checkpoint)
-    which = {"seed": options.seed, "start": options.start}
     with joined() as own:
-        x = loaded.sample(options.n, **which, weights=options.weights, ranks=own)
+        x = _drawn(loaded, n, options, own)
     if not own.first:
         return 0
     with checks.saving(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == "":
-        plots.save_singles(out, x, start=options.start, span=loaded.span())
+        parts = torch.split(x, n)
+        for name, part in zip(options.class_ or ("",), parts, strict=True):
+            folder = out / name.replace("/", "_").lstrip(".")
+            plots.save_singles(folder, part, start=options.start, span=loaded.span())
     else:
         with checkpoints.written_aside(out) as aside:
             if out.suffix.lower() == ".npy":
                 sampling.save_array(aside, x)
             else:
-                plots.save_samples(aside, x, span=loaded.span())
+                columns = n if len(options.class_) > 1 else None
+                plots.save_samples(aside, x, span=loaded.span(), columns=columns)
     which_sampler = options.weights or next(iter(loaded.samplers()))
-    print(f"{options.n} {which_sampler} samples of update {loaded.update}: {out}")
+    what = f"{which_sampler} samples of update {loaded.update}"
+    each = f", of each class {' '.join(options.class_)}" if options.class_ else ""
+    print(f"{n} {what}{each}: {out}")
     return 0
+
+
+def _drawn(loaded: Run, n: int, options: SampleOptions, own: Ranks) -> Tensor:
+    """The samples asked for: of any class, or n of each that is named."""
+    classes, weights = options.class_, options.weights
+    seed, start = options.seed, options.start
+    if classes:
+        return loaded.of_classes(classes, n, seed=seed, start=start, weights=weights)
+    return loaded.sample(n, seed=seed, start=start, weights=weights, ranks=own)
 
 
 def evaluate(words: list[str]) -> int:

@@ -38,7 +38,10 @@ FREE = {"free": True}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Variant:
-    """Base of the configurations that come in several kinds; `kind` is the word for it in TOML."""
+    """Base of the configurations that come in several kinds; `kind` is the word for it in TOML.
+
+    A base that has a `kind` itself means that one where a file names none.
+    """
 
     kind: ClassVar[str]
 
@@ -109,7 +112,7 @@ def _has_no_default(field: "dataclasses.Field[Any]") -> bool:
 
 
 def _of_kind(base: type, table: dict[str, Any], classes: Mapping[str, type], at: str) -> Any:
-    kind = table.pop("kind", None)
+    kind = table.pop("kind", getattr(base, "kind", None))
     if not isinstance(kind, str) or kind not in classes:
         raise checks.unknown(f"kind of {base.__name__}, {at}kind =", str(kind), classes)
     return classes[kind]

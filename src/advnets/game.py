@@ -13,7 +13,13 @@ from torch import Tensor, nn
 
 from advnets import checks, layers
 from advnets.checkpoints import below
-from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from advnets.contexts import Context
+from advnets.networks import (
+    DiscriminatorConfig,
+    DiscriminatorKind,
+    GeneratorConfig,
+    GeneratorKind,
+)
 from advnets.optim import Average, OptimizerConfig, Schedule
 from advnets.player import (
     Player,
@@ -30,6 +36,7 @@ from advnets.sampling import GeneratorSampler, evaluating
 from advnets.value import OBJECTIVES, SLOPES, Objective, shared_cotangent, value, value_slope
 
 Order = Literal["alternating", "simultaneous"]
+Told = Literal["none", "labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +62,11 @@ class GameConfig(ModelConfig):
     """p_z: 'uniform' on (-sqrt 3, sqrt 3), 'gaussian' or 'spherical'."""
     z_dim: int = 100
     """Coordinates of z."""
-    G: GeneratorConfig = GeneratorConfig()
-    D: DiscriminatorConfig = DiscriminatorConfig()
+    context: Told = "none"
+    """What both players are told of each example: 'none', or its 'labels' (a class or a vector):
+    a conditional game."""
+    G: GeneratorKind = GeneratorConfig()
+    D: DiscriminatorKind = DiscriminatorConfig()
     G_optimizer: OptimizerConfig = OptimizerConfig()
     D_optimizer: OptimizerConfig = OptimizerConfig()
     precision: Precision = "float32"
@@ -72,9 +82,15 @@ class GameConfig(ModelConfig):
         checks.one_of(OBJECTIVES, objective=self.objective)
         checks.one_of(PRIORS, prior=self.prior)
         checks.one_of(get_args(Precision), precision=self.precision)
+        checks.one_of(get_args(Told), context=self.context)
         checks.at_least(1, k=self.k, z_dim=self.z_dim, average_every=self.average_every)
         checks.positive(D_scale=self.D_scale)
         checks.probability(average_rate=self.average_rate)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether G and D are told the context of each example."""
+        return self.context == "labels"
 
     @property
     def ends_with_the_run(self) -> bool:
@@ -83,11 +99,12 @@ class GameConfig(ModelConfig):
 
 
 class Noise(NamedTuple):
-    """All that is random in one pass: z, and what the random layers of G and of D need."""
+    """What one pass is given: z, what the random layers of G and of D need, and the contexts."""
 
     z: Tensor
     G: list[Tensor]
     D: list[Tensor]
+    c: tuple[Tensor, ...] = ()
 
 
 class Game:
@@ -98,6 +115,9 @@ class Game:
     Where D has a method `both(x, x_g)`, which gives the logits of m examples and of m samples at
     once, `(2m, 1)`, it says by that that it treats every example by itself. The game then passes
     through D once for both, and in the simultaneous order one backward pass serves both players.
+
+    With a `context` the game is conditional: G(z, c), D(x, c) and D.both(x, x_g, c) are given the
+    contexts of the minibatch too, `(m, context.size)`; a sample has that of the example beside it.
 
     Reference: Goodfellow et al. (2014), eq. (1) and Algorithm 1.
 
@@ -118,6 +138,7 @@ class Game:
         average_rate: Share of the newest weights in the moving average of G's.
         average_every: Updates between two looks at them.
         schedules: Schedules of G's and D's optimisers.
+        context: The contexts of the training set, for a conditional game.
         ranks: The processes that play this game together.
 
     Raises:
@@ -141,6 +162,7 @@ class Game:
         average_rate: float = 0.01,
         average_every: int = 10,
         schedules: tuple[Schedule | None, Schedule | None] = (None, None),
+        context: Context | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         checks.at_least(1, k=k)
@@ -165,6 +187,7 @@ class Game:
             refuse_dependence(G, D)
         first = next(G.parameters())
         self._device = first.device
+        self.context = None if context is None else context.to(first.device)
         self._playing = torch.bfloat16 if precision == "bfloat16" else first.dtype
         self.updates, self.minibatches = 0, torch.zeros((), dtype=torch.int64, device=self._device)
         self._look()
@@ -172,12 +195,12 @@ class Game:
     @classmethod
     def from_config(cls, config: GameConfig, problem: Problem, *, seed: int) -> "Game":
         """The pair that a configuration describes, its first weights drawn from the seed."""
-        G = Generator(
-            config.G, z_dim=config.z_dim, problem=problem, rng=generator(seed, "weights of G")
-        ).to(problem.device)
-        D = Discriminator(
-            config.D, event_shape=problem.event_shape, rng=generator(seed, "weights of D")
-        ).to(problem.device)
+        context = problem.context if config.conditional else None
+        if config.conditional and context is None:
+            raise checks.no_labels()
+        told = 0 if context is None else context.size
+        G, D = cls.networks(config, problem, told, seed=seed)
+        G, D = G.to(problem.device), D.to(problem.device)
         clock = {
             "batches_per_epoch": problem.batches_per_epoch,
             "batches": problem.steps * config.k,
@@ -199,8 +222,19 @@ class Game:
                 Schedule(config=config.G_optimizer, **clock),
                 Schedule(config=config.D_optimizer, **clock),
             ),
+            context=context,
             ranks=problem.ranks,
         )
+
+    @classmethod
+    def networks(
+        cls, config: GameConfig, problem: Problem, told: int, *, seed: int
+    ) -> tuple[nn.Module, nn.Module]:
+        """G and D that a configuration describes; `told`: the numbers of a context."""
+        rng = generator(seed, "weights of G")
+        G = config.G.build(z_dim=config.z_dim, problem=problem, context=told, rng=rng)
+        rng = generator(seed, "weights of D")
+        return G, config.D.build(event_shape=problem.event_shape, context=told, rng=rng)
 
     def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
         """One iteration of Algorithm 1, with k = `len(batches)`.
@@ -236,7 +270,8 @@ class Game:
             J and D_Gz, as `step` returns them.
         """
         checks.at_least(1, m=m)
-        drawn = self._noise(Batch(torch.empty(m)), 1, rng)
+        c = None if self.context is None else self.context.draw(m, rng=rng)[self.ranks.rows(m)]
+        drawn = self._noise(Batch(torch.empty(m), c), 1, rng)
         share = len(drawn.z) / m
         answer = self._move_G(drawn, share, (self.minibatches - 1).clamp_(min=0))
         info = self._seen(answer.repeat(2), answer, share)
@@ -322,7 +357,7 @@ class Game:
     def _generate(self, drawn: Noise) -> Tensor:
         """G(z), in the precision that is played in."""
         layers.hand_out(self.G_player.random, drawn.G)
-        x_g: Tensor = self.G_player.plays(drawn.z.to(self._playing))
+        x_g: Tensor = self.G_player.plays(drawn.z.to(self._playing), *drawn.c)
         return x_g
 
     def _judge(self, drawn: Noise, *parts: Tensor) -> Tensor:
@@ -330,9 +365,9 @@ class Game:
         layers.hand_out(self.D_player.random, drawn.D)
         parts = tuple(part.to(self._playing) for part in parts)
         if self._one_by_one:
-            flat = self.D_player.logits(*parts)
+            flat = self.D_player.logits(*parts, c=drawn.c)
         else:
-            flat = torch.cat([self.D_player.logits(part) for part in parts])
+            flat = torch.cat([self.D_player.logits(part, c=drawn.c) for part in parts])
         return flat.to(torch.promote_types(flat.dtype, torch.float32))
 
     def _noise(self, batch: Batch, parts: int, rng: torch.Generator) -> Noise:
@@ -346,24 +381,35 @@ class Game:
 
         z = self.prior.sample(m, rng=rng)[own].to(self._device)
         of_G = [own_rows(layer, 1) for layer in self.G_player.random]
-        return Noise(z, of_G, [own_rows(layer, parts) for layer in self.D_player.random])
+        of_D = [own_rows(layer, parts) for layer in self.D_player.random]
+        return Noise(z, of_G, of_D, self._told(batch.context))
+
+    def _told(self, context: Tensor | None) -> tuple[Tensor, ...]:
+        """What both players are told of a minibatch; nothing in a game without contexts."""
+        if self.context is None:
+            return ()
+        if context is None:
+            raise checks.no_context()
+        return (self.context.encode(context.to(self._device)).to(self._playing),)
 
     def _look(self) -> None:
         """See what D makes of G's samples, before the first update."""
         G, D = self.G_player.plays, self.D_player.plays
         with evaluating(G), evaluating(D):
             z = torch.zeros(2, self.prior.dim, device=self._device, dtype=self._playing)
-            self.D_player.logits(G(z))
+            c = () if self.context is None else self._told(self.context.rows[[0, 0]])
+            self.D_player.logits(G(z, *c), c=c)
 
     def samplers(self) -> dict[str, GeneratorSampler]:
         """`raw`: G as it is. `averaged`: G with the moving average of its weights."""
         networks = {"raw": self.G, "averaged": self.average.network}
-        return {name: GeneratorSampler(G, self.prior) for name, G in networks.items()}
+        return {n: GeneratorSampler(G, self.prior, self.context) for n, G in networks.items()}
 
     def state(self) -> dict[str, Tensor]:
         """Both players, the average and the number of minibatches that D has seen."""
         parts = {"G": self.G_player.state(), "D": self.D_player.state()}
         parts["average"] = dict(self.average.network.state_dict())
+        parts["context"] = {} if self.context is None else self.context.state()
         flat = {f"{part}.{name}": t for part, state in parts.items() for name, t in state.items()}
         return flat | {"minibatches": self.minibatches.clone()}
 
@@ -374,6 +420,8 @@ class Game:
         self.G_player.load_state(below("G.", state))
         self.D_player.load_state(below("D.", state))
         load_weights(self.average.network, below("average.", state))
+        if self.context is not None:
+            self.context.load_state(below("context.", state))
         self.minibatches.copy_(state["minibatches"])
         self.updates = int(state["minibatches"]) // self.batches_per_step
 

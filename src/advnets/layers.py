@@ -118,8 +118,14 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, units)`; rows put `before` x come first and get no gradient."""
-        y = self.affine(x, before=before)
-        return _apply(_LargestPiece, y.view(len(y), self.pieces, y.shape[1] // self.pieces))
+        return largest_piece(self.affine(x, before=before), self.pieces)
+
+
+def largest_piece(y: Tensor, pieces: int) -> Tensor:
+    """The largest of the pieces of each unit: `(n, pieces * q, ...)` to `(n, q, ...)`."""
+    n, q, places = len(y), y.shape[1] // pieces, y.shape[2:]
+    h = _apply(_LargestPiece, y.reshape(n, pieces, q * places.numel()))
+    return h.view(n, q, *places)
 
 
 class _LargestPiece(torch.autograd.Function):
@@ -137,6 +143,31 @@ class _LargestPiece(torch.autograd.Function):
         # As numbers, not as truth values: those are many times slower to multiply with.
         largest = torch.eq(y, h.unsqueeze(1), out=torch.empty_like(y))
         return largest.mul_((d / largest.sum(dim=1)).unsqueeze(1))
+
+
+class Reading(nn.Linear):
+    r"""The logit of features h, :math:`a = w^\top h + b`; told c, :math:`(w + V c)^\top h + b`.
+
+    Of classes, V has a column for each that w has to be corrected by.
+
+    Reference: Miyato and Koyama (2018), cGANs with projection discriminator.
+
+    Args:
+        features: Numbers in h.
+        context: Numbers in c; 0 where nothing is told.
+    """
+
+    def __init__(self, features: int, context: int = 0) -> None:
+        super().__init__(features, 1)
+        self.context = Affine(features, context, bias=False) if context else None
+
+    def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
+        """`(n, features)`, and `(n, context)` where it is told, to `(n, 1)`."""
+        a = super().forward(h)
+        if self.context is None or c is None:
+            return a
+        V_c: Tensor = self.context(h) * c
+        return a + V_c.sum(dim=1, keepdim=True)
 
 
 class Stochastic(nn.Module):
@@ -281,9 +312,29 @@ def init_uniform(network: nn.Module, irange: float, *, rng: torch.Generator) -> 
     Reference: goodfeli/adversarial, `irange` .05 for G and .005 for D.
     """
     for layer in network.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             layer.weight.uniform_(-irange, irange, generator=rng)
-            layer.bias.zero_()
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+
+@torch.no_grad()
+def init_he(network: nn.Module, *, rng: torch.Generator) -> None:
+    """Every weight from N(0, 2 / inputs), with the inputs of one output number; every bias 0.
+
+    Of a transposed convolution of stride s each output number has inputs from size^2 / s^2 places.
+
+    Reference: He et al. (2015), Delving Deep into Rectifiers.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            inputs = layer.weight[0].numel()
+            if isinstance(layer, nn.ConvTranspose2d):
+                size = math.prod(layer.kernel_size) / math.prod(layer.stride)
+                inputs = max(1, round(layer.in_channels * size))
+            layer.weight.normal_(0, math.sqrt(2 / inputs), generator=rng)
+            if layer.bias is not None:
+                layer.bias.zero_()
 
 
 @torch.no_grad()
@@ -314,7 +365,6 @@ def logit_of_marginals(mean: Tensor) -> Tensor:
     return torch.logit(mean.double(), eps=1e-7).float()
 
 
-@torch.no_grad()
 def limit_column_norms(network: nn.Module, limit: float) -> None:
     r"""Shrink each unit's (each maxout piece's) incoming weights to a norm of at most `limit`.
 
@@ -325,5 +375,22 @@ def limit_column_norms(network: nn.Module, limit: float) -> None:
     """
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
-            norms = torch.linalg.vector_norm(layer.weight, dim=1, keepdim=True)
-            layer.weight.mul_(norms.clamp(max=limit) / (1e-7 + norms))
+            _limit(layer.weight, limit)
+
+
+def limit_kernel_norms(network: nn.Module, limit: float) -> None:
+    """The same for each kernel: of an output channel, or of a transposed one's input channel.
+
+    Reference: pylearn2, `max_kernel_norm`; goodfeli/adversarial, `deconv.py`.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            _limit(layer.weight, limit)
+
+
+@torch.no_grad()
+def _limit(weight: Tensor, limit: float) -> None:
+    """Shrink what belongs to each index of the first dimension."""
+    norms = torch.linalg.vector_norm(weight.flatten(1), dim=1)
+    shrink = norms.clamp(max=limit) / (1e-7 + norms)
+    weight.mul_(shrink.view(-1, *[1] * (weight.ndim - 1)))

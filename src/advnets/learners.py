@@ -13,9 +13,11 @@ from advnets.baselines.stacked_cae import StackedCAE, StackedCAEConfig
 from advnets.baselines.vae import VAE, VAEConfig
 from advnets.game import Game, GameConfig
 from advnets.protocols import Learner, ModelConfig, Problem
+from advnets.two_stage import TwoStage, TwoStageConfig
 
 LEARNERS: dict[type[ModelConfig], Callable[..., Learner]] = {
     GameConfig: Game.from_config,
+    TwoStageConfig: TwoStage.from_config,
     RBMConfig: RBM.from_config,
     DBNConfig: DBN.from_config,
     AutoencoderConfig: Autoencoder.from_config,

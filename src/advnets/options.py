@@ -44,12 +44,15 @@ class SampleOptions:
     out: Path | None = None
     """Where to: NAME.png for one picture, NAME.npy for an array, any other name for a folder with
     one PNG a sample, named by its number. RUN/samples.png by default."""
-    n: int = 64
-    """How many samples."""
+    n: int | None = None
+    """How many samples; of several classes, of each. 64, or ten of each class, by default."""
     seed: int = 0
     """The seed of the samples."""
     start: int = 0
     """Number of the first sample."""
+    class_: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
+    """Of a conditional run: the class to draw, or several, of which each is a row of the picture.
+    By default classes are drawn as often as the training set has them."""
     weights: str | None = None
     """Which of the model's samplers, the first by default: a game's 'raw' or 'averaged' weights, a
     baseline's 'chain'."""

@@ -62,10 +62,15 @@ class Player:
         self.random = layers.stochastic(self.plays)
         self._constrain = getattr(network, "constrain", None)
 
-    def logits(self, *parts: Tensor) -> Tensor:
-        """D's logits on each part in turn, flat. Raises `BadValue` unless one an example."""
+    def logits(self, *parts: Tensor, c: tuple[Tensor, ...] = ()) -> Tensor:
+        """D's logits on each part in turn, flat. Raises `BadValue` unless one an example.
+
+        Args:
+            parts: Samples, or data and samples.
+            c: What D is told of the rows of each part alike; empty where it is told nothing.
+        """
         network: Any = self.plays
-        logits: Tensor = network(*parts) if len(parts) == 1 else network.both(*parts)
+        logits: Tensor = network(*parts, *c) if len(parts) == 1 else network.both(*parts, *c)
         n = sum(map(len, parts))
         if logits.numel() != n:
             raise checks.wrong_shape("D(x)", f"({n},): one logit an example", logits.shape)
@@ -130,6 +135,12 @@ class Player:
         if self.plays is not self.network:
             for own, played in zip(self.network.buffers(), self.plays.buffers(), strict=True):
                 own.copy_(played)
+
+    def begin_anew(self) -> None:
+        """Let the copy that plays take the network's weights, and the rule forget all it knows."""
+        self.optimizer.state.clear()
+        if self.plays is not self.network:
+            self.plays.load_state_dict(self.network.state_dict())
 
     def state(self) -> dict[str, Tensor]:
         """Weights, buffers and what the optimiser remembers."""

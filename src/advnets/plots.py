@@ -18,6 +18,10 @@ YELLOW = (240, 228, 66)
 """The border of a training image among samples; from the palette of Okabe and Ito."""
 
 
+COLUMNS = 10
+"""Images in a row of a run's pictures."""
+
+
 def is_image(event_shape: tuple[int, ...]) -> bool:
     """Whether examples of this shape are pictures: `(1, H, W)` or `(3, H, W)`."""
     return len(event_shape) == 3 and event_shape[0] in (1, 3)
@@ -25,7 +29,7 @@ def is_image(event_shape: tuple[int, ...]) -> bool:
 
 def picture_size(event_shape: tuple[int, ...]) -> int:
     """Samples in one picture of a run: a grid of 10 x 10 images, or a cloud of 1,000 points."""
-    return 100 if is_image(event_shape) else 1_000
+    return COLUMNS**2 if is_image(event_shape) else 1_000
 
 
 def wide(low: float, high: float) -> tuple[float, float]:
@@ -115,6 +119,7 @@ def save_samples(
     *,
     data: Tensor | None = None,
     span: tuple[float, float] = (0.0, 1.0),
+    columns: int | None = None,
 ) -> None:
     """A picture of samples: a grid of images, or a plot of points on the data's.
 
@@ -123,11 +128,13 @@ def save_samples(
         samples: Of shape `(n, *event_shape)`.
         data: Real examples to show below points; images are shown alone.
         span: The values of an image that are drawn black and white.
+        columns: Images in a row; a square by default.
     """
     if is_image(tuple(samples.shape[1:])):
         side = max(samples.shape[2:])
         low, high = span
-        save_png(path, grid((samples - low) / (high - low)), zoom=max(1, round(56 / side)))
+        pixels = grid((samples - low) / (high - low), columns=columns)
+        save_png(path, pixels, zoom=max(1, round(56 / side)))
     else:
         save_points(path, samples, data)
 

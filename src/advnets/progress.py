@@ -1,11 +1,19 @@
 """What a person sees while a run goes on: a live bar on a terminal, plain lines anywhere else."""
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 
@@ -116,6 +124,36 @@ class Silent:
 
     def close(self) -> None:
         """Nothing."""
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Inside, call what this gives with a count that has come so far: a bar, or a line every 5 s.
+
+    Args:
+        what: What is counted.
+        total: Where the count ends.
+        done: Where it begins.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+            task = bar.add_task(what, total=total, completed=done)
+            yield lambda n: bar.update(task, completed=n)
+        return
+    lines, began = Lines(console), (console.get_time(), done)
+    said = began[0]
+
+    def show(n: int) -> None:
+        nonlocal said
+        now = console.get_time()
+        if now >= said + 5 or n == total:
+            said = now
+            speed = (n - began[1]) / max(now - began[0], 1e-9)
+            lines.say(f"{what}: {n:,} of {total:,}, {speed:,.0f} a second")
+
+    yield show
 
 
 def display() -> Display:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from advnets.config import Variant
+from advnets.contexts import Context
 from advnets.ranks import ALONE, Ranks
 
 
@@ -59,7 +60,7 @@ Where several processes train together, each holds its share, and the shares add
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Draws from a model. Sample number i depends on `(seed, i)` alone."""
+    """Draws from a model. Sample number i depends on `(seed, i)`, and its context, alone."""
 
     event_shape: tuple[int, ...]
 
@@ -70,10 +71,14 @@ class Sampler(Protocol):
 
 @runtime_checkable
 class LatentSampler(Sampler, Protocol):
-    """A sampler x = G(z) whose z can be chosen."""
+    """A sampler x = G(z), or G(z | c), whose z can be chosen."""
 
     def latents(self, n: int, *, seed: int, start: int = 0) -> Tensor:
         """The z of samples number `start` to `start + n - 1`, of shape `(n, z_dim)`."""
+        ...
+
+    def contexts(self, n: int, *, seed: int, start: int = 0) -> Tensor | None:
+        """The contexts that these samples have where none is asked for; None without any."""
         ...
 
     def decode(self, z: Tensor, *, context: Tensor | None = None) -> Tensor:
@@ -163,6 +168,11 @@ class ModelConfig(Variant):
     """How to read what a step of the model logs, in a sentence or two."""
 
     @property
+    def conditional(self) -> bool:
+        """Whether the model is told the context of each example."""
+        return False
+
+    @property
     def ends_with_the_run(self) -> bool:
         """Whether some schedule needs the number of the last update, so that it must not change."""
         return False
@@ -184,6 +194,8 @@ class Problem:
     """Minibatches in one pass over the training set."""
     steps: int
     """Updates in the whole run, for schedules that end with it."""
+    context: Context | None = None
+    """The contexts of the training set, for a conditional model."""
     ranks: Ranks = ALONE
     """This process among those that train together."""
     device: torch.device = torch.device("cpu")

@@ -8,23 +8,31 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from advnets import checkpoints, checks, data, evaluation, learners, plots, rundir
+from advnets import checkpoints, checks, data, evaluation, learners, networks, plots, rundir
 from advnets.checkpoints import Checkpoint
 from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
+from advnets.contexts import Context
 from advnets.data import Batches, DataConfig, Splits
 from advnets.environment import environment, has_bfloat16
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
 from advnets.monitor import Monitor, spread
+from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.parzen import LogLikelihood
 from advnets.progress import Display, Silent
 from advnets.protocols import Examples, Learner, ModelConfig, Problem
 from advnets.ranks import Ranks, joined
 from advnets.rng import Streams
 from advnets.rundir import RunDir
+from advnets.sampling import class_by_class, class_rows
 from advnets.trainer import Trainer, TrainerConfig
 
-KINDS: Kinds = {DataConfig: data.KINDS, ModelConfig: learners.KINDS}
+KINDS: Kinds = {
+    DataConfig: data.KINDS,
+    ModelConfig: learners.KINDS,
+    GeneratorKind: networks.GENERATORS,
+    DiscriminatorKind: networks.DISCRIMINATORS,
+}
 
 Device = Literal["cpu", "cuda"]
 
@@ -87,8 +95,10 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
         parts = build(config, splits, own)
         if not own.first:
             return trainer(config, splits, *parts, own).fit()
+        context = contexts(config, splits)
+        about = describe(splits) | ({} if context is None else {"context": context.facts()})
         run_folder = RunDir.create(
-            path, config=config.to_toml(), data=describe(splits), environment=environment()
+            path, config=config.to_toml(), data=about, environment=environment()
         )
         display = display or Silent()
         display.say(header(run_folder, config, splits, samples=bool(parts[0].samplers())))
@@ -161,10 +171,24 @@ def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Bat
         mean=mean,
         batches_per_epoch=batches.per_epoch,
         steps=config.trainer.steps,
+        context=contexts(config, splits),
         ranks=ranks,
         device=device,
     )
     return learners.build(config.model, problem, seed=config.seed), batches
+
+
+def contexts(config: RunConfig, splits: Splits) -> Context | None:
+    """What a conditional model is told of each example; None for any other.
+
+    Raises:
+        BadValue: For data without labels.
+    """
+    if not config.model.conditional:
+        return None
+    if splits.train.context is None:
+        raise checks.no_labels()
+    return Context.of(splits.train.context, splits.classes, seed=config.seed)
 
 
 def trainer(
@@ -189,9 +213,15 @@ def trainer(
     def picture(learner: Learner, path: Path) -> dict[str, float]:
         sampler = next(iter(learner.samplers().values()))
         n = plots.picture_size(sampler.event_shape)
-        x, data = sampler.sample(n, seed=config.seed), splits.validation.x[:n]
+        data = splits.validation.x[:n]
+        classes = class_rows(sampler) if plots.is_image(sampler.event_shape) else []
+        if classes:
+            x = class_by_class(sampler, plots.COLUMNS, seed=config.seed, classes=classes)
+        else:
+            x = sampler.sample(n, seed=config.seed)
         low, high, _ = splits.statistics
-        plots.save_samples(path, x, data=data, span=plots.wide(low, high))
+        span = plots.wide(low, high)
+        plots.save_samples(path, x, data=data, span=span, columns=plots.COLUMNS)
         return {"spread": spread(x, data)}
 
     samples, monitor = bool(learner.samplers()), None
@@ -268,14 +298,19 @@ def describe(splits: Splits) -> dict[str, Any]:
     for name, part in parts.items():
         if part.context is not None:
             everything[f"{name}.context"] = part.context
-    return {
-        **({"notice": splits.notice} if splits.notice else {}),
-        "event_shape": list(splits.event_shape),
-        "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
-        "low": low,
-        "high": high,
-        "crc32": checkpoints.checksum(everything, {}),
-    }
+    named = {"classes": list(splits.classes)} if splits.classes else {}
+    noticed = {"notice": splits.notice} if splits.notice else {}
+    return (
+        named
+        | noticed
+        | {
+            "event_shape": list(splits.event_shape),
+            "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
+            "low": low,
+            "high": high,
+            "crc32": checkpoints.checksum(everything, {}),
+        }
+    )
 
 
 def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Drawing from a model: one seed a sample, pictures and arrays of samples."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from advnets import checks, rng
+from advnets.contexts import Context
 from advnets.priors import Prior
 from advnets.protocols import Chain, Examples, Sampler
 from advnets.ranks import ALONE, Ranks
@@ -33,31 +34,59 @@ class GeneratorSampler:
     r"""Ancestral sampling from p_g: z ~ p_z, then x = G(z), with G in evaluation mode.
 
     Sample number i is a function of (seed, i): its z bit for bit, its x to rounding, whatever n and
-    however the samples are cut into calls.
+    however the samples are cut into calls. A conditional G makes x = G(z | c) of the c that is
+    asked for; where none is, c is drawn as often as the training set has it. The z is the same
+    whatever is asked.
 
     Args:
         G: The generator.
         prior: p_z.
+        context: The contexts of a conditional G.
     """
 
-    def __init__(self, G: nn.Module, prior: Prior) -> None:
-        self.G, self.prior = G, prior
-        self.event_shape = tuple(self.decode(torch.zeros(1, prior.dim)).shape[1:])
+    def __init__(self, G: nn.Module, prior: Prior, context: Context | None = None) -> None:
+        self.G, self.prior, self.context = G, prior, context
+        any_c = None if context is None else context.rows[:1]
+        shape = self.decode(torch.zeros(1, prior.dim), context=any_c).shape
+        self.event_shape = tuple(shape[1:])
 
     def latents(self, n: int, *, seed: int, start: int = 0) -> Tensor:
         """The z of samples number `start` to `start + n - 1`, of shape `(n, z_dim)`."""
         return torch.cat([self.prior.sample(1, rng=r) for r in rng.per_sample(seed, start, n)])
 
+    def contexts(self, n: int, *, seed: int, start: int = 0) -> Tensor | None:
+        """The contexts that these samples have where none is asked for; None without any."""
+        if self.context is None:
+            return None
+        u = []
+        for r in rng.per_sample(seed, start, n):
+            self.prior.sample(1, rng=r)  # z comes first
+            u.append(torch.rand(1, generator=r, dtype=torch.float64))
+        return self.context.at(torch.cat(u))
+
     def decode(self, z: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """X = G(z), of shape `(n, *event_shape)`."""
-        if context is not None:
+        """X = G(z | c), of shape `(n, *event_shape)`.
+
+        Args:
+            z: Of shape `(n, z_dim)`.
+            context: Of a conditional G: one for all z, or one each.
+        """
+        inputs = [z]
+        if self.context is not None:
+            if context is None:
+                raise checks.no_context()
+            inputs += [self.context.encode(self.context.given(context, len(z)))]
+        elif context is not None:
             raise checks.not_conditional()
-        parameter = next(self.G.parameters(), z)
+        like = next(self.G.parameters(), z)
+        parts = zip(*(torch.split(t, _CHUNK) for t in inputs), strict=True)
         with evaluating(self.G):
-            return torch.cat([self.G(part.to(parameter)) for part in torch.split(z, _CHUNK)])
+            return torch.cat([self.G(*(t.to(like) for t in part)) for part in parts])
 
     def sample(self, n: int, *, seed: int, start: int = 0, context: Tensor | None = None) -> Tensor:
         """Samples number `start` to `start + n - 1`, of shape `(n, *event_shape)`."""
+        if context is None:
+            context = self.contexts(n, seed=seed, start=start)
         return self.decode(self.latents(n, seed=seed, start=start), context=context)
 
 
@@ -81,17 +110,50 @@ class TrainingSet:
         return self.x[order[torch.arange(start, start + n) % len(self.x)]]
 
 
-def draw(sampler: Sampler, n: int, *, seed: int, start: int = 0, ranks: Ranks = ALONE) -> Tensor:
+def draw(
+    sampler: Sampler,
+    n: int,
+    *,
+    seed: int,
+    start: int = 0,
+    context: Tensor | None = None,
+    ranks: Ranks = ALONE,
+) -> Tensor:
     """Samples number `start` to `start + n - 1`, of which each process draws its own.
 
-    A Markov chain cannot be cut: every process draws the whole of it.
+    A Markov chain cannot be cut, nor is a list of contexts: every process draws the whole of it.
     """
     checks.at_least(1, n=n)
-    rows = ranks.rows(n)
-    if ranks.world == 1 or n < ranks.world or isinstance(sampler, Chain):
-        return sampler.sample(n, seed=seed, start=start)
+    rows, whole = ranks.rows(n), isinstance(sampler, Chain) or context is not None
+    if ranks.world == 1 or n < ranks.world or whole:
+        return sampler.sample(n, seed=seed, start=start, context=context)
     own = sampler.sample(rows.stop - rows.start, seed=seed, start=start + rows.start)
     return ranks.gather(own, n)
+
+
+def class_rows(sampler: Sampler, most: int = 10) -> list[str]:
+    """The classes that a picture has a row for, evenly from all; none without classes."""
+    context: Context | None = getattr(sampler, "context", None)
+    names = () if context is None else context.names
+    rows = min(most, len(names))
+    return [names[row * len(names) // rows] for row in range(rows)]
+
+
+def class_by_class(
+    sampler: Sampler, n: int, *, seed: int, start: int = 0, classes: Sequence[str]
+) -> Tensor:
+    """Samples number `start` to `start + n - 1` of each class, class after class.
+
+    In a picture of n columns each class is a row, and each column has one z.
+
+    Raises:
+        BadValue: For an unknown class, or a sampler that knows of none.
+    """
+    context: Context | None = getattr(sampler, "context", None)
+    if context is None:
+        raise checks.not_conditional_run(" ".join(classes))
+    labels = [context.named(name) for name in classes]
+    return torch.cat([sampler.sample(n, seed=seed, start=start, context=c) for c in labels])
 
 
 def interpolate(z0: Tensor, z1: Tensor, steps: int) -> Tensor:

@@ -1,7 +1,7 @@
 """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from advnets import checkpoints, checks, data, evaluation, features, learners, measures, plots
 from advnets.checkpoints import below
+from advnets.contexts import Context
 from advnets.data import Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.measures import Against
@@ -20,7 +21,7 @@ from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
 from advnets.run import RunConfig, config_of, describe, refuse_foreign, refuse_other_data
 from advnets.rundir import RunDir
-from advnets.sampling import draw
+from advnets.sampling import class_by_class, draw
 
 Which = Literal["best", "last"]
 
@@ -41,7 +42,9 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
     if saved is None:
         raise checks.no_checkpoint(run_folder.path)
     facts = run_folder.facts("data", "event_shape", "low", "high")
-    shape = tuple(facts["event_shape"])
+    shape, context = tuple(facts["event_shape"]), None
+    if config.model.conditional:
+        context = Context.like(run_folder.facts("data", "context")["context"])
     problem = Problem(
         event_shape=shape,
         low=facts["low"],
@@ -49,6 +52,7 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
         mean=torch.zeros(shape),
         batches_per_epoch=1,
         steps=config.trainer.steps,
+        context=context,
     )
     learner = learners.build(config.model, problem, seed=config.seed)
     refuse_foreign(saved, config)
@@ -88,10 +92,35 @@ class Run:
         seed: int = 0,
         start: int = 0,
         weights: str | None = None,
+        context: Tensor | None = None,
         ranks: Ranks = ALONE,
     ) -> Tensor:
-        """Samples number `start` to `start + n - 1` of this seed, of shape `(n, *event_shape)`."""
-        return draw(self.sampler(weights), n, seed=seed, start=start, ranks=ranks)
+        """Samples number `start` to `start + n - 1` of this seed, of shape `(n, *event_shape)`.
+
+        Args:
+            n: How many.
+            seed: The seed of the samples.
+            start: Number of the first.
+            weights: Which of the model's samplers; by default the model proper.
+            context: What a conditional model is asked for: one context for all samples, or one
+                each. By default it is drawn as often as the training set has it.
+            ranks: The processes that share the work.
+        """
+        sampler = self.sampler(weights)
+        return draw(sampler, n, seed=seed, start=start, context=context, ranks=ranks)
+
+    def of_classes(
+        self,
+        classes: Sequence[str],
+        n: int,
+        *,
+        seed: int = 0,
+        start: int = 0,
+        weights: str | None = None,
+    ) -> Tensor:
+        """Samples number `start` to `start + n - 1` of each of these classes, class after class."""
+        sampler = self.sampler(weights)
+        return class_by_class(sampler, n, seed=seed, start=start, classes=classes)
 
     def span(self) -> tuple[float, float]:
         """The values that pictures of this run draw black and white."""

@@ -7,6 +7,7 @@ import torch
 
 from advnets.checks import BadValue
 from advnets.data import Split, Splits, split
+from advnets.data.splits import hold_out
 
 
 def numbered(n, context=None):
@@ -117,3 +118,28 @@ def test_take_keeps_labels_beside_their_rows():
 def test_the_event_shape_is_that_of_one_example():
     part = Split(torch.zeros(2, 3, 4, 5))
     assert Splits(part, part, part).event_shape == (3, 4, 5)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_a_share_is_held_out_class_by_class_by_the_seed(share):
+    labels = torch.arange(200) % 4
+    rest, out = hold_out(numbered(200, labels), share, seed=3)
+    assert sorted(numbers(rest) + numbers(out)) == list(range(200))
+    assert out.context.bincount().tolist() == [round(50 * share)] * 4
+    again = hold_out(numbered(200, labels), share, seed=3)[1]
+    other = hold_out(numbered(200, labels), share, seed=4)[1]
+    assert numbers(out) == numbers(again) != numbers(other)
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "words"),
+    [
+        (100, 0.0, r"'share' must be above 0 and below 1, got 0\.0\."),
+        (100, 1.0, r"'share' must be above 0 and below 1, got 1\.0\."),
+        (3, 0.1, r"'set held out' must be of at least one example, got 0\."),
+        (1, 0.9, r"'training set' must be of at least one example, got 0\."),
+    ],
+)
+def test_a_share_that_leaves_nothing_is_refused(n, share, words):
+    with pytest.raises(BadValue, match=words):
+        hold_out(numbered(n), share, seed=0)

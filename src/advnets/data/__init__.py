@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from advnets.data import arrays, mnist, mnist_5k, tfd, toy
+from advnets.data import arrays, cifar10, images, mnist, mnist_5k, tfd, toy
 from advnets.data.arrays import ArrayConfig as ArrayConfig
 from advnets.data.arrays import from_arrays as from_arrays
 from advnets.data.batches import Batches as Batches
+from advnets.data.cifar10 import Cifar10Config as Cifar10Config
+from advnets.data.images import ImagesConfig as ImagesConfig
 from advnets.data.mapped import Mapped as Mapped
 from advnets.data.mnist import MnistConfig as MnistConfig
 from advnets.data.mnist_5k import Mnist5kConfig as Mnist5kConfig
@@ -22,7 +24,9 @@ from advnets.data.toy import RingConfig as RingConfig
 READERS: dict[type[DataConfig], Callable[..., Splits]] = {
     MnistConfig: mnist.load,
     Mnist5kConfig: mnist_5k.load,
+    Cifar10Config: cifar10.load,
     ArrayConfig: arrays.load,
+    ImagesConfig: images.load,
     TfdConfig: tfd.load,
     RingConfig: toy.load,
     GridConfig: toy.load,

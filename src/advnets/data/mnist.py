@@ -22,6 +22,7 @@ import torch
 
 from advnets import checks
 from advnets.config import FREE
+from advnets.data.downloads import ENVIRONMENT, fetch
 from advnets.data.splits import DataConfig, Split, Splits
 
 MIRRORS = (
@@ -34,7 +35,6 @@ MD5 = {
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
-ENVIRONMENT = "ADVNETS_DATA"
 HINT = f"--data.root or ${ENVIRONMENT} must be the folder of the four IDX files"
 
 
@@ -84,23 +84,8 @@ def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> P
     """
     folder = cache or Path(pooch.os_cache("advnets")) / "mnist"
     for name, md5 in MD5.items():
-        _fetch(name, f"md5:{md5}", mirrors, folder)
+        fetch(name, f"md5:{md5}", mirrors, folder)
     return folder
-
-
-def _fetch(name: str, known_hash: str, mirrors: tuple[str, ...], folder: Path) -> None:
-    failure: checks.UserError | None = None
-    for mirror in mirrors:
-        try:
-            pooch.retrieve(mirror + name, known_hash, fname=name, path=folder)
-            return
-        except ValueError:
-            failure = checks.wrong_checksum(mirror + name, known_hash)
-        except OSError as error:  # requests' errors are OSErrors
-            why = str(error).split("(Caused by", 1)[0][:120]
-            failure = failure or checks.no_download(mirror + name, why)
-    assert failure is not None
-    raise failure
 
 
 def _read(folder: Path, part: str, n: int) -> Split:

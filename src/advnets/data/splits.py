@@ -53,6 +53,8 @@ class Splits:
     train: Split
     validation: Split
     test: Split
+    classes: tuple[str, ...] = field(default=(), kw_only=True)
+    """Names of the classes, by label; empty where they have none."""
     notice: str = field(default="", kw_only=True)
     """What has to be said wherever a score on this data is printed."""
 
@@ -85,16 +87,37 @@ def split(data: Split, *, validation: float, test: float, seed: int) -> Splits:
     checks.require(total < 1, "validation + test", "below 1", total)
     if len(data) < 10:
         raise checks.array_too_short("data", 10, len(data))
-    parts: list[list[Tensor]] = [[], [], []]
-    for label, rows in enumerate(_strata(data)):
-        shuffled = rows[torch.randperm(len(rows), generator=rng.generator(seed, "split", label))]
-        first, second = round(len(rows) * test), round(len(rows) * (test + validation))
-        for part, chosen in zip(parts, shuffled.tensor_split([first, second]), strict=True):
-            part.append(chosen)
-    in_test, in_validation, in_train = (torch.cat(part).sort().values for part in parts)
+    in_test, in_validation, in_train = _cut(data, [test, test + validation], seed)
     for name, rows in (("training", in_train), ("validation", in_validation), ("test", in_test)):
         checks.require(len(rows) > 0, f"{name} set", "of at least one example", 0)
     return Splits(data.take(in_train), data.take(in_validation), data.take(in_test))
+
+
+def hold_out(data: Split, share: float, *, seed: int) -> tuple[Split, Split]:
+    """Cut a share off a data set at random, class by class where it has integer labels.
+
+    Returns:
+        The rest and the share.
+
+    Raises:
+        BadValue: For a share that leaves one of them empty.
+    """
+    checks.require(0 < share < 1, "share", "above 0 and below 1", share)
+    out, rest = _cut(data, [share], seed)
+    for name, rows in (("training set", rest), ("set held out", out)):
+        checks.require(len(rows) > 0, name, "of at least one example", 0)
+    return data.take(rest), data.take(out)
+
+
+def _cut(data: Split, until: list[float], seed: int) -> list[Tensor]:
+    """The rows of each part of a data set: up to the first share, up to the second, ..."""
+    parts: list[list[Tensor]] = [[] for _ in (*until, 1)]
+    for label, rows in enumerate(_strata(data)):
+        shuffled = rows[torch.randperm(len(rows), generator=rng.generator(seed, "split", label))]
+        cuts = [round(len(rows) * share) for share in until]
+        for part, chosen in zip(parts, shuffled.tensor_split(cuts), strict=True):
+            part.append(chosen)
+    return [torch.cat(part).sort().values for part in parts]
 
 
 def _strata(data: Split) -> Sequence[Tensor]:

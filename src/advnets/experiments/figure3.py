@@ -2,7 +2,8 @@
 
 Two rows. Row r leads from the z of sample 2r to that of sample 2r + 1 of a seed, both ends
 included: they are drawn from the training prior and never picked. What lies between them has a
-smaller norm than the prior's draws have, so the middle asks G for z that it has seen little of.
+smaller norm than the prior's draws have, so the middle asks G for z that it has seen little of. A
+conditional G draws all of a row in the context of its first end.
 
 What is not known of the paper's figure: no script of it was published, nor how its ends were
 chosen, nor how many steps it makes. The number of steps here is ours.
@@ -38,7 +39,9 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> plots.Pixels
     if not plots.is_image(sampler.event_shape):
         raise checks.no_images(run.folder.path, "3", sampler.event_shape)
     ends = sampler.latents(2 * ROWS, seed=seed)
-    x = sampler.decode(interpolate(ends[0::2], ends[1::2], STEPS).flatten(0, 1))
+    c = sampler.contexts(2 * ROWS, seed=seed)
+    c = None if c is None else c[0::2].repeat_interleave(STEPS, dim=0)
+    x = sampler.decode(interpolate(ends[0::2], ends[1::2], STEPS).flatten(0, 1), context=c)
     low, high = run.span()
     picture = plots.grid((x - low) / (high - low), columns=STEPS)
     return plots.enlarged(picture, width=WIDTH)

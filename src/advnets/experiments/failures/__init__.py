@@ -13,7 +13,7 @@ from typing import Any
 
 from advnets import data, recipes
 from advnets.data import DataConfig, GridConfig, Mnist5kConfig, MnistConfig, Splits
-from advnets.data.mnist import ENVIRONMENT
+from advnets.data.downloads import ENVIRONMENT
 from advnets.environment import environment
 from advnets.experiments.failures import (
     collapse_of_digits,

@@ -19,7 +19,7 @@ from advnets import modes, recipes
 from advnets.data import RingConfig
 from advnets.experiments.failures.play import Play
 from advnets.game import Game, GameConfig
-from advnets.networks import Discriminator
+from advnets.networks import DiscriminatorConfig
 from advnets.rng import generator
 from advnets.run import RunConfig
 from advnets.sampling import evaluating
@@ -84,6 +84,7 @@ def cases(plan: Plan) -> dict[str, RunConfig]:
     ring = replace(recipes.ring(), trainer=TrainerConfig(steps=plan.rounds))
     model = ring.model
     assert isinstance(model, GameConfig)
+    assert isinstance(model.D, DiscriminatorConfig)
     linear = replace(model.D, units=())
     asleep = replace(model.D_optimizer, lr=1e-7, min_lr=1e-9)
     return {
@@ -128,7 +129,7 @@ def judged(play: Play, plan: Plan) -> float:
     model = recipes.ring().model
     assert isinstance(model, GameConfig)
     seed, G, splits = play.config.seed, play.game.G, play.splits
-    D = Discriminator(model.D, event_shape=splits.event_shape, rng=generator(seed, "judge"))
+    D = model.D.build(event_shape=splits.event_shape, rng=generator(seed, "judge"))
     judge = Game(
         G,
         D,

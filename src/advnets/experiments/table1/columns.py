@@ -17,7 +17,7 @@ from typing import Any
 
 from advnets import data, run
 from advnets.data import DataConfig, Mnist5kConfig, MnistConfig, Splits, tfd
-from advnets.data.mnist import ENVIRONMENT
+from advnets.data.downloads import ENVIRONMENT
 from advnets.evaluation import EvaluationConfig
 from advnets.experiments.table1 import quick
 from advnets.experiments.table1.faces import for_faces

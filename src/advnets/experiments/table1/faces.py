@@ -21,6 +21,7 @@ from advnets.baselines.vae import VAEConfig
 from advnets.data import TfdConfig
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
+from advnets.networks import DiscriminatorConfig, GeneratorConfig
 from advnets.protocols import ModelConfig
 from advnets.run import RunConfig
 
@@ -52,6 +53,8 @@ def of_faces(model: ModelConfig) -> ModelConfig:
         return replace(model, hidden=(1500, 1500, 1500))
     if isinstance(model, GameConfig):
         G, D = model.G, model.D
+        assert isinstance(G, GeneratorConfig)
+        assert isinstance(D, DiscriminatorConfig)
         return replace(
             model,
             prior="gaussian",

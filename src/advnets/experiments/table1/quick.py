@@ -13,6 +13,7 @@ from advnets.baselines.vae import VAEConfig
 from advnets.chains import ChainConfig
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
+from advnets.networks import DiscriminatorConfig, GeneratorConfig
 from advnets.protocols import ModelConfig
 from advnets.run import RunConfig
 from advnets.trainer import TrainerConfig
@@ -42,6 +43,8 @@ def small(model: ModelConfig) -> ModelConfig:
     """The same model with few units; chains are short."""
     sizes: dict[str, Any] = {}
     if isinstance(model, GameConfig):
+        assert isinstance(model.G, GeneratorConfig)
+        assert isinstance(model.D, DiscriminatorConfig)
         sizes["G"] = replace(model.G, hidden=(_UNITS,))
         sizes["D"] = replace(model.D, units=(_UNITS // 2,), pieces=2)
     elif isinstance(model, DBNConfig | StackedCAEConfig):

@@ -1,0 +1,67 @@
+r"""Global contrast normalisation: each image with mean 0 and one norm.
+
+Reference: goodfeli/adversarial, `cifar10_*.yaml` (`gcn: 55`); pylearn2,
+    `expr.preprocessing.global_contrast_normalize`.
+"""
+
+import torch
+from torch import Tensor
+
+NORM = 55.0
+"""Of the authors' CIFAR-10."""
+_LEAST = 1e-8
+
+
+def normalise(x: Tensor, norm: float = NORM) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Images without their brightness and contrast.
+
+    .. math:: y_i = norm \cdot (x_i - \mu_i) / s_i, \qquad s_i = \|x_i - \mu_i\|
+
+    with :math:`\mu_i` the mean over all numbers of image i, its channels together. An image that is
+    one grey all over has s below 1e-8, and is divided by 1 instead. Sums are taken in float64.
+
+    Args:
+        x: Images, of shape `(n, ...)`.
+        norm: The Euclidean norm that comes out.
+
+    Returns:
+        y, of the shape of x; the means and the norms s, each of shape `(n,)`.
+
+    Example:
+        >>> y, _, _ = normalise(torch.tensor([[0.0, 1.0]]), 2.0)
+        >>> y
+        tensor([[-1.4142,  1.4142]])
+    """
+    flat = x.flatten(1).double()
+    mean = flat.mean(dim=1)
+    centred = flat - mean[:, None]
+    scale = torch.linalg.vector_norm(centred, dim=1)
+    scale = torch.where(scale < _LEAST, 1.0, scale)
+    y = (norm * centred / scale[:, None]).to(x.dtype)
+    return y.view_as(x), mean.to(x.dtype), scale.to(x.dtype)
+
+
+def restore(y: Tensor, mean: Tensor, scale: Tensor, norm: float = NORM) -> Tensor:
+    """The images that `normalise` was given.
+
+    Args:
+        y: Normalised images, `(n, ...)`.
+        mean: Of each, `(n,)`.
+        scale: Of each, `(n,)`.
+        norm: As it was normalised.
+    """
+    return (y.flatten(1) * (scale / norm)[:, None] + mean[:, None]).view_as(y)
+
+
+def shown(y: Tensor, largest: Tensor | float | None = None) -> Tensor:
+    """Normalised images in [0, 1], to look at: 0 is the grey in the middle.
+
+    Their brightness is gone, so that there is no way back to the pixels of a sample.
+
+    Args:
+        y: Normalised images, `(n, ...)`.
+        largest: What is drawn white, and its negative black; by default the largest size of a
+            number in y, as the authors drew their samples.
+    """
+    top = y.abs().max() if largest is None else torch.as_tensor(largest)
+    return (y / (2 * top) + 0.5).clamp(0, 1)

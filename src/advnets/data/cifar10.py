@@ -1,0 +1,171 @@
+"""CIFAR-10 in the authors' split: 40,000 training, 10,000 validation and 10,000 test images.
+
+The official *binary* version, packed or unpacked, comes from the user (`root`, or the environment
+variable `ADVNETS_DATA`), or is downloaded into the user's cache and checked. Nothing is unpickled.
+Pixels are divided by 255.
+
+The format: six files of 10,000 records, each a byte of label and 3,072 bytes of pixels, red, green
+and blue after one another, each row by row.
+
+Reference: Krizhevsky (2009); goodfeli/adversarial, `cifar10_fully_connected.yaml`: the first 40,000
+    training images train, the rest validate.
+"""
+
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pooch
+import torch
+
+from advnets import checks
+from advnets.config import FREE
+from advnets.contrast import normalise
+from advnets.data.downloads import ENVIRONMENT, fetch
+from advnets.data.splits import DataConfig, Split, Splits
+
+MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
+ARCHIVE = "cifar-10-binary.tar.gz"
+MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+HINT = f"--data.root or ${ENVIRONMENT} must be {ARCHIVE}, or a folder with it or its .bin files"
+
+TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 5))
+VALIDATION = ("data_batch_5.bin",)
+TEST = ("test_batch.bin",)
+IMAGES = 10_000
+"""Images in each file."""
+RECORD = 1 + 3 * 32 * 32
+"""Bytes of one image and its label."""
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+
+Records = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cifar10Config(DataConfig):
+    """CIFAR-10 from its official binary version."""
+
+    kind: ClassVar[str] = "cifar10"
+
+    root: str | None = field(default=None, metadata=FREE)
+    """The archive, or a folder with it or with its unpacked files; without it $ADVNETS_DATA, then a
+    checked download (162 MB) to your cache."""
+    contrast: float | None = None
+    """Norm that every image is brought to, its mean taken away (the authors' 55); by default images
+    stay in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        if self.contrast is not None:
+            checks.positive(contrast=self.contrast)
+
+
+def load(config: Cifar10Config, *, seed: int) -> Splits:
+    """Read CIFAR-10, in its original order; the seed plays no part.
+
+    Returns:
+        Images of shape `(n, 3, 32, 32)` in [0, 1], or normalised, with their labels.
+
+    Raises:
+        BadFile: For a file that is missing, damaged or of another size; for a download that fails.
+    """
+    place = find(config.root) if config.root or os.environ.get(ENVIRONMENT) else download()
+    files = dict(_unpacked(place) if place.is_dir() else _packed(place))
+    parts = [_split([files.pop(name) for name in names]) for names in (TRAIN, VALIDATION, TEST)]
+    if config.contrast is not None:
+        parts = [replace(part, x=normalise(part.x[:], config.contrast)[0]) for part in parts]
+    return Splits(*parts, classes=CLASSES)
+
+
+def find(root: str | None) -> Path:
+    """The archive, or the folder with the six files: what is named, or the usual places below."""
+    top = Path(root or os.environ[ENVIRONMENT]).expanduser()
+    if top.is_file():
+        return top
+    for folder in (top, top / "cifar-10-batches-bin", top / "cifar10"):
+        if (folder / TRAIN[0]).exists():
+            return folder
+        if (folder / ARCHIVE).exists():
+            return folder / ARCHIVE
+    raise checks.missing_file(top / TRAIN[0], HINT)
+
+
+def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> Path:
+    """Fetch the archive into the user's cache, unless it is there, and check every byte.
+
+    Args:
+        mirrors: Addresses to try, in this order.
+        cache: Where to keep it; the user's cache folder by default.
+
+    Raises:
+        BadFile: When no mirror answers, or the checksum is wrong; then nothing is kept.
+    """
+    return fetch(
+        ARCHIVE, f"md5:{MD5}", mirrors, cache or Path(pooch.os_cache("advnets")) / "cifar10"
+    )
+
+
+def _unpacked(folder: Path) -> Iterator[tuple[str, Records]]:
+    for name in (*TRAIN, *VALIDATION, *TEST):
+        try:
+            yield name, records(folder / name, (folder / name).read_bytes())
+        except FileNotFoundError:
+            raise checks.missing_file(folder / name, HINT) from None
+        except OSError as error:
+            raise checks.unreadable(folder / name, error) from None
+
+
+def _packed(path: Path) -> Iterator[tuple[str, Records]]:
+    """The six files from the archive, of which nothing is written to the disk."""
+    missing = {*TRAIN, *VALIDATION, *TEST}
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in archive:
+                name = Path(member.name).name
+                if name in missing and member.isreg() and (file := archive.extractfile(member)):
+                    missing.remove(name)
+                    yield name, records(path / name, file.read(IMAGES * RECORD + 1))
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        why = str(error).partition("\n")[0].rstrip(" (:")
+        raise checks.damaged_gzip(path, why) from None
+    if missing:
+        raise checks.lacks_file(path, min(missing), HINT)
+
+
+def records(path: Path, raw: bytes) -> Records:
+    """One file's images and labels as rows of 3,073 bytes.
+
+    Raises:
+        BadFile: For another number of bytes, or a label that is none of the ten.
+    """
+    if len(raw) != IMAGES * RECORD:
+        raise checks.cifar_wrong_size(path, IMAGES, RECORD, len(raw))
+    rows: Records = np.frombuffer(raw, dtype=np.uint8).reshape(IMAGES, RECORD)
+    wrong = np.flatnonzero(rows[:, 0] >= len(CLASSES))
+    if len(wrong):
+        raise checks.cifar_wrong_label(path, int(rows[wrong[0], 0]), int(wrong[0]))
+    return rows
+
+
+def _split(parts: list[Records]) -> Split:
+    x = torch.empty(IMAGES * len(parts), 3, 32, 32)
+    for place, rows in zip(range(0, len(x), IMAGES), parts, strict=True):
+        pixels = torch.from_numpy(rows[:, 1:].copy()).view(IMAGES, 3, 32, 32)
+        x[place : place + IMAGES].copy_(pixels).div_(255)
+    labels = np.concatenate([rows[:, 0] for rows in parts])
+    return Split(x, torch.from_numpy(labels).long())

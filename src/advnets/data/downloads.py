@@ -1,0 +1,35 @@
+"""Where published data comes from: a folder of the user's, or a download that is checked."""
+
+from pathlib import Path
+
+import pooch
+
+from advnets import checks
+
+ENVIRONMENT = "ADVNETS_DATA"
+"""The environment variable that names a folder of data for every reader."""
+
+
+def fetch(name: str, known_hash: str, mirrors: tuple[str, ...], folder: Path) -> Path:
+    """One published file in a folder: downloaded unless it is there, every byte checked.
+
+    Args:
+        name: The file's name, at the mirrors and in the folder.
+        known_hash: Its checksum, `md5:...` or `sha256:...`.
+        mirrors: Addresses to try, in this order.
+        folder: Where to keep it.
+
+    Raises:
+        BadFile: When no mirror answers, or a checksum is wrong; then nothing is kept.
+    """
+    failure: checks.UserError | None = None
+    for mirror in mirrors:
+        try:
+            return Path(pooch.retrieve(mirror + name, known_hash, fname=name, path=folder))
+        except ValueError:
+            failure = checks.wrong_checksum(mirror + name, known_hash)
+        except OSError as error:  # requests' errors are OSErrors
+            why = str(error).split("(Caused by", 1)[0][:120]
+            failure = failure or checks.no_download(mirror + name, why)
+    assert failure is not None
+    raise failure

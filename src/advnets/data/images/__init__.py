@@ -1,0 +1,134 @@
+"""A folder or a zip of pictures: the user's own, with or without classes.
+
+Pictures are listed (`listing`), decoded by fixed rules (`decoding`) and cached once as an array of
+bytes (`cache`), of which only the rows of a minibatch are ever read. Pixels are divided by 255.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pooch
+import torch
+from rich.console import Console
+
+from advnets import checks
+from advnets.config import FREE
+from advnets.data.images.cache import Cache, find_or_build
+from advnets.data.images.decoding import Look
+from advnets.data.images.sources import Folder, Source
+from advnets.data.images.zipped import Zip
+from advnets.data.mapped import Mapped, read_header
+from advnets.data.splits import DataConfig, Split, Splits, hold_out, split
+from advnets.progress import Lines
+from advnets.ranks import here
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesConfig(DataConfig):
+    """Pictures in a folder or a zip: PNG, JPEG, WebP and what else Pillow reads."""
+
+    kind: ClassVar[str] = "images"
+
+    path: str = field(default="", metadata=FREE)
+    """The folder or zip. Sub-folders are classes, or a labels.csv names them; train/, test/ and
+    validation/ at the top are splits."""
+    size: int = 32
+    """Pixels on a side: the largest centred square of each picture is resized to it."""
+    grey: bool = False
+    """Whether pictures have one channel, grey, instead of three."""
+    smallest: int = 8
+    """A picture whose shorter side has fewer pixels is not used."""
+    labels: Literal["auto", "none"] = "auto"
+    """Whether classes are looked for."""
+    unreadable: Literal["skip", "refuse"] = field(default="skip", metadata=FREE)
+    """What a picture gets that is damaged, animated or too small: it is left out, or ends it."""
+    validation: float = 0.1
+    """Share of the pictures held out for validation, where there is no validation/."""
+    test: float = 0.1
+    """Share of the pictures held out for the test, where there is no test/."""
+    cache: str | None = field(default=None, metadata=FREE)
+    """Folder of the decoded pictures; one in your cache folder by default."""
+
+    def __post_init__(self) -> None:
+        checks.at_least(1, size=self.size, smallest=self.smallest)
+        for name in ("validation", "test"):
+            v = getattr(self, name)
+            checks.require(0 < v < 1, name, "above 0 and below 1", v)
+
+
+def load(config: ImagesConfig, *, seed: int) -> Splits:
+    """Read a folder or zip of pictures: from the cache, which is built the first time.
+
+    Returns:
+        Pictures of shape `(n, 3, size, size)` (grey: `(n, 1, size, size)`) in [0, 1], left in the
+        cache, with their labels where they have classes. Splits that the source does not have are
+        drawn at random, class by class.
+
+    Raises:
+        BadFile: For a source that is missing, damaged, without pictures, or hostile.
+        CannotWrite: When the cache cannot be written.
+    """
+    need = "the folder or zip of pictures to train on"
+    checks.require(bool(config.path), "data.path", need, "nothing")
+    cache = cached(config)
+    labels = cache.labels()
+    with cache.images.open("rb") as file:
+        header = read_header(file)
+        assert header is not None
+        x = Mapped(cache.images, file, header)
+    data = Split(x, None if labels is None else torch.from_numpy(labels))
+    return replace(_splits(config, data, cache, seed), classes=cache.classes)
+
+
+def cached(config: ImagesConfig) -> Cache:
+    """The decoded pictures of a source, decoded now where they are not yet."""
+    root = Path(config.cache).expanduser() if config.cache else Path(pooch.os_cache("advnets"))
+    look = Look(size=config.size, grey=config.grey, smallest=config.smallest)
+    with opened(Path(config.path).expanduser()) as source:
+        return find_or_build(
+            source,
+            root if config.cache else root / "images",
+            look,
+            labels=config.labels == "auto",
+            refuse=config.unreadable == "refuse",
+            say=_say,
+        )
+
+
+def _say(text: str) -> None:
+    if here().first:
+        Lines(Console(stderr=True)).say(text)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """A folder or a zip, for reading. Raises `BadFile` for anything else."""
+    if path.is_dir():
+        yield Folder(path)
+        return
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise checks.not_pictures(path) from None
+    except OSError as error:
+        raise checks.unreadable(path, error) from None
+    with file:
+        yield Zip(path, file)
+
+
+def _splits(config: ImagesConfig, data: Split, cache: Cache, seed: int) -> Splits:
+    """The source's own splits; what it does not have is cut from its training pictures."""
+    n_train, n_validation, n_test = cache.examples
+    train = data.take(slice(0, n_train))
+    validation = data.take(slice(n_train, n_train + n_validation))
+    test = data.take(slice(n_train + n_validation, None))
+    if not n_validation and not n_test:
+        return split(train, validation=config.validation, test=config.test, seed=seed)
+    if not n_validation:
+        train, validation = hold_out(train, config.validation, seed=seed)
+    elif not n_test:
+        train, test = hold_out(train, config.test, seed=seed)
+    return Splits(train, validation, test)

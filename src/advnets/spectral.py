@@ -1,0 +1,96 @@
+r"""Layers whose largest singular value is 1, whatever their weights: spectral normalisation.
+
+.. math:: \bar W = W / \sigma(W), \qquad \sigma(W) \approx u^\top W v
+
+with u, v the singular vectors that one step of power iteration a pass in training goes on with. A
+kernel is taken as a matrix, `(out, in * size * size)`.
+
+u is part of the layer's state, and its first draw comes from an explicit generator. A bfloat16 copy
+of a network keeps these layers' weights in float32 (they count in a float buffer): u and sigma are
+computed there, and the normalised weight is rounded.
+
+Reference: Miyato et al. (2018), Spectral Normalization for Generative Adversarial Networks.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FIRST = 20
+"""Steps of power iteration before the first pass."""
+
+
+class _Spectral(nn.Module):
+    """The state and the division that a convolution and an affine map share."""
+
+    u: Tensor
+    weight: Tensor
+
+    def begin(self, *, rng: torch.Generator) -> None:
+        """Draw u, and bring it near the largest singular value of the weight as it is now."""
+        u = torch.randn(len(self.weight), generator=rng).to(self.weight)
+        self.register_buffer("u", F.normalize(u, dim=0))
+        for _ in range(FIRST):
+            self._iterate()
+
+    @torch.no_grad()
+    def _iterate(self) -> None:
+        W = self.weight.flatten(1)
+        self.u.copy_(F.normalize(W @ F.normalize(W.T @ self.u, dim=0), dim=0))
+
+    def normalised(self) -> Tensor:
+        """The weight over its largest singular value; the gradient passes through both."""
+        if self.training:
+            self._iterate()
+        W, u = self.weight.flatten(1), self.u.clone()
+        with torch.no_grad():
+            v = F.normalize(W.T @ u, dim=0)
+        return self.weight / torch.dot(u, W @ v)
+
+
+class SpectralConv(_Spectral, nn.Conv2d):
+    """A convolution, normalised."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(n, in, H, W)` to `(n, out, H', W')`."""
+        assert self.bias is not None
+        weight, bias = self.normalised().to(x.dtype), self.bias.to(x.dtype)
+        return F.conv2d(x, weight, bias, self.stride, self.padding)
+
+
+class SpectralAffine(_Spectral, nn.Linear):
+    """An affine map, normalised."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(n, in)` to `(n, out)`."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.normalised().to(x.dtype), bias)
+
+
+class SpectralReading(nn.Module):
+    r"""The logit of features h, :math:`(w + V c)^\top h + b`, with w and V normalised.
+
+    Args:
+        features: Numbers in h.
+        context: Numbers in c; 0 where nothing is told.
+    """
+
+    def __init__(self, features: int, context: int = 0) -> None:
+        super().__init__()
+        self.plain = SpectralAffine(features, 1)
+        self.context = SpectralAffine(features, context, bias=False) if context else None
+
+    def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
+        """`(n, features)`, and `(n, context)` where it is told, to `(n, 1)`."""
+        a: Tensor = self.plain(h)
+        if self.context is None or c is None:
+            return a
+        V_c: Tensor = self.context(h) * c
+        return a + V_c.sum(dim=1, keepdim=True)
+
+
+def begin(network: nn.Module, *, rng: torch.Generator) -> None:
+    """Draw what the network's normalised layers need, once its weights are drawn."""
+    for layer in network.modules():
+        if isinstance(layer, _Spectral):
+            layer.begin(rng=rng)

@@ -1,0 +1,568 @@
+"""A user's own pictures: the same from a folder and its zip, classes and splits by the stated rules, a
+cache that is built once, goes on where it stopped, and one line for everything that is wrong."""
+
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import advnets
+from advnets import run
+from advnets.checks import BadFile, BadValue, CannotWrite
+from advnets.data import Batches, ImagesConfig, Mapped, images, load
+from advnets.data.images import cache, cached, decoding
+from conftest import small_run
+from pictures import UNUSABLE, bomb, classes, encoded, pixels, png, write, zipped
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(path, *, seed=0, **settings):
+        settings = {"size": 8, "cache": str(tmp_path / "cache")} | settings
+        return load(ImagesConfig(path=str(path), **settings), seed=seed)
+
+    return read
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Counts what is decoded."""
+    counted = []
+    real = cache.decode
+    monkeypatch.setattr(cache, "decode", lambda raw, look: counted.append(raw) or real(raw, look))
+    return counted
+
+
+def parts(splits):
+    return splits.train, splits.validation, splits.test
+
+
+def shown(part):
+    """Each picture's bytes with its label."""
+    labels = part.context.tolist() if part.context is not None else [None] * len(part)
+    return [
+        (x.mul(255).round().byte().numpy().tobytes(), c)
+        for x, c in zip(part.x[:], labels, strict=True)
+    ]
+
+
+def as_shown(i, side=8):
+    return pixels(i, side).transpose(2, 0, 1).tobytes()
+
+
+def kept(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+# The same from a folder and its zip
+
+
+def test_a_folder_and_its_zip_give_the_same_bytes_splits_and_batches(folder, read, tmp_path):
+    files = classes(12) | {"README.txt": "hello", "cat/notes.md": "x"}
+    a = read(write(folder, files))
+    b = read(zipped(tmp_path / "z.zip", dict(reversed(files.items()))))
+    c = read(zipped(tmp_path / "w.zip", {f"wrapped/{n}": raw for n, raw in files.items()}))
+    whole = [(d / "images.npy").read_bytes() for d in (tmp_path / "cache").iterdir()]
+    assert len(whole) == 3
+    assert len(set(whole)) == 1
+    for other in (b, c):
+        assert run.describe(a) == run.describe(other)
+        for p, q in zip(parts(a), parts(other), strict=True):
+            assert torch.equal(p.x[:], q.x[:])
+            assert torch.equal(p.context, q.context)
+        ours, theirs = (Batches(s.train, size=5, seed=3) for s in (a, other))
+        assert all(torch.equal(ours[i].x, theirs[i].x) for i in range(9))
+
+
+def test_every_picture_is_there_once_with_its_class(folder, read):
+    splits = read(write(folder, classes(10)))
+    assert splits.classes == ("cat", "dog")
+    assert splits.event_shape == (3, 8, 8)
+    everything = [pair for part in parts(splits) for pair in shown(part)]
+    assert sorted(everything) == sorted(
+        (as_shown(100 * c + i), c) for c in (0, 1) for i in range(10)
+    )
+    assert [len(p) for p in parts(splits)] == [16, 2, 2]
+    assert all(p.context.bincount().tolist() == [len(p) // 2] * 2 for p in parts(splits))
+    assert isinstance(splits.train.x, Mapped)
+
+
+def test_the_first_of_any_split_are_a_fair_draw(folder, read):
+    files = {f"{s}/{n}": raw for s in ("train", "test") for n, raw in classes(60).items()}
+    splits = read(write(folder, files))
+    for part in parts(splits):
+        first = part.context[: len(part) // 3].double()
+        assert 0.2 < first.mean() < 0.8
+
+
+def test_the_values_are_pixels_over_255(folder, read):
+    splits = read(write(folder, classes(6)))
+    x = splits.train.x[:]
+    assert x.dtype == torch.float32
+    assert torch.equal(x, x.mul(255).round().div(255))
+    assert (x.min(), x.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_run_on_them_is_trained_sampled_and_resumed(folder, read, grey, tmp_path):
+    write(folder, classes(20))
+    data = ImagesConfig(path=str(folder), size=8, grey=grey, cache=str(tmp_path / "cache"))
+    assert advnets.train(small_run(data=data, batch_size=8), tmp_path / "run")
+    trained = advnets.load(tmp_path / "run")
+    assert trained.sample(3).shape == (3, 1 if grey else 3, 8, 8)
+    assert trained.folder.facts("data")["classes"] == ["cat", "dog"]
+    assert trained.splits().classes == ("cat", "dog")
+    assert advnets.resume(tmp_path / "run")
+
+
+def test_a_run_begun_on_a_folder_goes_on_on_its_zip(folder, tmp_path):
+    files = classes(20)
+    data = {"size": 8, "cache": str(tmp_path / "cache")}
+    config = small_run(data=ImagesConfig(path=str(write(folder, files)), **data), batch_size=8)
+    assert advnets.train(config, tmp_path / "run")
+    path = zipped(tmp_path / "z.zip", files)
+    other = small_run(data=ImagesConfig(path=str(path), **data), batch_size=8)
+    assert advnets.resume(tmp_path / "run", other)
+
+
+# Classes and splits
+
+
+def names(splits):
+    return splits.classes, [
+        None if p.context is None else sorted({*p.context.tolist()}) for p in parts(splits)
+    ]
+
+
+def pictures(*names):
+    """Twelve pictures in each place."""
+    return {
+        f"{name}{i:02d}.png": png(100 * k + i) for k, name in enumerate(names) for i in range(12)
+    }
+
+
+@pytest.mark.parametrize(
+    ("places", "expected", "sizes"),
+    [
+        (["a/", "b/"], ("a", "b"), (20, 2, 2)),
+        (["x/a/", "x/b/"], ("a", "b"), (20, 2, 2)),
+        (["a/deep/er/", "b/"], ("a", "b"), (20, 2, 2)),
+        (["", "a/"], (), (19, 3, 2)),
+        (["a/"], (), (10, 1, 1)),
+        ([""], (), (10, 1, 1)),
+        (["10/", "9/", "2/"], ("2", "9", "10"), (30, 3, 3)),
+        (["10/", "9/", "b/"], ("10", "9", "b"), (30, 3, 3)),
+        (["train/a/", "train/b/", "test/a/"], ("a", "b"), (22, 2, 12)),
+        (["Train/a/", "Train/b/", "TEST/a/"], ("a", "b"), (22, 2, 12)),
+        (["train/a/", "train/b/", "val/a/"], ("a", "b"), (22, 12, 2)),
+        (["train/", "validation/", "test/"], (), (12, 12, 12)),
+        (["train/", "valid/", "test/"], (), (12, 12, 12)),
+        (["p/train/a/", "p/train/b/", "p/test/b/"], ("a", "b"), (22, 2, 12)),
+        (["train/", "testing/"], ("testing", "train"), (20, 2, 2)),
+        (["val/", "test/"], ("test", "val"), (20, 2, 2)),
+        (["train/a/", "train/b/"], ("a", "b"), (20, 2, 2)),
+    ],
+)  # fmt: skip
+def test_sub_folders_are_classes_and_train_and_test_are_splits(
+    places, expected, sizes, folder, read
+):
+    splits = read(write(folder, pictures(*places)))
+    assert splits.classes == expected
+    assert tuple(len(p) for p in parts(splits)) == sizes
+    assert all((p.context is not None) == bool(expected) for p in parts(splits))
+
+
+def test_a_class_is_that_of_its_folder_in_every_split(folder, read):
+    splits = read(write(folder, pictures("train/a/", "train/b/", "test/b/", "test/a/")))
+    assert sorted(shown(splits.test)) == sorted(
+        (as_shown(100 * k + i), c) for k, c in ((2, 1), (3, 0)) for i in range(12)
+    )
+
+
+def test_the_seed_draws_the_splits_that_are_not_given_and_no_other(folder, read):
+    write(folder, pictures("train/a/", "train/b/", "test/a/", "test/b/"))
+    a, b, c = (read(folder, seed=s) for s in (0, 0, 1))
+    assert torch.equal(a.validation.x[:], b.validation.x[:])
+    assert not torch.equal(a.validation.x[:], c.validation.x[:])
+    assert torch.equal(a.test.x[:], c.test.x[:])
+
+
+def test_labels_none_leaves_the_classes_out(folder, read):
+    splits = read(write(folder, pictures("a/", "b/")), labels="none")
+    assert names(splits) == ((), [None] * 3)
+
+
+TABLE = "file,class\n" + "".join(f"{i:02d}.png,{'odd' if i % 2 else 'even'}\n" for i in range(12))
+
+
+@pytest.mark.parametrize(
+    ("place", "table", "at"),
+    [
+        ("", TABLE, "labels.csv"),
+        ("", "\ufeff" + TABLE.partition("\n")[2], "labels.csv"),
+        ("", TABLE.replace(",", ",  ").replace("\n", "\r\n"), "labels.csv"),
+        ("", re.sub(r"(\d\d\.png)", r'"./\1"', TABLE), "labels.csv"),
+        ("in/", re.sub(r"(\d\d\.png)", r"in/\1", TABLE), "labels.csv"),
+        ("in/", re.sub(r"(\d\d\.png)", r"in\\\1", TABLE), "labels.csv"),
+        ("in/", TABLE, "in/labels.csv"),
+    ],
+)
+def test_a_table_names_the_classes(place, table, at, folder, read, tmp_path):
+    files = pictures(place) | {at: table}
+    for path in (write(folder, files), zipped(tmp_path / "z.zip", files)):
+        splits = read(path)
+        assert splits.classes == ("even", "odd")
+        assert sorted(pair for p in parts(splits) for pair in shown(p)) == sorted(
+            (as_shown(i), i % 2) for i in range(12)
+        )
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (TABLE + "99.png,odd\n77.png,odd\n", r"must hold names of pictures that are there, got 2 not there, first '77\.png'\."),
+        (TABLE.replace("03.png,odd\n", ""), r"must hold the class of every picture \(or choose --data\.labels none\), got 1 without one, first '03\.png'\."),
+        (TABLE + "03.png,odd\n", r"must hold each file once, got '03\.png' twice\."),
+        (TABLE.replace("05.png,odd", "05.png,"), r"must hold a file and its class in each line, got \['05\.png', ''\]\."),
+        (TABLE.replace("05.png,odd", "05.png"), r"must hold a file and its class in each line, got \['05\.png'\]\."),
+        (TABLE.encode().replace(b"odd", b"\xff"), r"must hold UTF-8 text, got "),
+        ("", r"must hold the class of every picture"),
+    ],
+)  # fmt: skip
+def test_a_table_that_does_not_fit_is_named(table, words, folder, read):
+    with pytest.raises(BadFile, match=rf"photos/labels\.csv: {words}"):
+        read(write(folder, pictures("") | {"labels.csv": table}))
+    assert len(read(folder, labels="none").train) == 10
+
+
+# The cache
+
+
+def test_the_second_time_nothing_is_decoded(folder, read, decoded):
+    write(folder, classes(8))
+    first = read(folder)
+    assert len(decoded) == 16
+    second = read(folder)
+    assert len(decoded) == 16
+    assert run.describe(first) == run.describe(second)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: (f / "cat" / "000.png").write_bytes(png(77)),
+        lambda f: (f / "cat" / "000.png").rename(f / "cat" / "new.png"),
+        lambda f: (f / "cat" / "000.png").rename(f / "dog" / "new.png"),
+        lambda f: (f / "cat" / "000.png").unlink(),
+        lambda f: (f / "cat" / "new.png").write_bytes(png(77)),
+        lambda f: os.utime(f / "cat" / "000.png", ns=(1, 1)),
+        lambda f: (f / "labels.csv").write_text("".join(f"{n},x{i % 2}\n" for i, n in enumerate(classes(8)))),
+    ],
+)  # fmt: skip
+def test_a_changed_source_is_decoded_anew(change, folder, read, decoded):
+    write(folder, classes(8))
+    read(folder)
+    change(folder)
+    read(folder)
+    assert len(decoded) > 16 + 14
+
+
+@pytest.mark.parametrize(
+    "settings", [{"size": 9}, {"grey": True}, {"smallest": 4}, {"labels": "none"}]
+)
+def test_another_look_has_a_cache_of_its_own(settings, folder, read, decoded):
+    write(folder, classes(8))
+    read(folder)
+    read(folder, **settings)
+    assert len(decoded) == 32
+    read(folder)
+    read(folder, validation=0.2, unreadable="refuse", seed=4)
+    assert len(decoded) == 32
+
+
+def test_what_does_not_matter_changes_no_cache(folder, read, decoded):
+    write(folder, classes(8))
+    read(folder)
+    write(folder, {"notes.txt": "x", ".hidden.png": png(3), "cat/more.docx": "y"})
+    read(folder)
+    assert len(decoded) == 16
+
+
+def test_the_cache_lies_in_the_users_folder_unless_another_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(images.pooch, "os_cache", lambda name: tmp_path / name)
+    write(folder, classes(8))
+    load(ImagesConfig(path=str(folder), size=8), seed=0)
+    (place,) = (tmp_path / "advnets" / "images").iterdir()
+    assert place.name.startswith("photos-")
+    assert kept(place) == ["facts.json", "images.npy", "labels.npy", "skipped.txt"]
+    x = np.load(place / "images.npy", mmap_mode="r")
+    assert (x.dtype, x.shape) == (np.uint8, (16, 3, 8, 8))
+
+
+@pytest.mark.parametrize("stop", [0, 1, 5, 11, 23])
+def test_interrupted_it_goes_on_where_it_stopped(stop, folder, read, tmp_path, monkeypatch):
+    files = classes(12) | {"cat/bad.png": b"hello"}
+    write(folder, files)
+    whole = read(folder, cache=str(tmp_path / "whole"))
+    monkeypatch.setattr(cache, "BLOCK", 3)
+    monkeypatch.setattr(cache, "CHUNK", 1)
+    real, tried = cache.decode, []
+
+    def until(raw, look):
+        tried.append(raw)
+        if len(tried) == stop + 1:
+            raise KeyboardInterrupt
+        return real(raw, look)
+
+    monkeypatch.setattr(cache, "decode", until)
+    with pytest.raises(KeyboardInterrupt):
+        read(folder)
+    assert [n for n in kept(tmp_path / "cache") if not n.startswith(".")] == []
+    tried.clear()
+    monkeypatch.setattr(cache, "decode", lambda raw, look: tried.append(raw) or real(raw, look))
+    after = read(folder)
+    assert len(tried) <= 25 - 3 * (stop // 3)
+    assert run.describe(after) == run.describe(whole)
+    (a,), (b,) = ([p for p in (tmp_path / n).iterdir() if p.is_dir()] for n in ("whole", "cache"))
+    assert kept(a) == kept(b)
+    for name in kept(a):
+        assert (a / name).read_bytes() == (b / name).read_bytes()
+
+
+def test_what_was_written_beyond_the_last_look_at_the_disk_is_dropped(
+    folder, read, tmp_path, monkeypatch
+):
+    write(folder, classes(12))
+    whole = read(folder, cache=str(tmp_path / "whole"))
+    monkeypatch.setattr(cache, "BLOCK", 5)
+    real = cache.decode
+    count = iter(range(99))
+    monkeypatch.setattr(
+        cache, "decode", lambda raw, look: 1 / 0 if next(count) == 12 else real(raw, look)
+    )
+    with pytest.raises(ZeroDivisionError):
+        read(folder)
+    (aside,) = (tmp_path / "cache").glob(".part.*")
+    with (aside / "images.npy").open("ab") as file:
+        file.write(b"x" * 500)
+    monkeypatch.setattr(cache, "decode", real)
+    assert run.describe(read(folder)) == run.describe(whole)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda f: (f / "facts.json").write_text("{"),
+        lambda f: (f / "facts.json").unlink(),
+        lambda f: (f / "facts.json").write_text(json.dumps({"classes": [], "examples": [9, 9, 9], "skipped": 0})),
+        lambda f: os.truncate(f / "images.npy", 500),
+        lambda f: os.truncate(f / "images.npy", 5),
+        lambda f: (f / "images.npy").unlink(),
+        lambda f: (f / "labels.npy").write_bytes(b"x"),
+        lambda f: (f / "labels.npy").unlink(),
+    ],
+)  # fmt: skip
+def test_a_damaged_cache_is_made_anew(damage, folder, read, tmp_path):
+    before = run.describe(read(write(folder, classes(8))))
+    (place,) = (tmp_path / "cache").iterdir()
+    damage(place)
+    assert run.describe(read(folder)) == before
+    assert kept(place) == ["facts.json", "images.npy", "labels.npy", "skipped.txt"]
+
+
+def test_a_cache_that_cannot_be_written_is_named(folder, read, tmp_path):
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(CannotWrite, match=r"cache: could not be saved \("):
+        read(write(folder, classes(8)))
+
+
+def test_a_full_disk_keeps_what_was_decoded(folder, read, tmp_path, monkeypatch):
+    import errno
+
+    write(folder, classes(12))
+    whole = read(folder, cache=str(tmp_path / "whole"))
+    monkeypatch.setattr(cache, "BLOCK", 5)
+    real, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(cache.os, "fsync", full)
+    with pytest.raises(CannotWrite, match=r"could not be saved \(No space left on device\)"):
+        read(folder)
+    seen = []
+    decode = cache.decode
+    monkeypatch.setattr(cache, "decode", lambda raw, look: seen.append(raw) or decode(raw, look))
+    assert run.describe(read(folder)) == run.describe(whole)
+    assert len(seen) == 24 - 10
+
+
+# What is wrong with some of many
+
+
+@pytest.mark.parametrize(("name", "raw", "words"), UNUSABLE.values(), ids=UNUSABLE)
+def test_one_bad_picture_among_many_is_named_and_left_out_or_refused(
+    name, raw, words, folder, read, tmp_path, capsys
+):
+    write(folder, classes(10) | {f"dog/{name}": raw})
+    whole = read(folder)
+    said = capsys.readouterr().err
+    place = next((tmp_path / "cache").iterdir())
+    assert re.search(
+        rf"^1 pictures cannot be used and are left out, first dog/{name}: .*({words}).*; {place}/skipped\.txt\.$",
+        said,
+        re.MULTILINE,
+    )
+    assert (place / "skipped.txt").read_text().startswith(f"dog/{name}\t")
+    assert sum(len(p) for p in parts(whole)) == 20
+    for settings in (
+        {},
+        {"cache": str(tmp_path / "other")},
+    ):  # from the cache, and while one is built
+        with pytest.raises(
+            BadFile,
+            match=rf"photos: dog/{name}: .*({words}).*; take it out, or choose --data\.unreadable skip\.",
+        ):
+            read(folder, unreadable="refuse", **settings)
+    assert run.describe(read(folder, cache=str(tmp_path / "other"))) == run.describe(whole)
+
+
+def test_all_that_is_left_out_is_counted_each_time(folder, read, capsys):
+    write(
+        folder, classes(10) | {f"dog/z{i}.png": b"x" * i for i in range(7)} | {"cat/a\nb.png": b""}
+    )
+    for _ in range(2):
+        read(folder)
+        said = capsys.readouterr().err
+        assert "8 pictures cannot be used and are left out, first " in said
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("unreadable", ["skip", "refuse"])
+def test_a_bomb_is_refused_whatever_is_chosen(unreadable, folder, read):
+    write(folder, classes(10) | {"dog/bomb.png": bomb(40_000, 40_000)})
+    with pytest.raises(
+        BadFile,
+        match=r"photos: dog/bomb\.png: must have at most 134,217,728 pixels, got .*\(a decompression bomb\?\); take it out\.",
+    ):
+        read(folder, unreadable=unreadable)
+
+
+def test_a_file_too_long_to_be_a_picture_is_not_read(folder, read, monkeypatch):
+    monkeypatch.setattr(cache, "MOST_BYTES", 3_000)
+    write(folder, classes(10) | {"dog/long.png": bytes(3_001)})
+    with pytest.raises(
+        BadFile,
+        match=r"dog/long\.png: must have at most 3,000 bytes, got 3,001 \(a decompression bomb\?\)",
+    ):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, r"must hold pictures, got none among 0 other files\."),
+        ({"a.txt": "x", "b/c.pdf": "y"}, r"must hold pictures, got none among 2 other files\."),
+        (pictures("a/")| {"c/notes.txt": "x"}, r"class 'c' must have at least one picture, got none \(or choose --data\.labels none\)\."),
+        (pictures("a/", "b/") | {"c/z.png": b""}, r"class 'c' must have at least one training picture that can be used, got none"),
+        (pictures("train/a/", "train/b/", "test/c/"), r"class 'c' must have at least one training picture that can be used, got none"),
+        ({f"{i}.png": png(i) for i in range(9)}, r"must hold at least 10 pictures, got 9\."),
+        ({f"{i}.png": b"x" for i in range(30)}, r"must hold at least 10 pictures, got 0 and 30 that cannot be used\."),
+    ],
+)  # fmt: skip
+def test_a_source_that_is_not_as_it_must_be_is_named(files, words, folder, read, tmp_path):
+    folder.mkdir()
+    with pytest.raises(BadFile, match=rf"photos: {words}"):
+        read(write(folder, files))
+    if not any("notes" in name for name in files):
+        with pytest.raises(BadFile, match=rf"z\.zip: {words}"):
+            read(zipped(tmp_path / "z.zip", files))
+
+
+def test_a_source_that_cannot_be_listed_leaves_nothing_behind(folder, read, tmp_path):
+    with pytest.raises(BadFile):
+        read(write(folder, pictures("a/") | {"c/notes.txt": "x"}))
+    assert [n for n in kept(tmp_path / "cache") if not n.startswith(".lock.")] == []
+
+
+def test_a_folder_of_links_says_that_they_are_not_followed(folder, read, tmp_path):
+    write(tmp_path / "other", pictures(""))
+    folder.mkdir()
+    (folder / "all").symlink_to(tmp_path / "other")
+    with pytest.raises(
+        BadFile,
+        match=r"got none among 0 other files and 1 symbolic links, which are not followed\.",
+    ):
+        read(folder)
+    assert len(read(folder / "all").train) == 10  # a link that is named is meant
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"size": 0}, r"'size' must be a number that is at least 1, got 0\."),
+        ({"smallest": 0}, r"'smallest' must be a number that is at least 1, got 0\."),
+        ({"validation": 1.0}, r"'validation' must be above 0 and below 1, got 1\.0\."),
+        (
+            {"path": ""},
+            r"'data\.path' must be the folder or zip of pictures to train on, got nothing\.",
+        ),
+    ],
+)
+def test_a_setting_out_of_range_is_named(settings, words, read, folder):
+    with pytest.raises(BadValue, match=words):
+        read(settings.pop("path", folder), **settings)
+
+
+def test_names_that_are_no_utf8_are_read_and_said(folder, read, capsys):
+    write(folder, classes(10))
+    (folder / "cat" / os.fsdecode(b"\xff\xfe.png")).write_bytes(png(5))
+    (folder / "cat" / os.fsdecode(b"bad\xff.png")).write_bytes(b"x")
+    assert sum(len(p) for p in parts(read(folder))) == 21
+    assert r"cat/bad\udcff.png" in capsys.readouterr().err
+
+
+def test_two_processes_build_one_cache(folder, tmp_path):
+    import multiprocessing
+
+    write(folder, classes(40))
+    config = ImagesConfig(path=str(folder), size=8, cache=str(tmp_path / "cache"))
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        a, b = pool.map(cached, [config, config])
+    assert a == b
+    assert kept(tmp_path / "cache") == [a.folder.name]
+    assert a.examples == (80, 0, 0)
+
+
+def test_the_smallest_jpegs_of_a_camera_and_a_screenshot_live_side_by_side(folder, read):
+    big = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    files = classes(10) | {
+        "cat/big.jpg": encoded(big, "JPEG"),
+        "dog/wide.webp": encoded(big[:, :90], "WEBP"),
+    }
+    splits = read(write(folder, files), size=16)
+    assert splits.event_shape == (3, 16, 16)
+    assert sum(len(p) for p in parts(splits)) == 22
+
+
+def test_decoding_needs_no_look_at_other_pictures(folder, read, monkeypatch):
+    """What a picture becomes does not depend on how many threads there are or where blocks end."""
+    write(folder, classes(12))
+    a = read(folder)
+    monkeypatch.setattr(cache, "BLOCK", 5)
+    monkeypatch.setattr(cache, "CHUNK", 2)
+    monkeypatch.setattr(cache, "_processors", lambda: 4)
+    b = read(folder, cache=str(folder.parent / "other"))
+    assert run.describe(a) == run.describe(b)
+    assert decoding.Look(size=8, grey=False, smallest=8).shape == (3, 8, 8)
