@@ -275,7 +275,7 @@ def images() -> RunConfig:
     Command: advnets train images --data.path FOLDER
     Time: not trained in full yet; .10 s of processor time an update of 100 pictures of 3 x 32 x 32
     on one core, other runs beside it (benchmarks/images.py).
-    Score: only a short run so far: validation -112.4 nats after its 50 updates (--trainer.steps 50)
+    Score: only a short run so far: validation -91.2 nats after its 50 updates (--trainer.steps 50)
     on CIFAR-10 as JPEG files (10,000 samples, 1,000 validation examples).
     """
     return RunConfig(recipe="images", data=ImagesConfig(), model=GameConfig())
