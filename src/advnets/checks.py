@@ -436,7 +436,7 @@ def unusable_picture(path: Path, problem: str) -> BadFile:
 
 def pictures_skipped(n: int, first: str, folder: Path) -> str:
     """The notice of pictures that are left out."""
-    return f"{n:,} pictures cannot be used and are left out, first {first}; {folder}/skipped.txt."
+    return f"Pictures left out: {n:,}, first {first}; all are named in {folder}/skipped.txt."
 
 
 def bad_zip(path: Path, why: object) -> BadFile:

@@ -95,10 +95,10 @@ def test_every_picture_is_there_once_with_its_class(folder, read):
     assert isinstance(splits.train.x, Mapped)
 
 
-def test_the_first_of_any_split_are_a_fair_draw(folder, read):
-    files = {f"{s}/{n}": raw for s in ("train", "test") for n, raw in classes(60).items()}
+def test_the_first_that_are_scored_are_a_fair_draw(folder, read):
+    files = {f"{s}/{n}": raw for s in ("train", "val", "test") for n, raw in classes(60).items()}
     splits = read(write(folder, files))
-    for part in parts(splits):
+    for part in (splits.validation, splits.test):
         first = part.context[: len(part) // 3].double()
         assert 0.2 < first.mean() < 0.8
 
@@ -420,7 +420,7 @@ def test_one_bad_picture_among_many_is_named_and_left_out_or_refused(
     said = capsys.readouterr().err
     place = next((tmp_path / "cache").iterdir())
     assert re.search(
-        rf"^1 pictures cannot be used and are left out, first dog/{name}: .*({words}).*; {place}/skipped\.txt\.$",
+        rf"^Pictures left out: 1, first dog/{name}: .*({words}).*; all are named in {place}/skipped\.txt\.$",
         said,
         re.MULTILINE,
     )
@@ -445,7 +445,7 @@ def test_all_that_is_left_out_is_counted_each_time(folder, read, capsys):
     for _ in range(2):
         read(folder)
         said = capsys.readouterr().err
-        assert "8 pictures cannot be used and are left out, first " in said
+        assert "Pictures left out: 8, first " in said
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

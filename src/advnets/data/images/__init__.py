@@ -24,6 +24,7 @@ from advnets.data.mapped import Mapped, read_header
 from advnets.data.splits import DataConfig, Split, Splits, hold_out, split
 from advnets.progress import Lines
 from advnets.ranks import here
+from advnets.rng import generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +127,15 @@ def _splits(config: ImagesConfig, data: Split, cache: Cache, seed: int) -> Split
     validation = data.take(slice(n_train, n_train + n_validation))
     test = data.take(slice(n_train + n_validation, None))
     if not n_validation and not n_test:
-        return split(train, validation=config.validation, test=config.test, seed=seed)
-    if not n_validation:
+        drawn = split(train, validation=config.validation, test=config.test, seed=seed)
+        train, validation, test = drawn.train, drawn.validation, drawn.test
+    elif not n_validation:
         train, validation = hold_out(train, config.validation, seed=seed)
     elif not n_test:
         train, test = hold_out(train, config.test, seed=seed)
-    return Splits(train, validation, test)
+    return Splits(train, _mixed(validation), _mixed(test))
+
+
+def _mixed(part: Split) -> Split:
+    """The same examples in an order of which the first n are a fair draw, not the first class."""
+    return part.take(torch.randperm(len(part), generator=generator(0, "mixed")))

@@ -1,7 +1,7 @@
 """Pictures decoded once, into an array of bytes that is never read whole.
 
     CACHE/NAME-KEY/
-        images.npy     uint8 (n, C, size, size): training, validation, test
+        images.npy     uint8 (n, C, size, size): training, validation, test; in each by name
         labels.npy     int64 (n,), where there are classes
         facts.json     names of the classes, sizes of the splits
         skipped.txt    each picture that is not among them, and why

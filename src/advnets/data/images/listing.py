@@ -1,9 +1,9 @@
 """The pictures of a source in their order, with split and class, in a database on the disk.
 
 A million names would fill a hundred megabytes of memory. They are sorted and looked up where they
-are written, and read again block by block. The order is that of a hash of each name, whatever the
-source's own: a zip and the folder that it unpacks to give the same examples, and the first n of
-them are a fair draw, not the first class.
+are written, and read again block by block. The order is that of the names, whatever the source's,
+so that a zip and the folder that it unpacks to give the same examples, and a disk is read as it
+was written.
 
 What the names say:
 
@@ -220,14 +220,12 @@ def _labels_of_the_table(db: sqlite3.Connection) -> Label:
 def _arrange(
     db: sqlite3.Connection, layout: _Layout, label: Label, classes: dict[str, int]
 ) -> None:
-    """Put the pictures into their order: split by split, in each by the hash of the name."""
-    top = len(_bytes(layout.top))
-    db.create_function("place_of", 1, lambda name: blake2b(name[top:], digest_size=16).digest())
+    """Put the pictures into their order: split by split, in each by name."""
     db.create_function("split_of", 1, lambda name: layout.split(text(name)))
     db.create_function("label_of", 1, lambda name: classes.get(label(text(name)) or ""))
     db.execute(
         "INSERT INTO files SELECT *, split_of(name) AS split, label_of(name), NULL FROM found "
-        "ORDER BY split, place_of(name), name"
+        "ORDER BY split, name"
     )
 
 
