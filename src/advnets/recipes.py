@@ -178,10 +178,10 @@ def cae() -> RunConfig:
     no annealing) a walk of sigma 0.3 that began at digits had lost most of them in 50 moves.
 
     Command: advnets train cae --data.root FOLDER
-    Time: this length is not timed; 2,500 updates took 29 seconds of CPU time on a busy machine.
-    Score: this length is not scored; --trainer.steps 2500 gave 188.8 +- 6.0 nats on 1,000
-    validation images (10,000 samples, sigma 0.1668; the slowest pixel's integrated autocorrelation
-    time is 12 kept states).
+    Time: 2,500 updates in 29 seconds of CPU time on a busy machine.
+    Score: 188.8 +- 6.0 nats on 1,000 validation images (10,000 samples, sigma 0.1668; the slowest
+    pixel's integrated autocorrelation time is 12 kept states). 10,000 updates, as first planned,
+    have 141.2 +- 5.1 there (and 146.8 +- 1.6 on test images).
     """
     return RunConfig(
         recipe="cae",
@@ -192,7 +192,7 @@ def cae() -> RunConfig:
             precision="bfloat16",
             chain=ChainConfig(chains=500, burn_in=200, thin=5),
         ),
-        trainer=replace(_SELDOM, steps=10_000),
+        trainer=replace(_SELDOM, steps=2_500),
     )
 
 

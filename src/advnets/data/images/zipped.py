@@ -105,10 +105,7 @@ def _directory(path: Path, file: IO[bytes]) -> _Directory:
     tail_start = max(0, size - END.size - 0xFFFF)  # a comment may follow the end
     file.seek(tail_start)
     tail = file.read()
-    found = tail.rfind(b"PK\x05\x06")
-    if found < 0:
-        raise checks.bad_zip(path, "it has no central directory at its end")
-    *_, length, offset, _ = END.unpack_from(tail, found)
+    found, length, offset = _end(path, tail)
     end = tail_start + found
     if found >= LOCATOR_64.size and tail.startswith(b"PK\x06\x07", found - LOCATOR_64.size):
         _, end = LOCATOR_64.unpack_from(tail, found - LOCATOR_64.size)
@@ -120,6 +117,21 @@ def _directory(path: Path, file: IO[bytes]) -> _Directory:
     if end - length - offset < 0:
         raise checks.bad_zip(path, "its beginning is missing")
     return _Directory(end - length, end, end - length - offset)
+
+
+def _end(path: Path, tail: bytes) -> tuple[int, int, int]:
+    """Where the last record of a zip is, and the length and place of the central directory in it.
+
+    The comment that follows may hold the same mark: what it begins is no record that fits.
+    """
+    found = tail.rfind(b"PK\x05\x06")
+    while found >= 0:
+        if found + END.size <= len(tail):
+            *_, length, offset, comment = END.unpack_from(tail, found)
+            if found + END.size + comment <= len(tail):
+                return found, length, offset
+        found = tail.rfind(b"PK\x05\x06", 0, found)
+    raise checks.bad_zip(path, "it has no central directory at its end")
 
 
 def _member(file: IO[bytes], shift: int) -> tuple[Entry, int, int]:
