@@ -432,9 +432,8 @@ def gsn() -> RunConfig:
 
     Theirs is `advnets.baselines.gsn.AUTHORS_RULE`, for 1,000 epochs. A rule that fits faster makes
     a chain that stays where it is: Adam (3e-4, annealed over 18,000 updates) has 262.5 nats on
-    validation images by chains from noise, but -107.6 by the published one, which changes its class
-    about every 170 moves and then stays among ones. The bias of x begins at the marginals, which is
-    ours; trained on the 50,000.
+    validation images by chains from noise, but -107.6 by the published one, which stays among ones.
+    The bias of x begins at the marginals, which is ours; trained on the 50,000.
 
     Command: advnets train gsn --data.root FOLDER
     Time: 12,000 updates in 22 minutes of one core, other runs beside it.
