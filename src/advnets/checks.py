@@ -8,7 +8,7 @@ exits with 2; anything else is our own mistake and keeps its traceback.
 import contextlib
 import difflib
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 
@@ -377,6 +377,12 @@ def cifar_wrong_size(path: Path, images: int, record: int, got: int) -> BadFile:
 def cifar_wrong_label(path: Path, got: int, image: int) -> BadFile:
     """A file of CIFAR-10 with a label that is none."""
     return BadFile(f"{path}: must hold labels from 0 to 9, got {got}, first in image {image}.")
+
+
+def other_classes(path: Path, need: Sequence[str], got: Sequence[str]) -> BadFile:
+    """Pictures that are not of the classes of a known data set."""
+    found = ", ".join(got[: len(need)]) or "none"
+    return BadFile(f"{path}: must hold pictures of the classes {', '.join(need)}, got {found}.")
 
 
 def lacks_file(path: Path, name: str, hint: str) -> BadFile:

@@ -14,6 +14,7 @@ import torch
 from advnets import run
 from advnets.checks import BadFile
 from advnets.data import Cifar10Config, cifar10, load
+from pictures import classes, pixels, write, zipped
 
 FILES = (*cifar10.TRAIN, *cifar10.VALIDATION, *cifar10.TEST)
 N = 7
@@ -96,6 +97,55 @@ def test_the_files_are_found_at_the_root_and_in_the_usual_places_below(
     assert cifar10.find(str(tmp_path)) == place
     monkeypatch.setenv("ADVNETS_DATA", str(tmp_path))
     assert len(load(Cifar10Config(), seed=0).train) == 4 * N
+
+
+# Pictures
+
+
+def as_pictures(names=cifar10.CLASSES):
+    """Ten training pictures and two test pictures of each class."""
+    train, test = classes(10, names, side=32), classes(12, names, side=32)
+    files = {f"train/{name}": raw for name, raw in train.items()}
+    return files | {f"test/{name}": raw for name, raw in test.items() if name not in train}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda f: write(f, as_pictures()),
+        lambda f: write(f / "cifar10", as_pictures()).parent,
+        lambda f: zipped(f / "c.zip", as_pictures()),
+    ],
+    ids=["a folder", "below the root", "a zip"],
+)
+def test_a_copy_as_pictures_is_read_and_every_score_says_so(make, tmp_path):
+    splits = from_root(make(tmp_path))
+    for part, of_each in ((splits.train, 8), (splits.validation, 2), (splits.test, 2)):
+        assert torch.bincount(part.context).tolist() == [of_each] * 10
+        assert isinstance(part.x, torch.Tensor)
+    first = torch.from_numpy(pixels(10, 32)).movedim(2, 0).float() / 255  # test/airplane/010.png
+    assert any(torch.equal(x, first) for x in splits.test.x)
+    assert splits.classes == cifar10.CLASSES
+    assert splits.notice.startswith("not CIFAR-10 as published")
+
+
+def test_pictures_are_normalised_as_the_official_images_are(tmp_path):
+    root = write(tmp_path, as_pictures())
+    x = load(Cifar10Config(root=str(root), contrast=55.0), seed=0).train.x
+    torch.testing.assert_close(x.flatten(1).norm(dim=1), torch.full((80,), 55.0))
+    torch.testing.assert_close(x.flatten(1).mean(dim=1), torch.zeros(80), atol=1e-4, rtol=0)
+
+
+def test_the_seed_does_not_draw_the_validation_pictures(tmp_path):
+    a, b = (from_root(write(tmp_path, as_pictures()), seed) for seed in (0, 1))
+    assert torch.equal(a.validation.x, b.validation.x)
+
+
+def test_pictures_of_other_classes_are_named(tmp_path):
+    names = ("airplane", "plum", "pear")
+    words = r"must hold pictures of the classes airplane, .*truck, got airplane, pear, plum\."
+    with pytest.raises(BadFile, match=words):
+        from_root(write(tmp_path, as_pictures(names)))
 
 
 # Damage

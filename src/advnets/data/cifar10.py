@@ -7,12 +7,17 @@ Pixels are divided by 255.
 The format: six files of 10,000 records, each a byte of label and 3,072 bytes of pixels, red, green
 and blue after one another, each row by row.
 
+Copies go round as pictures, `train/cat/0001.png`: a folder or a zip of those is read as pictures
+are (`data.images`), a fifth of train/ drawn for validation, class by class, since the official
+order is lost. Every score on one says so.
+
 Reference: Krizhevsky (2009); goodfeli/adversarial, `cifar10_fully_connected.yaml`: the first 40,000
     training images train, the rest validate.
 """
 
 import os
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -26,6 +31,7 @@ import torch
 from advnets import checks
 from advnets.config import FREE
 from advnets.contrast import normalise
+from advnets.data import images
 from advnets.data.downloads import ENVIRONMENT, fetch
 from advnets.data.splits import DataConfig, Split, Splits
 
@@ -33,6 +39,7 @@ MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 ARCHIVE = "cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 HINT = f"--data.root or ${ENVIRONMENT} must be {ARCHIVE}, or a folder with it or its .bin files"
+AS_PICTURES = "not CIFAR-10 as published: it was read from pictures of it, by a split of our own."
 
 TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 5))
 VALIDATION = ("data_batch_5.bin",)
@@ -59,13 +66,13 @@ Records = np.ndarray[Any, np.dtype[np.uint8]]
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar10Config(DataConfig):
-    """CIFAR-10 from its official binary version."""
+    """CIFAR-10 from its official binary version, or from a copy of it as pictures."""
 
     kind: ClassVar[str] = "cifar10"
 
     root: str | None = field(default=None, metadata=FREE)
-    """The archive, or a folder with it or with its unpacked files; without it $ADVNETS_DATA, then a
-    checked download (162 MB) to your cache."""
+    """The archive, or a folder with it or with its unpacked files, or a folder or zip of pictures,
+    train/cat and so on; without it $ADVNETS_DATA, then a checked download (162 MB) to your cache."""
     contrast: float | None = None
     """Norm that every image is brought to, its mean taken away (the authors' 55); by default images
     stay in [0, 1]."""
@@ -82,23 +89,24 @@ def load(config: Cifar10Config, *, seed: int) -> Splits:
         Images of shape `(n, 3, 32, 32)` in [0, 1], or normalised, with their labels.
 
     Raises:
-        BadFile: For a file that is missing, damaged or of another size; for a download that fails.
+        BadFile: For a file that is missing, damaged or of another size; for pictures of other
+            classes; for a download that fails.
     """
     place = find(config.root) if config.root or os.environ.get(ENVIRONMENT) else download()
-    files = dict(_unpacked(place) if place.is_dir() else _packed(place))
-    parts = [_split([files.pop(name) for name in names]) for names in (TRAIN, VALIDATION, TEST)]
+    splits = _as_pictures(place) if _holds_pictures(place) else _official(place)
+    parts = [splits.train, splits.validation, splits.test]
     if config.contrast is not None:
         parts = [replace(part, x=normalise(part.x[:], config.contrast)[0]) for part in parts]
-    return Splits(*parts, classes=CLASSES)
+    return Splits(*parts, classes=CLASSES, notice=splits.notice)
 
 
 def find(root: str | None) -> Path:
-    """The archive, or the folder with the six files: what is named, or the usual places below."""
+    """The archive, or the folder with the files: what is named, or the usual places below."""
     top = Path(root or os.environ[ENVIRONMENT]).expanduser()
     if top.is_file():
         return top
     for folder in (top, top / "cifar-10-batches-bin", top / "cifar10"):
-        if (folder / TRAIN[0]).exists():
+        if (folder / TRAIN[0]).exists() or _holds_pictures(folder):
             return folder
         if (folder / ARCHIVE).exists():
             return folder / ARCHIVE
@@ -118,6 +126,30 @@ def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> P
     return fetch(
         ARCHIVE, f"md5:{MD5}", mirrors, cache or Path(pooch.os_cache("advnets")) / "cifar10"
     )
+
+
+def _holds_pictures(place: Path) -> bool:
+    """Whether the classes lie there as folders of pictures, in a zip or unpacked."""
+    return (place / "train" / CLASSES[0]).is_dir() or (
+        place.is_file() and zipfile.is_zipfile(place)
+    )
+
+
+def _as_pictures(place: Path) -> Splits:
+    """The images of a copy, held in memory as those of the official version are."""
+    share = len(VALIDATION) / len(TRAIN + VALIDATION)
+    splits = images.load(images.ImagesConfig(path=str(place), validation=share), seed=0)
+    if splits.classes != CLASSES:
+        raise checks.other_classes(place, CLASSES, splits.classes)
+    parts = [Split(p.x[:], p.context) for p in (splits.train, splits.validation, splits.test)]
+    return Splits(*parts, notice=AS_PICTURES)
+
+
+def _official(place: Path) -> Splits:
+    """The images of the binary version, packed or unpacked."""
+    files = dict(_unpacked(place) if place.is_dir() else _packed(place))
+    parts = [_split([files.pop(name) for name in names]) for names in (TRAIN, VALIDATION, TEST)]
+    return Splits(*parts)
 
 
 def _unpacked(folder: Path) -> Iterator[tuple[str, Records]]:
