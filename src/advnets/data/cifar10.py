@@ -71,8 +71,8 @@ class Cifar10Config(DataConfig):
     kind: ClassVar[str] = "cifar10"
 
     root: str | None = field(default=None, metadata=FREE)
-    """The archive, or a folder with it or its unpacked files, or a folder or zip of pictures, train/
-    cat and so on; without it $ADVNETS_DATA, then a checked download (162 MB) to your cache."""
+    """The archive, or a folder with it or its unpacked files, or one (or a zip) of pictures,
+    train/cat and so on; without it $ADVNETS_DATA, then a checked download (162 MB)."""
     contrast: float | None = None
     """Norm that every image is brought to, its mean taken away (the authors' 55); by default images
     stay in [0, 1]."""
