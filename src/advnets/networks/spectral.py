@@ -135,8 +135,8 @@ class SpectralG(Constrained):
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, z_dim)`, and contexts `(n, context)`, to `(n, *event_shape)`."""
-        h = self.first(z if c is None else torch.cat((z, c), dim=1))
-        x: Tensor = self.squash(self.net(h.view(-1, *self.maps)))
+        h = self.first(z if c is None else torch.cat((z, c), dim=1)).view(-1, *self.maps)
+        x: Tensor = self.squash(self.net(h.contiguous(memory_format=torch.channels_last)))
         return x
 
 
@@ -178,7 +178,8 @@ class SpectralD(Constrained):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, *event_shape)`, and contexts `(n, context)`, to logits of shape `(n, 1)`."""
-        logits: Tensor = self.last(self.net(self.noise(x)), c)
+        seen = self.noise(x).contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.last(self.net(seen), c)
         return logits
 
     def both(self, x: Tensor, x_g: Tensor, c: Tensor | None = None) -> Tensor:
