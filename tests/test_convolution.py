@@ -9,7 +9,7 @@ from torch import nn
 
 from advnets import layers
 from advnets.checks import BadValue
-from advnets.convolution import CeilPool, MaxoutConv, PixelNorm, TransposedConv
+from advnets.convolution import BatchNorm, CeilPool, MaxoutConv, TransposedConv
 
 
 def drawn(*shape, rng):
@@ -96,12 +96,31 @@ def test_kernels_that_do_not_end_at_the_edge_are_refused(side):
         TransposedConv(1, (1, side, side), size=5, stride=3)
 
 
-def test_pixel_norm_is_of_one_place_of_one_example(rng):
-    h = drawn(3, 4, 2, 2, rng=rng)
-    y = PixelNorm()(h)
-    for n, i, j in itertools.product(range(3), range(2), range(2)):
-        rms = (sum(v**2 for v in h[n, :, i, j].tolist()) / 4) ** 0.5
-        assert (y[n, :, i, j] - h[n, :, i, j] / rms).abs().max() < 1e-7
+def test_batch_norm_is_over_all_examples_and_places_of_a_channel(rng):
+    layer, h = BatchNorm(3).double(), drawn(4, 3, 2, 2, rng=rng)
+    layer.gain.data.copy_(drawn(3, rng=rng))
+    layer.bias.data.copy_(drawn(3, rng=rng))
+    y = layer(h)
+    for c in range(3):
+        numbers = h[:, c].flatten().tolist()
+        mean = sum(numbers) / 16
+        variance = sum((v - mean) ** 2 for v in numbers) / 16
+        expected = (h[:, c] - mean) / (variance + 1e-5) ** 0.5 * layer.gain[c] + layer.bias[c]
+        assert (y[:, c] - expected).abs().max() < 1e-12
+        assert layer.mean[c] == pytest.approx(0.1 * mean)
+        assert layer.variance[c] == pytest.approx(0.9 + 0.1 * variance * 16 / 15)
+
+
+def test_batch_norm_out_of_training_treats_examples_one_by_one(rng):
+    layer, h = BatchNorm(3).double(), drawn(4, 3, 2, 2, rng=rng)
+    layer(h)
+    kept = {name: t.clone() for name, t in layer.state_dict().items()}
+    layer.eval()
+    apart = torch.cat([layer(h[i : i + 1]) for i in range(4)])
+    torch.testing.assert_close(layer(h), apart, rtol=0, atol=1e-14)
+    spread = (kept["variance"] + 1e-5).sqrt()[:, None, None]
+    torch.testing.assert_close(apart, (h - kept["mean"][:, None, None]) / spread)
+    assert all(torch.equal(t, kept[name]) for name, t in layer.state_dict().items())
 
 
 def test_kernels_and_columns_have_limits_of_their_own(rng):

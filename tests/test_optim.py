@@ -321,15 +321,17 @@ def test_the_first_weights_are_forgotten_and_the_start_is_their_mean():
     assert average.network.weight.item() == pytest.approx(3.0)
 
 
-def test_buffers_are_copied():
+def test_buffers_of_real_numbers_are_averaged_and_others_copied():
     net = nn.BatchNorm1d(3)
-    average = Average(net, rate=0.1, every=1)
+    average, means = Average(net, rate=0.1, every=1), []
     for update in (1, 2, 3):
-        net(torch.randn(8, 3))
+        net(torch.randn(8, 3, generator=torch.Generator().manual_seed(update)))
+        means.append(net.running_mean.clone())
         average.follow(net, update)
-    for mine, theirs in zip(average.network.buffers(), net.buffers(), strict=True):
-        assert torch.equal(mine, theirs)
-        assert mine.data_ptr() != theirs.data_ptr()
+    mine, theirs = average.network, net
+    torch.testing.assert_close(mine.running_mean, torch.stack(means).mean(dim=0))
+    assert mine.num_batches_tracked == theirs.num_batches_tracked == 3
+    assert mine.running_mean.data_ptr() != theirs.running_mean.data_ptr()
 
 
 def test_the_average_stands_apart_from_its_network_and_has_no_gradient():

@@ -21,6 +21,11 @@ GAMES = {
     "alternating": {"order": "alternating"},
     "k": {"order": "simultaneous", "k": 2, "objective": "minimax"},
     "conditional": {"order": "alternating", "context": "labels"},
+    "batch normalised": {
+        "event_shape": (3, 8, 8),
+        "G": advnets.SpectralGConfig(width=2),
+        "D": advnets.SpectralDConfig(width=2),
+    },
     "adam": {"order": "alternating", "G_optimizer": advnets.OptimizerConfig(rule="adam", lr=1e-3)},
 }
 PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
@@ -29,7 +34,8 @@ PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
 def played(own: ranks.Ranks, **settings) -> dict[str, torch.Tensor]:
     """The state of a game after some updates on batches of 16, the last of an epoch of 5."""
     game = small_game(ranks=own, **settings)
-    x = torch.rand(37, 2, generator=torch.Generator().manual_seed(1))
+    shape = settings.get("event_shape", (2,))
+    x = torch.rand(37, *shape, generator=torch.Generator().manual_seed(1))
     data = Split(x, torch.arange(37) % 3)
     batches = advnets.Batches(data, size=16, seed=0, ranks=own)
     config = advnets.TrainerConfig(steps=9, log_every=3)

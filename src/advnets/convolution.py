@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from advnets import checks, layers
+from advnets import checks, layers, ranks
 
 
 class MaxoutConv(nn.Module):
@@ -105,14 +105,54 @@ def _places(side: int, size: int, stride: int) -> int:
     return rest // stride + 1
 
 
-class PixelNorm(nn.Module):
-    r"""Each place's channels, divided by their root mean square: :math:`h / \sqrt{\overline{h^2}}`.
+class BatchNorm(nn.Module):
+    r"""Each channel brought to mean 0 and variance 1 over the minibatch, then scaled and shifted.
 
-    Nothing is taken from other examples, as batch normalisation takes it.
+    .. math:: y = \gamma\, \frac{h - \mu}{\sqrt{v + 10^{-5}}} + \beta, \qquad
+              \mu = \overline{h}, \quad v = \overline{(h - \mu)^2}
 
-    Reference: Karras et al. (2018), Progressive Growing of GANs, Section 4.2.
+    with the means taken over all examples and places of a channel, in every process of the run. A
+    G of convolutions needs it: what all its samples have in common is taken away, so that a D which
+    pushes them all one way cannot make them all alike. Outside training, :math:`\mu` and v are
+    moving averages of those met in training, and a sample depends on its own z alone.
+
+    Reference: Ioffe and Szegedy (2015), Batch Normalization; Radford et al. (2016), DCGAN.
+
+    Args:
+        channels: Channels of h.
     """
 
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
     def forward(self, h: Tensor) -> Tensor:
-        """`(n, C, H, W)`, same shape."""
-        return h * torch.rsqrt(h.square().mean(dim=1, keepdim=True) + 1e-8)
+        """`(n, channels, H, W)`, same shape."""
+        if self.training and ranks.several():
+            return self._over_all_processes(h)
+        of = (self.mean, self.variance, self.gain, self.bias)
+        return F.batch_norm(h, *of, self.training, _NEWEST, _LEAST)
+
+    def _over_all_processes(self, h: Tensor) -> Tensor:
+        """The same of a minibatch of which other processes have the other rows."""
+        x = h.float().movedim(1, -1)
+        n = ranks.sum_of_all(x.new_tensor(x.numel() / x.shape[-1]))
+        mean = ranks.sum_of_all(x.flatten(0, -2).sum(dim=0)) / n
+        centred = x - mean
+        variance = ranks.sum_of_all(centred.square().flatten(0, -2).sum(dim=0)) / n
+        with torch.no_grad():
+            self.mean.lerp_(mean, _NEWEST)
+            self.variance.lerp_(variance * n / (n - 1), _NEWEST)
+        y = centred * (self.gain * torch.rsqrt(variance + _LEAST)) + self.bias
+        return y.movedim(-1, 1).to(h.dtype)
+
+
+_NEWEST = 0.1
+"""Share of the newest minibatch in the moving averages."""
+_LEAST = 1e-5

@@ -182,7 +182,8 @@ class Average:
     :math:`\bar\theta \leftarrow \bar\theta + r_n (\theta - \bar\theta)` at every `every`-th update,
     with
     :math:`r_n = \max(rate, 1 / n)` at the n-th such update, so that the start is a plain mean and
-    the initial weights are forgotten. Buffers are copied. What the average scores is always
+    the initial weights are forgotten. Buffers of real numbers (the moments that normalise a layer)
+    are averaged as well, others are copied. What the average scores is always
     labelled as such: it blurs, and a Parzen window rewards blur.
 
     Args:
@@ -205,4 +206,7 @@ class Average:
         rate = max(self.rate, self.every / update)
         torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), rate)
         for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
-            mine.copy_(theirs)
+            if mine.is_floating_point():
+                mine.lerp_(theirs, rate)
+            else:
+                mine.copy_(theirs)

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -85,6 +85,35 @@ class Ranks:
 
 
 ALONE = Ranks()
+
+
+def several() -> bool:
+    """Whether this process plays with others."""
+    started = distributed.is_available() and distributed.is_initialized()
+    return started and distributed.get_world_size() > 1
+
+
+def sum_of_all(own: Tensor) -> Tensor:
+    """The sum over all processes; a gradient in it reaches what each of them gave."""
+    total: Tensor = _SumOfAll.apply(own)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _SumOfAll(torch.autograd.Function):
+    @staticmethod
+    def forward(_: Any, own: Tensor) -> Tensor:
+        return _added_up(own)
+
+    @staticmethod
+    def backward(_: Any, *along: Tensor) -> Tensor:
+        return _added_up(*along)
+
+
+def _added_up(own: Tensor) -> Tensor:
+    total = own.clone()
+    with checks.reaching_the_others():
+        distributed.all_reduce(total)
+    return total
 
 
 def here() -> Ranks:
