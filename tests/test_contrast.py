@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advnets.contrast import NORM, normalise, restore, shown
+from advnets.contrast import NORM, normalise, restore, span
 
 
 @pytest.mark.parametrize("norm", [NORM, 1.0])
@@ -42,10 +42,13 @@ def test_brightness_and_contrast_are_all_that_is_lost(rng):
     torch.testing.assert_close(normalise(0.3 * x + 0.1)[0], normalise(x)[0])
 
 
-def test_shown_is_in_0_to_1_with_0_in_the_middle(rng):
-    y, _, _ = normalise(torch.rand(4, 3, 5, 5, generator=rng))
-    pictures = shown(y)
-    assert pictures.min() >= 0 and pictures.max() <= 1
-    assert max(pictures.max() - 0.5, 0.5 - pictures.min()) == 0.5
-    torch.testing.assert_close((pictures - 0.5) * 2 * y.abs().max(), y, rtol=1e-4, atol=1e-5)
-    assert shown(torch.tensor([[-9.0, 0.0, 1.0]]), largest=2.0).tolist() == [[0.0, 0.5, 0.75]]
+def test_the_span_takes_an_average_image_back_to_its_own_pixels(rng):
+    x = torch.rand(1, 3, 5, 5, generator=rng, dtype=torch.float64)
+    y, mean, scale = normalise(x, 7.0)
+    black, white = span(mean, scale, 7.0)
+    torch.testing.assert_close((y - black) / (white - black), x)
+
+
+def test_brightness_and_contrast_of_several_images_are_averaged():
+    mean, scale = torch.tensor([0.2, 0.6]), torch.tensor([1.0, 3.0])
+    assert span(mean, scale, 10.0) == pytest.approx((-0.4 * 5, 0.6 * 5))

@@ -53,15 +53,17 @@ def restore(y: Tensor, mean: Tensor, scale: Tensor, norm: float = NORM) -> Tenso
     return (y.flatten(1) * (scale / norm)[:, None] + mean[:, None]).view_as(y)
 
 
-def shown(y: Tensor, largest: Tensor | float | None = None) -> Tensor:
-    """Normalised images in [0, 1], to look at: 0 is the grey in the middle.
+def span(mean: Tensor, scale: Tensor, norm: float = NORM) -> tuple[float, float]:
+    r"""The values of y that are black and white in an image of average brightness and contrast.
 
-    Their brightness is gone, so that there is no way back to the pixels of a sample.
+    What a generator makes has neither, so that there is no way back to pixels but this one:
+
+    .. math:: x = \bar\mu + (\bar s / norm)\, y, \qquad x = 0 \text{ and } 1
 
     Args:
-        y: Normalised images, `(n, ...)`.
-        largest: What is drawn white, and its negative black; by default the largest size of a
-            number in y, as the authors drew their samples.
+        mean: Of images in [0, 1], as `normalise` gives them, `(n,)`.
+        scale: Of each, `(n,)`.
+        norm: As they were normalised.
     """
-    top = y.abs().max() if largest is None else torch.as_tensor(largest)
-    return (y / (2 * top) + 0.5).clamp(0, 1)
+    brightness, contrast = mean.double().mean().item(), scale.double().mean().item()
+    return -brightness * norm / contrast, (1 - brightness) * norm / contrast

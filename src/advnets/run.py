@@ -219,8 +219,7 @@ def trainer(
             x = class_by_class(sampler, plots.COLUMNS, seed=config.seed, classes=classes)
         else:
             x = sampler.sample(n, seed=config.seed)
-        low, high, _ = splits.statistics
-        span = plots.wide(low, high)
+        span = splits.span or plots.wide(*splits.statistics[:2])
         plots.save_samples(path, x, data=data, span=span, columns=plots.COLUMNS)
         return {"spread": spread(x, data)}
 
@@ -298,19 +297,18 @@ def describe(splits: Splits) -> dict[str, Any]:
     for name, part in parts.items():
         if part.context is not None:
             everything[f"{name}.context"] = part.context
-    named = {"classes": list(splits.classes)} if splits.classes else {}
-    noticed = {"notice": splits.notice} if splits.notice else {}
-    return (
-        named
-        | noticed
-        | {
-            "event_shape": list(splits.event_shape),
-            "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
-            "low": low,
-            "high": high,
-            "crc32": checkpoints.checksum(everything, {}),
-        }
-    )
+    about = {
+        "classes": list(splits.classes),
+        "notice": splits.notice,
+        "span": list(splits.span or ()),
+    }
+    return {name: fact for name, fact in about.items() if fact} | {
+        "event_shape": list(splits.event_shape),
+        "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
+        "low": low,
+        "high": high,
+        "crc32": checkpoints.checksum(everything, {}),
+    }
 
 
 def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:

@@ -125,7 +125,8 @@ class Run:
     def span(self) -> tuple[float, float]:
         """The values that pictures of this run draw black and white."""
         facts = self.folder.facts("data", "low", "high")
-        return plots.wide(facts["low"], facts["high"])
+        low, high = facts.get("span") or plots.wide(facts["low"], facts["high"])
+        return low, high
 
     def splits(self) -> Splits:
         """The data it was trained on. Raises `BadValue` where that is other data by now."""

@@ -131,9 +131,17 @@ def test_a_copy_as_pictures_is_read_and_every_score_says_so(make, tmp_path):
 
 def test_pictures_are_normalised_as_the_official_images_are(tmp_path):
     root = write(tmp_path, as_pictures())
-    x = load(Cifar10Config(root=str(root), contrast=55.0), seed=0).train.x
+    splits = load(Cifar10Config(root=str(root), contrast=55.0), seed=0)
+    x = splits.train.x
     torch.testing.assert_close(x.flatten(1).norm(dim=1), torch.full((80,), 55.0))
     torch.testing.assert_close(x.flatten(1).mean(dim=1), torch.zeros(80), atol=1e-4, rtol=0)
+    black, white = splits.span
+    pixels_of = (x - black) / (white - black)  # of average brightness and contrast
+    own = from_root(root).train.x
+    assert pixels_of.mean() == pytest.approx(own.mean(), abs=1e-3)
+    assert pixels_of.std() == pytest.approx(own.std(), rel=0.05)
+    assert run.describe(splits)["span"] == [black, white]
+    assert from_root(root).span is None
 
 
 def test_the_seed_does_not_draw_the_validation_pictures(tmp_path):

@@ -30,7 +30,7 @@ import torch
 
 from advnets import checks
 from advnets.config import FREE
-from advnets.contrast import normalise
+from advnets.contrast import normalise, span
 from advnets.data import images
 from advnets.data.downloads import ENVIRONMENT, fetch
 from advnets.data.splits import DataConfig, Split, Splits
@@ -94,10 +94,9 @@ def load(config: Cifar10Config, *, seed: int) -> Splits:
     """
     place = find(config.root) if config.root or os.environ.get(ENVIRONMENT) else download()
     splits = _as_pictures(place) if _holds_pictures(place) else _official(place)
-    parts = [splits.train, splits.validation, splits.test]
     if config.contrast is not None:
-        parts = [replace(part, x=normalise(part.x[:], config.contrast)[0]) for part in parts]
-    return Splits(*parts, classes=CLASSES, notice=splits.notice)
+        splits = _normalised(splits, config.contrast)
+    return replace(splits, classes=CLASSES)
 
 
 def find(root: str | None) -> Path:
@@ -125,6 +124,18 @@ def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> P
     """
     return fetch(
         ARCHIVE, f"md5:{MD5}", mirrors, cache or Path(pooch.os_cache("advnets")) / "cifar10"
+    )
+
+
+def _normalised(splits: Splits, norm: float) -> Splits:
+    """All images normalised, and drawn as those of the training set would be."""
+    train, mean, scale = normalise(splits.train.x[:], norm)
+    return replace(
+        splits,
+        train=replace(splits.train, x=train),
+        validation=replace(splits.validation, x=normalise(splits.validation.x[:], norm)[0]),
+        test=replace(splits.test, x=normalise(splits.test.x[:], norm)[0]),
+        span=span(mean, scale, norm),
     )
 
 

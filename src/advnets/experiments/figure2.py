@@ -5,7 +5,8 @@ image at the least squared Euclidean distance from that very sample, in the spac
 works in: a generator that had learnt its examples by heart would show the same picture twice.
 
 The samples are number 0 to 19 of a seed. The paper's colour pictures are scaled by the largest
-value among the samples; here black and white are those of every other picture of the run.
+value among the samples; here black and white are those of every other picture of the run, which of
+normalised images are the values that an image of average brightness and contrast has there.
 
 Reference: Goodfellow et al. (2014), Figure 2; goodfeli/adversarial, `show_samples_mnist_paper.py`.
 """
