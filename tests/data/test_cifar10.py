@@ -138,8 +138,8 @@ def test_pictures_are_normalised_as_the_official_images_are(tmp_path):
     black, white = splits.span
     pixels_of = (x - black) / (white - black)  # of average brightness and contrast
     own = from_root(root).train.x
-    assert pixels_of.mean() == pytest.approx(own.mean(), abs=1e-3)
-    assert pixels_of.std() == pytest.approx(own.std(), rel=0.05)
+    assert pixels_of.mean().item() == pytest.approx(own.mean().item(), abs=1e-3)
+    assert pixels_of.std().item() == pytest.approx(own.std().item(), rel=0.05)
     assert run.describe(splits)["span"] == [black, white]
     assert from_root(root).span is None
 
