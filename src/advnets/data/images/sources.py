@@ -89,8 +89,8 @@ class Folder:
     def read(self, entry: Entry) -> bytes:
         """The content of one file. Raises `Unusable` where the system does not give it."""
         try:
-            handle = os.open(self.path / entry.name, os.O_RDONLY | os.O_NOFOLLOW)
+            handle = os.open(f"{self.path}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW)
             with os.fdopen(handle, "rb") as file:
-                return file.read(MOST_BYTES)
+                return file.read(entry.size)  # memory for as many bytes is taken at once
         except OSError as error:
             raise checks.unusable(error.strerror or error) from None
