@@ -30,6 +30,7 @@ from advnets.data import Splits
 from advnets.features import FeatureSpace
 from advnets.quality import frechet_distance
 from advnets.rng import generator
+from advnets.sampling import TrainingSet
 
 AT = (1, 500, 1_000, 2_000, 4_000)
 
@@ -87,7 +88,8 @@ def table(options: argparse.Namespace) -> None:
     print("|---|---|---|---|---|")
     for row in rows:
         print(f"| {' | '.join(row)} |")
-    print(f"\n{n:,} pictures each; real training pictures: {ruler.distance(splits.train.x[:n])}.")
+    real = TrainingSet(splits.train.x).sample(n, seed=0)
+    print(f"\n{n:,} pictures each; real training pictures: {ruler.distance(real)}.")
     print(ruler.space.describe)
 
 
