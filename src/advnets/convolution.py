@@ -106,9 +106,9 @@ def _places(side: int, size: int, stride: int) -> int:
 
 
 class BatchNorm(nn.Module):
-    r"""Each channel brought to mean 0 and variance 1 over the minibatch, then scaled and shifted.
+    r"""Each channel brought to mean 0 and variance 1 over the minibatch.
 
-    .. math:: y = \gamma\, \frac{h - \mu}{\sqrt{v + 10^{-5}}} + \beta, \qquad
+    .. math:: y = \frac{h - \mu}{\sqrt{v + 10^{-5}}}, \qquad
               \mu = \overline{h}, \quad v = \overline{(h - \mu)^2}
 
     with the means taken over all examples and places of a channel, in every process of the run. A
@@ -127,8 +127,6 @@ class BatchNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
 
@@ -136,8 +134,8 @@ class BatchNorm(nn.Module):
         """`(n, channels, H, W)`, same shape."""
         if self.training and ranks.several():
             return self._over_all_processes(h)
-        of = (self.mean, self.variance, self.gain, self.bias)
-        return F.batch_norm(h, *of, self.training, _NEWEST, _LEAST)
+        of = (self.mean, self.variance)
+        return F.batch_norm(h, *of, None, None, self.training, _NEWEST, _LEAST)
 
     def _over_all_processes(self, h: Tensor) -> Tensor:
         """The same of a minibatch of which other processes have the other rows."""
@@ -149,7 +147,7 @@ class BatchNorm(nn.Module):
         with torch.no_grad():
             self.mean.lerp_(mean, _NEWEST)
             self.variance.lerp_(variance * n / (n - 1), _NEWEST)
-        y = centred * (self.gain * torch.rsqrt(variance + _LEAST)) + self.bias
+        y = centred * torch.rsqrt(variance + _LEAST)
         return y.movedim(-1, 1).to(h.dtype)
 
 

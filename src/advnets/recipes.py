@@ -421,8 +421,8 @@ _SMALL_CONV = GameConfig(
     D_scale=1.0,
     G=SpectralGConfig(),
     D=SpectralDConfig(),
-    G_optimizer=OptimizerConfig(rule="adam", lr=4e-4, lr_decay=1.0, beta1=0.5),
-    D_optimizer=OptimizerConfig(rule="adam", lr=4e-4, lr_decay=1.0, beta1=0.5),
+    G_optimizer=OptimizerConfig(rule="adam", lr=4e-4, lr_decay=1.0, beta1=0.0),
+    D_optimizer=OptimizerConfig(rule="adam", lr=4e-4, lr_decay=1.0, beta1=0.0),
     precision="bfloat16",
 )
 

@@ -4,8 +4,9 @@ Every size follows from the picture: its sides are halved while they are even an
 pictures of 28, 32, 48 and 64 begin at maps of 7, 4, 6 and 4. `conv32` and `conv64` are this pair at
 those two sizes.
 
-- G: an affine map to the smallest maps, then transposed convolutions of kernel 4 and stride 2, all
-  batch normalised and rectified, then a convolution to colours.
+- G: an affine map to the smallest maps, then transposed convolutions of kernel 4 and stride 2, each
+  rectified and then batch normalised, so that the convolution to colours, the last, sees channels
+  of mean 0 and cannot turn all samples to one colour at once.
 - D: a convolution, then one of kernel 4 and stride 2 for each halving, leaky rectifiers, one linear
   unit; all spectrally normalised. No dropout, and nothing that depends on other examples.
 
@@ -121,10 +122,10 @@ class SpectralG(Constrained):
         widths = [config.width * 2**i for i in range(n, -1, -1)]
         self.maps = (widths[0], height >> n, width >> n)
         self.first = layers.Affine(z_dim + context, torch.Size(self.maps).numel())
-        self.net = nn.Sequential(BatchNorm(widths[0]), nn.ReLU(inplace=True))
+        self.net = nn.Sequential(nn.ReLU(inplace=True), BatchNorm(widths[0]))
         for i, o in pairwise(widths):
-            up = nn.ConvTranspose2d(i, o, 4, stride=2, padding=1, bias=False)
-            self.net.extend([up, BatchNorm(o), nn.ReLU(inplace=True)])
+            up = nn.ConvTranspose2d(i, o, 4, stride=2, padding=1)
+            self.net.extend([up, nn.ReLU(inplace=True), BatchNorm(o)])
         last = nn.Conv2d(widths[-1], channels, 3, padding=1)
         self.net.append(last)
         self.squash = squash(config.output, problem)
