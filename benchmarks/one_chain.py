@@ -1,7 +1,7 @@
 """How much of the score of one Markov chain is luck?
 
     python benchmarks/one_chain.py RUN [--checkpoint best] [--sampler published] [--seeds 5]
-    python benchmarks/one_chain.py --quick                      (CI: a tiny GSN, to see that it runs)
+    python benchmarks/one_chain.py --quick                     (CI: a tiny GSN, to see that it runs)
 
 Draws the run's samples with each seed, every chain begun anew, and scores them on validation images
 by the run's own protocol. The standard error of a score is over images; what it does not see is the
