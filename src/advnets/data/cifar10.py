@@ -38,16 +38,6 @@ from advnets.data.splits import DataConfig, Split, Splits
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 ARCHIVE = "cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
-HINT = f"--data.root or ${ENVIRONMENT} must be {ARCHIVE}, or a folder with it or its .bin files"
-AS_PICTURES = "not CIFAR-10 as published: it was read from pictures of it, by a split of our own."
-
-TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 5))
-VALIDATION = ("data_batch_5.bin",)
-TEST = ("test_batch.bin",)
-IMAGES = 10_000
-"""Images in each file."""
-RECORD = 1 + 3 * 32 * 32
-"""Bytes of one image and its label."""
 CLASSES = (
     "airplane",
     "automobile",
@@ -60,6 +50,19 @@ CLASSES = (
     "ship",
     "truck",
 )
+HINT = (
+    f"--data.root or ${ENVIRONMENT} must be {ARCHIVE}, or a folder with it or its .bin files, "
+    f"or a folder or zip of pictures, train/{CLASSES[0]} and so on"
+)
+AS_PICTURES = "not CIFAR-10 as published: it was read from pictures of it, by a split of our own."
+
+TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 5))
+VALIDATION = ("data_batch_5.bin",)
+TEST = ("test_batch.bin",)
+IMAGES = 10_000
+"""Images in each file."""
+RECORD = 1 + 3 * 32 * 32
+"""Bytes of one image and its label."""
 
 Records = np.ndarray[Any, np.dtype[np.uint8]]
 
