@@ -1,7 +1,8 @@
 """Where pictures come from: a folder or a zip, whose files are listed and never held."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -41,9 +42,19 @@ class Source(Protocol):
         """All files and folders in no particular order, but hidden ones and symbolic links."""
         ...
 
+    def expect(self, entries: Iterable[Entry]) -> None:
+        """Ask the disk for files that are to be read next, without waiting for them."""
+        ...
+
     def read(self, entry: Entry) -> bytes:
         """The content of one file. Raises `Unusable` where it cannot be read."""
         ...
+
+
+def fetch(handle: int, start: int = 0, length: int = 0) -> None:
+    """Ask the disk for some bytes of an open file; 0 is all of it. Does nothing on some systems."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(handle, start, length, os.POSIX_FADV_WILLNEED)
 
 
 def hidden(name: str) -> bool:
@@ -86,11 +97,24 @@ class Folder:
             except OSError as error:
                 raise checks.unreadable(self.path / below, error) from None
 
+    def expect(self, entries: Iterable[Entry]) -> None:
+        """Ask the disk for files that are to be read next, without waiting for them."""
+        for entry in entries:
+            with contextlib.suppress(OSError), self._opened(entry) as handle:
+                fetch(handle)
+
     def read(self, entry: Entry) -> bytes:
         """The content of one file. Raises `Unusable` where the system does not give it."""
         try:
-            handle = os.open(f"{self.path}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW)
-            with os.fdopen(handle, "rb") as file:
-                return file.read(entry.size)  # memory for as many bytes is taken at once
+            with self._opened(entry) as handle:
+                return os.read(handle, entry.size)
         except OSError as error:
             raise checks.unusable(error.strerror or error) from None
+
+    @contextlib.contextmanager
+    def _opened(self, entry: Entry) -> Iterator[int]:
+        handle = os.open(f"{self.path}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            yield handle
+        finally:
+            os.close(handle)

@@ -12,12 +12,12 @@ import re
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from advnets import checks
-from advnets.data.images.sources import Entry, hidden
+from advnets.data.images.sources import Entry, fetch, hidden
 
 MEMBER = struct.Struct("<4s6H3L5H2L")  # 4.3.12
 LOCAL = struct.Struct("<4s22x2H")  # 4.3.7: the lengths of name and extra field are all we need
@@ -78,6 +78,11 @@ class Zip:
                 self.links += 1
             else:
                 yield entry
+
+    def expect(self, entries: Iterable[Entry]) -> None:
+        """Ask the disk for members that are to be read next, without waiting for them."""
+        for entry in entries:
+            fetch(self._file.fileno(), entry.offset, LOCAL.size + len(entry.name) + entry.packed)
 
     def read(self, entry: Entry) -> bytes:
         """The content of one member. Raises `Unusable` where it is damaged."""
