@@ -7,7 +7,8 @@
 Trains one run a seed in RUNS/RECIPE-SEED, stops it at each of the updates `--at`, and takes the
 Frechet distance of its samples to validation pictures, in the feature space that `advnets evaluate`
 learns on the run's own training pictures. Training pictures against the same validation pictures
-stand beside: what a perfect G would have. A run that was interrupted goes on.
+stand beside: what a perfect G would have. A run that was interrupted goes on. `--curves FILE.png`
+draws what D made of data and samples, in the run of the first seed.
 
 A recipe whose rate anneals cannot be made longer; give it one number, its last update.
 """
@@ -24,13 +25,15 @@ import numpy as np
 from torch import Tensor
 
 import advnets
-from advnets import cli, features
+from advnets import cli, curves, features
 from advnets.bootstrap import Estimate
 from advnets.data import Splits
 from advnets.features import FeatureSpace
 from advnets.quality import frechet_distance
+from advnets.report import panels
 from advnets.rng import generator
 from advnets.sampling import TrainingSet
+from advnets.trained import Run
 
 AT = (1, 500, 1_000, 2_000, 4_000)
 
@@ -63,6 +66,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--samples", type=int, default=5_000)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are kept")
+    parser.add_argument("--curves", type=Path, help="a PNG of D(x) and D(G(z)) over the updates")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if not options.quick:
@@ -73,7 +77,7 @@ def main() -> None:
         np.save(data, np.random.default_rng(0).integers(0, 256, (900, 8, 8, 3), dtype=np.uint8))
         options.recipe, options.options = "array", f"--data.path {data} --trainer.score_every 0"
         options.at, options.seeds, options.samples = [1, 5], [0], 90
-        options.runs = Path(scratch)
+        options.runs, options.curves = Path(scratch), Path(scratch, "curves.png")
         table(options)
 
 
@@ -91,6 +95,18 @@ def table(options: argparse.Namespace) -> None:
     real = TrainingSet(splits.train.x).sample(n, seed=0)
     print(f"\n{n:,} pictures each; real training pictures: {ruler.distance(real)}.")
     print(ruler.space.describe)
+    if options.curves:
+        options.curves.write_bytes(beliefs(run))
+
+
+def beliefs(run: Run) -> bytes:
+    """What D made of data and samples as a run went on, a PNG."""
+    known = panels.series(run.folder.records())
+    shown = [
+        curves.smoothed(label, *known[name], len(known[name][0]) // panels.SHARE)
+        for name, label in (("D_x", "D(x), data"), ("D_Gz", "D(G(z)), samples"))
+    ]
+    return curves.png(shown, levels=[curves.Level(label="1/2", y=0.5)], limits=(0.0, 1.0))
 
 
 def measured(seed: int, options: argparse.Namespace) -> list[list[str]]:
