@@ -81,10 +81,10 @@ def mnist_conditional() -> RunConfig:
     the digit that was asked for, and how varied they are.
 
     Command: advnets train mnist-conditional --data.root FOLDER
-    Time: this length is not timed; 600 updates took 23 seconds of CPU time on a busy machine.
-    Score: this length is not scored; --trainer.steps 7000 --trainer.score_every 0 drew the digit
-    asked for in 92.2% of 10,000 samples, raw weights, by a classifier right on 98.73% of the test
-    set, with .96 of the data's mean distance within a class (benchmarks/conditional.py).
+    Time: 40,000 updates in 29 minutes of one core, CI beside it.
+    Score: 208.4 +- 2.3 nats raw, 208.3 +- 2.3 averaged (10,000 samples, sigma 0.1668, 10,000
+    tests); real training examples: 241.0 +- 2.1. 97.95% of 10,000 samples are the digit asked for,
+    by a classifier right on 98.73% of the test set, with 1.00 of the data's distance in a class.
     """
     return RunConfig(
         recipe="mnist-conditional",

@@ -54,8 +54,9 @@ def tfd() -> RunConfig:
     file give `--model.first` and `--trainer.steps`.
 
     Command: advnets train tfd --data.path TFD_48x48.mat
-    Time: these 70,600 updates are not timed yet.
-    Score: not scored yet, with 0 updates played: the database is not to be had freely.
+    Time: 400 updates (250 of stage 1) in 4.9 minutes of a core, --model.precision bfloat16.
+    Score: of those on 200 other faces (docs/images.md) 934.2 +- 43.7 nats raw, the mean face's
+    being 1009.0 +- 37.7 (10,000 samples, sigma 0.1668, 40 tests). The database is not to be had.
     """
     rule = OptimizerConfig(lr=0.05)
     return RunConfig(
@@ -77,8 +78,9 @@ def cifar10() -> RunConfig:
     """The authors' fully connected CIFAR-10 run, on images of norm 55 and mean 0.
 
     Command: advnets train cifar10 --data.root FOLDER
-    Time: these 20,000 updates are not timed yet.
-    Score: these 20,000 updates are not scored yet.
+    Time: 3,000 updates (7.5 epochs) in 40 minutes of a busy core, --model.precision bfloat16.
+    Score: after those, on a JPEG copy, all samples are one picture: Frechet distance 99 raw, 117
+    averaged, 82 and 60 at update 1,000 (docs/images.md). The whole length was not played.
     """
     rule = OptimizerConfig(lr=0.025)
     return RunConfig(
@@ -99,9 +101,9 @@ def cifar10_conv() -> RunConfig:
     """The authors' convolutional CIFAR-10 run: a transposed convolution against maxout ones.
 
     Command: advnets train cifar10-conv --data.root FOLDER
-    Time: these 20,000 updates are not timed; 2.3 s of CPU time an update of 128 on one core
-    (float32), other runs beside it.
-    Score: these 20,000 updates are not scored yet.
+    Time: 1,560 updates (5 epochs) in 38 minutes of a busy core, --model.precision bfloat16.
+    Score: D, whose weights start in (-.005, .005), tells nothing for 1,700 updates; at 2,400 the
+    Frechet distance on a JPEG copy is 136 raw, from 145 (docs/images.md). The whole was not played.
     """
     rule = OptimizerConfig(lr=0.004)
     return RunConfig(
