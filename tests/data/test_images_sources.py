@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from advnets import checks
 from advnets.data.images import opened
+from advnets.data.images.sources import Entry
 from pictures import write, zipped
 
 FILES = {"a/1.png": b"one", "a/b/2.png": b"two" * 99, "top.txt": b"", "ä/ß.jpg": bytes(range(256))}
@@ -248,3 +249,13 @@ def test_a_source_that_is_not_there_is_named(tmp_path):
         checks.BadFile, match=r"none: no such folder or zip; give the pictures with"
     ):
         listed(tmp_path / "none")
+
+
+def test_what_cannot_be_asked_ahead_is_left_to_the_reader(tmp_path):
+    files = {"a.png": b"1", "b.png": b"22"}
+    for path in (write(tmp_path / "f", files), zipped(tmp_path / "z.zip", files)):
+        with opened(path) as source:
+            there = list(source.entries())
+            far = [there[0]._replace(offset=2**64 - 1), there[0]._replace(packed=2**63)]
+            source.expect([*far, Entry("nowhere.png", 5), *there])
+            assert {e.name: source.read(e) for e in there} == files

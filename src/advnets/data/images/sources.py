@@ -52,9 +52,13 @@ class Source(Protocol):
 
 
 def fetch(handle: int, start: int = 0, length: int = 0) -> None:
-    """Ask the disk for some bytes of an open file; 0 is all of it. Does nothing on some systems."""
+    """Ask the disk for some bytes of an open file; 0 is all of it.
+
+    What cannot be asked for, on some systems anything, is left to the reader to find out.
+    """
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(handle, start, length, os.POSIX_FADV_WILLNEED)
+        with contextlib.suppress(OSError, OverflowError):  # a damaged zip names any place
+            os.posix_fadvise(handle, start, length, os.POSIX_FADV_WILLNEED)
 
 
 def hidden(name: str) -> bool:
@@ -106,8 +110,8 @@ class Folder:
     def read(self, entry: Entry) -> bytes:
         """The content of one file. Raises `Unusable` where the system does not give it."""
         try:
-            with self._opened(entry) as handle:
-                return os.read(handle, entry.size)
+            with self._opened(entry) as handle, open(handle, "rb", closefd=False) as file:
+                return file.read(entry.size)  # memory for as many bytes is taken at once
         except OSError as error:
             raise checks.unusable(error.strerror or error) from None
 
