@@ -101,12 +101,13 @@ def table(options: argparse.Namespace) -> None:
 
 def beliefs(run: Run) -> bytes:
     """What D made of data and samples as a run went on, a PNG."""
+    panel = next(panel for panel in panels.GAME if "D_x" in panel.names)
     known = panels.series(run.folder.records())
     shown = [
         curves.smoothed(label, *known[name], len(known[name][0]) // panels.SHARE)
-        for name, label in (("D_x", "D(x), data"), ("D_Gz", "D(G(z)), samples"))
+        for name, label in panel.names.items()
     ]
-    return curves.png(shown, levels=[curves.Level(label="1/2", y=0.5)], limits=(0.0, 1.0))
+    return curves.png(shown, levels=panel.levels, limits=panel.limits)
 
 
 def measured(seed: int, options: argparse.Namespace) -> list[list[str]]:
