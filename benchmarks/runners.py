@@ -5,12 +5,14 @@ that one of them may have taught to keep freed memory.
 """
 
 import contextlib
+import math
 import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -56,6 +58,13 @@ class Runner:
             self._pipe.send(n)
         seconds: float = self._heard()
         return seconds
+
+    def resident_megabytes(self) -> float:
+        """The memory that it holds now (VmRSS; nan where there is no /proc)."""
+        status = Path(f"/proc/{self._process.pid}/status")
+        lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+        sizes = [float(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")]
+        return sizes[0] if sizes else math.nan
 
     def _heard(self) -> Any:
         try:
