@@ -18,6 +18,7 @@ import numpy as np
 import advnets
 from advnets import evaluation
 from advnets.baselines.gsn import GSNConfig
+from advnets.checks import UserError
 
 
 def main() -> None:
@@ -29,12 +30,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    if not options.quick:
-        table(options)
-        return
+    if options.seeds < 2:
+        parser.error(f"--seeds: need at least 2 to see a deviation, got {options.seeds}")
     with tempfile.TemporaryDirectory() as scratch:
-        options.run, options.checkpoint, options.seeds = quick_run(Path(scratch)), "last", 2
-        table(options)
+        if options.quick:
+            options.run, options.checkpoint, options.seeds = quick_run(Path(scratch)), "last", 2
+        try:
+            table(options)
+        except UserError as error:
+            parser.error(str(error))
 
 
 def quick_run(folder: Path) -> Path:

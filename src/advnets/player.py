@@ -60,6 +60,7 @@ class Player:
             memory = dict(zip(weights, pieces, strict=True))
         self._lent = [(layer, memory.pop(id(layer.weight), None)) for layer in affine]
         self.random = layers.stochastic(self.plays)
+        self._counted = list(zip(network.buffers(), self.plays.buffers(), strict=True))
         self._constrain = getattr(network, "constrain", None)
 
     def logits(self, *parts: Tensor, c: tuple[Tensor, ...] = ()) -> Tensor:
@@ -133,7 +134,7 @@ class Player:
     def take_back(self) -> None:
         """Take the buffers of the copy that plays: what it has counted."""
         if self.plays is not self.network:
-            for own, played in zip(self.network.buffers(), self.plays.buffers(), strict=True):
+            for own, played in self._counted:
                 own.copy_(played)
 
     def begin_anew(self) -> None:
