@@ -206,8 +206,9 @@ def test_a_damaged_member_is_unusable_and_the_others_are_read(method, tmp_path):
         with pytest.raises(checks.Unusable, match="damaged in the zip: "):
             source.read(a)
         assert source.read(b) == b"2" * 300
-        with pytest.raises(checks.Unusable, match="does not begin where it should"):
-            source.read(a._replace(offset=7))
+        for offset in (7, 2**63, 2**64 - 1):
+            with pytest.raises(checks.Unusable, match="does not begin where it should"):
+                source.read(a._replace(offset=offset))
 
 
 def test_a_member_packed_otherwise_is_unusable(tmp_path):

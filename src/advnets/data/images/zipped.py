@@ -87,7 +87,8 @@ class Zip:
     def read(self, entry: Entry) -> bytes:
         """The content of one member. Raises `Unusable` where it is damaged."""
         handle = self._file.fileno()
-        head = os.pread(handle, LOCAL.size, entry.offset)
+        within = entry.offset < self._directory.start  # a damaged one may lie anywhere
+        head = os.pread(handle, LOCAL.size, entry.offset) if within else b""
         if len(head) < LOCAL.size or not head.startswith(b"PK\x03\x04"):
             raise checks.unusable("damaged in the zip: it does not begin where it should")
         _, name, extra = LOCAL.unpack(head)
