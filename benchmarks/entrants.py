@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from itertools import product
-from typing import Any
 
 import peers
 import torch
@@ -21,7 +20,7 @@ COMPILED = ", compiled"
 PEERS = {"lightning": "lightning", "pytorch-ignite": "ignite", "jax": "jax"}
 
 
-def entrants(s: Sizes, layout: Layout, *, compiled: bool) -> dict[str, Build]:
+def entrants(s: Sizes, layout: Layout) -> dict[str, Build]:
     """How to build everybody, in the order of the table."""
     entries: dict[str, Build] = {
         PLAIN: partial(on_images, peers.plain, s),
@@ -31,12 +30,9 @@ def entrants(s: Sizes, layout: Layout, *, compiled: bool) -> dict[str, Build]:
         "jax": partial(on_images, jax, s),
     }
     kinds = list(product(ORDERS, PRECISIONS))
-    for kind in kinds:
-        entries[f"{OURS} {' '.join(kind)}"] = partial(on_images, ours, s, *kind)
-    if compiled:
-        kind = ("simultaneous", "float32")
-        name = f"{OURS} {' '.join(kind)}{COMPILED}"
-        entries[name] = partial(on_images, ours, s, *kind, compiled=True)
+    for kind, suffix in product(kinds, ("", COMPILED)):
+        name = f"{OURS} {' '.join(kind)}{suffix}"
+        entries[name] = partial(on_images, ours, s, *kind, compiled=bool(suffix))
     for kind in kinds:
         entries[f"{PRODUCTS} {' '.join(kind)}"] = partial(bare, s, *kind, layout, passes=False)
         entries[f"{WITH_PASS} {' '.join(kind)}"] = partial(bare, s, *kind, layout, passes=True)
@@ -71,10 +67,13 @@ def jax(s: Sizes, x: Tensor) -> Rival:
 class Ours:
     """Our game, of either order and precision."""
 
-    def __init__(self, s: Sizes, x: Tensor, order: Order, precision: Precision) -> None:
+    def __init__(
+        self, s: Sizes, x: Tensor, order: Order, precision: Precision, *, compiled: bool = False
+    ) -> None:
         config = advnets.GameConfig(
             order=order,
             precision=precision,
+            compiled=compiled,
             z_dim=s.z,
             G=advnets.GeneratorConfig(hidden=(s.hidden, s.hidden), bias_from_marginals=False),
             D=advnets.DiscriminatorConfig(units=(s.units, s.units), pieces=peers.PIECES),
@@ -92,14 +91,6 @@ class Ours:
         self.rng = torch.Generator().manual_seed(0)
         self.played = 0
 
-    def compile(self) -> None:
-        """Compile the game's step, by playing a first one."""
-        dynamo: Any = torch._dynamo.config
-        dynamo.trace_autograd_ops = True
-        game: Any = self.game
-        game.play = torch.compile(game.play, fullgraph=True)
-        self.play(1)
-
     def play(self, n: int) -> None:
         """The next n updates."""
         for i in range(self.played, self.played + n):
@@ -111,9 +102,9 @@ def ours(
     s: Sizes, x: Tensor, order: Order, precision: Precision, *, compiled: bool = False
 ) -> Rival:
     """Our game in the race."""
-    entry = Ours(s, x, order, precision)
+    entry = Ours(s, x, order, precision, compiled=compiled)
     if compiled:
-        entry.compile()
+        entry.play(2)  # the second update compiles
     return Rival(peers.clocked(entry.play), count(entry.game.G, entry.game.D))
 
 

@@ -62,7 +62,6 @@ def parsed() -> argparse.Namespace:
     add("--only", nargs="+", default=[""], metavar="WORDS", help="rows with one of these in a name")
     add("--threads", type=int, default=torch.get_num_threads())
     add("--layout", choices=LAYOUTS, default="quickest", help="of the bare products")
-    add("--compiled", action="store_true", help="a row for ours under torch.compile (20 s more)")
     add("--json", type=Path, metavar="FILE", help="where to write the numbers")
     add("--root", type=Path, default=Path("../shared/data/mnist"), help="MNIST, for --steady")
     add("--steady", action="store_true", help="a run's update 20,000 against its 1,000 instead")
@@ -103,7 +102,7 @@ def long_run(s: Sizes, options: argparse.Namespace) -> dict[str, Any]:
 
 def race(s: Sizes, options: argparse.Namespace) -> dict[str, Any]:
     """Start everybody, play the rounds, print the table; all numbers."""
-    entries = entrants(s, options.layout, compiled=options.compiled)
+    entries = entrants(s, options.layout)
     wanted = [name for name in entries if any(word in name for word in options.only)]
     present = {n: entries[n] for n in wanted if peers.installed(PEERS.get(n, "torch"))}
     missing = "not installed (pip install 'advnets[bench]')"

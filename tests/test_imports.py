@@ -30,6 +30,7 @@ FLOORS = [
         "contrast",
         "convolution",
         "spectral",
+        "capture",
     },
     {
         "networks",

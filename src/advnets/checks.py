@@ -116,6 +116,19 @@ def no_context() -> BadValue:
     return bad_value("context", "given: this model is conditional", "nothing")
 
 
+def not_compiled(rule: str, world: int) -> BadValue:
+    """A game is to be compiled whose update is more than a function of this process's tensors."""
+    need = "False but for the momentum rule in one process"
+    return bad_value("model.compiled", need, f"True with {rule} in {world}")
+
+
+def not_captured(why: object) -> BadValue:
+    """The step cannot be compiled by this torch, for this network or on this system."""
+    lines = [line.strip() for line in str(why).splitlines() if line.strip()]
+    reason = (lines or ["no reason given"])[0][:200]
+    return bad_value("model.compiled", f"False here ({reason})", True)
+
+
 def no_labels() -> BadValue:
     """A conditional model is to be trained on data without labels."""
     need = "'none' for data without labels (an archive's array 'y', folders that are classes)"
@@ -193,6 +206,11 @@ def others_lost(why: object) -> OthersLost:
 def no_gpu() -> BadValue:
     """A GPU is asked for where torch finds none."""
     return bad_value("device", "cpu: torch finds no CUDA GPU here", "cuda")
+
+
+def compiling() -> str:
+    """The notice before a first update that takes its time."""
+    return "The second update compiles the step, which takes about half a minute once."
 
 
 def slow_bfloat16() -> str:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from advnets import checks, layers
+from advnets import capture, checks, layers
 from advnets.checkpoints import below
 from advnets.contexts import Context
 from advnets.networks import (
@@ -20,7 +20,7 @@ from advnets.networks import (
     GeneratorConfig,
     GeneratorKind,
 )
-from advnets.optim import Average, OptimizerConfig, Schedule
+from advnets.optim import Average, Momentum, OptimizerConfig, Schedule
 from advnets.player import (
     Player,
     Precision,
@@ -72,6 +72,9 @@ class GameConfig(ModelConfig):
     precision: Precision = "float32"
     """What the networks are played in, D's logits included: 'float32' or 'bfloat16'. The weights
     themselves, what moves them and all scores stay in float32."""
+    compiled: bool = False
+    """Whether the step is compiled as a whole by torch: quicker after a first half minute. Needs
+    the momentum rule, one process and, on a CPU, a C++ compiler; same game, other rounding."""
     average_rate: float = 0.01
     """Share of the newest weights in the moving average of G ..."""
     average_every: int = 10
@@ -135,6 +138,8 @@ class Game:
         k: Updates of D for each update of G.
         D_scale: D ascends this times V.
         precision: What the networks are played in.
+        compiled: Whether `play` is compiled, from the second update on (the first makes what the
+            optimisers remember).
         average_rate: Share of the newest weights in the moving average of G's.
         average_every: Updates between two looks at them.
         schedules: Schedules of G's and D's optimisers.
@@ -143,7 +148,8 @@ class Game:
 
     Raises:
         BadValue: For an unknown word, k below 1, a D that does not give one logit an example, or
-            networks that cannot be played by several processes.
+            networks that cannot be played by several processes, or a step that cannot be compiled
+            here.
     """
 
     def __init__(
@@ -159,6 +165,7 @@ class Game:
         k: int = 1,
         D_scale: float = 1.0,
         precision: Precision = "float32",
+        compiled: bool = False,
         average_rate: float = 0.01,
         average_every: int = 10,
         schedules: tuple[Schedule | None, Schedule | None] = (None, None),
@@ -185,6 +192,10 @@ class Game:
         keep_freed_memory()
         if ranks.world > 1:
             refuse_dependence(G, D)
+        for optimizer in (G_optimizer, D_optimizer) if compiled else ():
+            if ranks.world > 1 or not isinstance(optimizer, Momentum):
+                raise checks.not_compiled(type(optimizer).__name__, ranks.world)
+        self._whole = capture.whole(self.play) if compiled else self.play
         first = next(G.parameters())
         self._device = first.device
         self.context = None if context is None else context.to(first.device)
@@ -216,6 +227,7 @@ class Game:
             k=config.k,
             D_scale=config.D_scale,
             precision=config.precision,
+            compiled=config.compiled,
             average_rate=config.average_rate,
             average_every=config.average_every,
             schedules=(
@@ -246,7 +258,8 @@ class Game:
         noise = [self._noise(batch, 2, rng) for batch in batches]
         if self.order == "alternating":
             noise.append(self._noise(batches[-1], 1, rng))
-        info = self.play(batches, noise)
+        play = self._whole if self.updates else self.play
+        info = play(batches, noise)
         self.updates += 1
         self.average.follow(self.G, self.updates)
         return info

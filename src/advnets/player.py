@@ -5,6 +5,7 @@ Reference: Goodfellow et al. (2014), Algorithm 1: "any standard gradient-based l
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -62,6 +63,8 @@ class Player:
         self.random = layers.stochastic(self.plays)
         self._counted = list(zip(network.buffers(), self.plays.buffers(), strict=True))
         self._constrain = getattr(network, "constrain", None)
+        # The rule without what torch wraps around it for profilers and hooks: those break a graph.
+        self._bare_step = torch.no_grad()(inspect.unwrap(type(optimizer).step))
 
     def logits(self, *parts: Tensor, c: tuple[Tensor, ...] = ()) -> Tensor:
         """D's logits on each part in turn, flat. Raises `BadValue` unless one an example.
@@ -113,7 +116,10 @@ class Player:
         self.ranks.add_up(self._flat)
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, minibatch)
-        self.optimizer.step()
+        if torch.compiler.is_compiling():
+            self._bare_step(self.optimizer)
+        else:
+            self.optimizer.step()
         if self._constrain is not None:
             self._constrain()
         self._cast()

@@ -260,6 +260,8 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
         rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     notice = f"{checks.slow_bfloat16()}\n" if slow and not has_bfloat16() else ""
+    if getattr(config.model, "compiled", False):
+        notice += f"{checks.compiling()}\n"
     about = f"\nThe data is {splits.notice}" if splits.notice else ""
     return notice + (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
