@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import advnets
+from advnets import capture
 from advnets.contexts import Context
 from advnets.data import ArrayConfig, MnistConfig, RingConfig, Splits, load
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
@@ -38,6 +39,18 @@ def a_cache_of_our_own(tmp_path_factory):
 @pytest.fixture
 def rng():
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def compiler():
+    """Torch's, as a fresh process finds it, where this torch can capture gradients."""
+    from torch._dynamo import config, reset  # heavy
+
+    if not hasattr(config, capture.GRADIENTS):
+        pytest.skip("this torch cannot compile a step with its gradients")
+    reset()
+    yield
+    reset()
 
 
 @pytest.fixture(scope="session")

@@ -30,20 +30,8 @@ def step(game, i, rng):
 def compiled(game):
     """The same game, whose step has to be one graph; no C++ is needed to find that out."""
     twin = copy.deepcopy(game)
-    twin._whole = torch.compile(twin.play, fullgraph=True, backend="aot_eager")
+    twin._whole = capture.whole(twin.play, backend="aot_eager")
     return twin
-
-
-@pytest.fixture
-def compiler():
-    """Torch's, as a fresh process finds it, where this torch can capture gradients."""
-    from torch._dynamo import config, reset
-
-    if not hasattr(config, capture.GRADIENTS):
-        pytest.skip("this torch cannot compile a step with its gradients")
-    reset()
-    yield config
-    reset()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -53,8 +41,7 @@ def compiler():
 def test_the_whole_step_is_one_graph_and_equals_the_eager_one(compiler, order, precision, k):
     game = small_game(order=order, precision=precision, k=k)
     twin = compiled(game)
-    with compiler.patch({capture.GRADIENTS: True}):
-        play_both(game, twin, TOLERANCE[precision])
+    play_both(game, twin, TOLERANCE[precision])
 
 
 def play_both(game, twin, tolerance):

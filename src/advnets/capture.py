@@ -18,8 +18,12 @@ GRADIENTS = "trace_autograd_ops"
 """Torch's option that has a graph hold calls of autograd too."""
 
 
-def whole(step: Callable[..., Result]) -> Callable[..., Result]:
+def whole(step: Callable[..., Result], *, backend: str = "inductor") -> Callable[..., Result]:
     """The same function of tensors, compiled at its first call, which takes half a minute.
+
+    Args:
+        step: What is captured.
+        backend: Who compiles it, of those that torch knows; 'aot_eager' only captures.
 
     Raises:
         BadValue: Where this torch cannot capture gradients; from the call, where a network does
@@ -28,7 +32,7 @@ def whole(step: Callable[..., Result]) -> Callable[..., Result]:
     dynamo: Any = importlib.import_module("torch._dynamo")  # heavy, and needed only here
     if not hasattr(dynamo.config, GRADIENTS):
         raise checks.not_captured(f"torch {torch.__version__} cannot capture gradients")
-    graph = torch.compile(step, fullgraph=True, dynamic=False)
+    graph = torch.compile(step, fullgraph=True, dynamic=False, backend=backend)
 
     @functools.wraps(step)
     def compiled(*arguments: Any) -> Result:
