@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"checks", "config", "contexts", "protocols", "ranks", "rng"},
+    {"checks", "config", "contexts", "products", "protocols", "ranks", "rng"},
     {
         "value",
         "priors",

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from advnets import checks
+from advnets.products import product, thin_pays, thin_products
 
 _WORD = 8
 """Bytes of the words that random bits are drawn in."""
-_ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_MANY = 4
+"""Pieces of maxout from which on its gradient counts as thin."""
 
 
 class Affine(nn.Linear):
@@ -26,6 +28,8 @@ class Affine(nn.Linear):
     """
 
     lent: Tensor | None = None
+    thin = False
+    """Whether most of the gradient that comes back is zero."""
 
     def borrow(self) -> Tensor | None:
         """The memory lent, once: a second use in one graph has a gradient of its own."""
@@ -74,43 +78,19 @@ class _Affine(torch.autograd.Function):
         before = len(whole) - len(x)
         if torch.is_grad_enabled():  # to be derived once more, in x too
             whole = torch.cat((whole[:before], x))
+        for_x, for_weight, for_bias = ctx.needs_input_grad[:3]
         d_x = d_weight = d_bias = None
-        if ctx.needs_input_grad[0]:
-            d_x = product(d[before:], weight.T)
-        if ctx.needs_input_grad[1]:
-            d_weight = torch.mm(d.T, whole, out=ctx.layer.borrow())
-        if ctx.needs_input_grad[2]:
+        if ctx.layer.thin and thin_pays(d, weight.shape[1]):
+            factors = weight if for_x else None, whole if for_weight else None
+            d_x, d_weight = thin_products(d, *factors, before=before)
+        else:
+            if for_x:
+                d_x = product(d[before:], weight.T)
+            if for_weight:
+                d_weight = torch.mm(d.T, whole, out=ctx.layer.borrow())
+        if for_bias:
             d_bias = d.sum(dim=0)
         return d_x, d_weight, d_bias, None, None
-
-
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x weight^T + bias`. In float32 on a CPU by oneDNN, which is up to twice as fast as MKL."""
-    suits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
-    if not (_ONEDNN and suits) or torch.is_grad_enabled():
-        return nn.functional.linear(x, weight, bias)
-    multiply = torch.ops.advnets.product if torch.compiler.is_compiling() else _by_onednn
-    y: Tensor = multiply(x, weight, bias)
-    return y
-
-
-def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return y
-
-
-def _shape_of_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """What a compiler has to know of a product."""
-    del bias
-    return x.new_empty(len(x), len(weight))
-
-
-# The same as an operation of torch, which a compiler takes as it is.
-_library: Any = torch.library
-_OPERATIONS = _library.Library("advnets", "DEF")
-_OPERATIONS.define("product(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
-_OPERATIONS.impl("product", _by_onednn, "CPU")
-_library.register_fake("advnets::product", _shape_of_product, lib=_OPERATIONS)
 
 
 class Maxout(nn.Module):
@@ -134,6 +114,7 @@ class Maxout(nn.Module):
         checks.at_least(1, units=units, pieces=pieces)
         self.pieces = pieces
         self.affine = Affine(inputs, units * pieces)
+        self.affine.thin = pieces >= _MANY
 
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, units)`; rows put `before` x come first and get no gradient."""

@@ -53,6 +53,7 @@ class Player:
         # One piece of memory for all gradients, kept from update to update. What plays in
         # bfloat16 has its own; a weight that two layers share is lent it for one of them.
         self._flat, self._gradients = layers.side_by_side(self._own)
+        self._last: list[Tensor | None] = []
         memory = {id(p): g for p, g in zip(self._own, self._gradients, strict=True)}
         affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
         if affine and self.plays is not network:
@@ -109,24 +110,33 @@ class Player:
 
     def update(self, gradient: Sequence[Tensor | None], minibatch: Tensor) -> None:
         """Move the weights along the gradient."""
-        for p, own, g in zip(self._own, self._gradients, gradient, strict=True):
-            if g is not None and g is not own:
-                own.copy_(g)
-            p.grad = None if g is None else own
-        self.ranks.add_up(self._flat)
+        captured = torch.compiler.is_compiling()  # then a gradient stays where it was made
+        self._last = list(gradient) if captured else self._laid_down(gradient)
+        for p, g in zip(self._own, self._last, strict=True):
+            p.grad = None if g is None else g.to(p.dtype)
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, minibatch)
-        if torch.compiler.is_compiling():
+        if captured:
             self._bare_step(self.optimizer)
+            for p in self._own:
+                p.grad = None
         else:
             self.optimizer.step()
         if self._constrain is not None:
             self._constrain()
         self._cast()
 
+    def _laid_down(self, gradient: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The same in the memory kept for it, summed over the processes."""
+        kept = zip(self._gradients, gradient, strict=True)
+        own = [g if g is None or g is memory else memory.copy_(g) for memory, g in kept]
+        self.ranks.add_up(self._flat)
+        return own
+
     def norm(self) -> Tensor:
         """The Euclidean norm of the last gradient, of all weights together, 0-d."""
-        norms = [torch.linalg.vector_norm(p.grad) for p in self._own if p.grad is not None]
+        dtype = self._flat.dtype
+        norms = [torch.linalg.vector_norm(g, dtype=dtype) for g in self._last if g is not None]
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms or [self._flat.new_zeros(())]))
         return norm
 

@@ -25,6 +25,7 @@ from advnets import checks, layers
 from advnets.baselines.descent import Descent
 from advnets.optim import OptimizerConfig
 from advnets.player import Precision
+from advnets.products import product
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
 from advnets.sampling import evaluating
@@ -102,11 +103,11 @@ class Coder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes h(x) of shape `(n, hidden)`."""
-        return layers.product(x.flatten(1), self.W, self.b).sigmoid()
+        return product(x.flatten(1), self.W, self.b).sigmoid()
 
     def activations(self, h: Tensor) -> Tensor:
         """What the decoder makes of codes before its sigmoid, `(n, d)`."""
-        return layers.product(h, self.W.T if self.W_back is None else self.W_back, self.c)
+        return product(h, self.W.T if self.W_back is None else self.W_back, self.c)
 
     def decode(self, h: Tensor) -> Tensor:
         """Reconstructions g(h): means, of shape `(n, *event_shape)`."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from advnets import checks
 from advnets.baselines.binary import bernoulli
-from advnets.layers import product
+from advnets.products import product
 
 Draw = Callable[..., Tensor]
 """Uniform numbers on [0, 1) of the shape that is asked for."""
