@@ -1,8 +1,8 @@
 r"""Matrix products on a CPU, by what is quicker than torch's own choice.
 
-`product` is for dense factors. `thin_products` are for one that is mostly zero, as maxout's gradient
-is: of p pieces one has won, and dropout leaves half of the winners, so of the `2 n p q d` operations
-of a dense product a tenth is not lost.
+`product` is for dense factors. `thin_products` are for one that is mostly zero, as the gradient in
+the pieces of maxout is: one of p has won, and dropout has left half of the units, so that nine of
+ten multiplications would be by zero.
 """
 
 from typing import Any
@@ -63,9 +63,9 @@ def _by_bags(
     d: Tensor, weight: Tensor | None, x: Tensor | None, before: int
 ) -> tuple[Tensor, Tensor]:
     n, k = d.shape
-    there = d.ne(0).view(-1).nonzero().view(-1)
-    first = torch.searchsorted(there, torch.arange(0, n * k + 1, k))
-    columns, values = there % k, d.view(-1)[there]
+    places = d.ne(0).view(-1).nonzero().view(-1)
+    first = torch.searchsorted(places, torch.arange(0, n * k + 1, k))
+    columns, values = places % k, d.view(-1)[places]
     d_x = d_weight = d.new_empty(0, 0)
     if weight is not None:
         skip = first.numpy()[before]
