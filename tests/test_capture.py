@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import advnets
-from advnets import capture, checks
+from advnets import capture, checks, layers, products
 from advnets.protocols import Batch
 from advnets.ranks import ALONE
 from conftest import small_game
@@ -55,6 +55,18 @@ def play_both(game, twin, tolerance):
     for name, tensor in game.state().items():
         found = twin.state()[name]
         torch.testing.assert_close(found, tensor, rtol=0, atol=tolerance, msg=name)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("order", ORDERS)
+def test_gathered_products_are_captured_too(compiler, order, monkeypatch):
+    monkeypatch.setattr(products, "_LARGE", 1)
+    monkeypatch.setattr(products, "_BAGS", True)
+    game = small_game(
+        order=order, D=advnets.DiscriminatorConfig(units=(6, 5), pieces=5, irange=0.5)
+    )
+    assert [m.thin for m in game.D.modules() if isinstance(m, layers.Affine)] == [True, True]
+    play_both(game, compiled(game), 1e-6)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")

@@ -9,10 +9,11 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"checks", "config", "contexts", "products", "protocols", "ranks", "rng"},
+    {"checks", "config", "contexts", "protocols", "ranks", "rng"},
     {
         "value",
         "priors",
+        "products",
         "layers",
         "parzen",
         "pushforward",
@@ -84,6 +85,7 @@ WITHIN_A_FLOOR = {
     ("game", "player"),
     ("two_stage", "game"),
     ("two_stage", "player"),
+    ("layers", "products"),
     ("convolution", "layers"),
     ("baselines", "player"),
     ("kmeans", "sampling"),

@@ -54,7 +54,7 @@ def test_large_maxout_has_the_gradients_of_a_small_one(both, rng, monkeypatch):
     assert len(calls) == 1
     monkeypatch.setattr(products, "_BAGS", False)
     for one, other in zip(found, gradients(), strict=True):
-        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
     assert len(calls) == 1
 
 

@@ -30,10 +30,13 @@ class Affine(nn.Linear):
     lent: Tensor | None = None
     thin = False
     """Whether most of the gradient that comes back is zero."""
+    still = False
+    """Whether W is a constant, for a graph that cannot be told by `requires_grad_`."""
 
     def borrow(self) -> Tensor | None:
         """The memory lent, once: a second use in one graph has a gradient of its own."""
-        if self.lent is None or torch.is_grad_enabled():  # what is derived once more is kept
+        # What is derived once more is kept, and a graph has memory of its own.
+        if self.lent is None or torch.is_grad_enabled() or torch.compiler.is_compiling():
             return None
         memory, self.lent = self.lent, None
         return memory
@@ -44,7 +47,8 @@ class Affine(nn.Linear):
         kind = x.device.type
         if not plain or (kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind)):
             return super().forward(x if before is None else torch.cat((before, x)))
-        return _apply(_Affine, x, self.weight, self.bias, before, self)
+        weight = self.weight.detach() if self.still else self.weight
+        return _apply(_Affine, x, weight, self.bias, before, self)
 
 
 def side_by_side(tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:

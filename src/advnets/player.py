@@ -102,11 +102,15 @@ class Player:
         weights = [] if torch.compiler.is_compiling() else self.weights
         for p in weights:
             p.requires_grad_(False)
+        for layer, _ in self._lent:
+            layer.still = True
         try:
             yield
         finally:
             for p in weights:
                 p.requires_grad_(True)
+            for layer, _ in self._lent:
+                layer.still = False
 
     def update(self, gradient: Sequence[Tensor | None], minibatch: Tensor) -> None:
         """Move the weights along the gradient."""
