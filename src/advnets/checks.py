@@ -209,8 +209,8 @@ def no_gpu() -> BadValue:
 
 
 def compiling() -> str:
-    """The notice before a first update that takes its time."""
-    return "The second update compiles the step, which takes about half a minute once."
+    """The notice where an update takes its time."""
+    return "The step is compiled in one of the first updates, which takes about half a minute."
 
 
 def slow_bfloat16() -> str:

@@ -147,7 +147,8 @@ def resume(
             refuse_foreign(checkpoint, config)
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
-            display.say(f"{run_folder.path}: going on from update {checkpoint.update}.")
+            going = f"{run_folder.path}: going on from update {checkpoint.update}."
+            display.say(f"{notices(config)}{going}")
         own.any(False)  # nobody writes before everybody has read
         if own.first:
             path = run_folder.path / "config.toml"
@@ -258,15 +259,19 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
     )
     if not samples:
         rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
-    slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
-    notice = f"{checks.slow_bfloat16()}\n" if slow and not has_bfloat16() else ""
-    if getattr(config.model, "compiled", False):
-        notice += f"{checks.compiling()}\n"
     about = f"\nThe data is {splits.notice}" if splits.notice else ""
-    return notice + (
+    return notices(config) + (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
         f"{config.batch_size}. {rule}\n{config.model.logged}{about}"
     )
+
+
+def notices(config: RunConfig) -> str:
+    """Lines on what will be slow, before a run begins or goes on."""
+    slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
+    lines = [checks.slow_bfloat16()] if slow and not has_bfloat16() else []
+    lines += [checks.compiling()] if getattr(config.model, "compiled", False) else []
+    return "".join(f"{line}\n" for line in lines)
 
 
 def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:

@@ -18,8 +18,8 @@ def demo() -> RunConfig:
     telling it what is wrong.
 
     Command: advnets train demo
-    Time: 18,000 updates in 5 to 6 minutes on 2 cores.
-    Score: 129.2 +- 6.8 nats raw, 130.0 +- 6.8 averaged (4,000 samples, sigma 0.2154, 500 tests);
+    Time: 18,000 updates in 4 to 6 minutes on 2 cores.
+    Score: 130.3 +- 7.0 nats raw, 130.7 +- 7.0 averaged (4,000 samples, sigma 0.2154, 500 tests);
     4,000 real training examples: 213.9 +- 10.1.
     """
     D_rule = OptimizerConfig(lr=0.1, momentum=0.6, final_momentum=0.6)
@@ -43,10 +43,10 @@ def mnist() -> RunConfig:
 
     Command: advnets train mnist --data.root FOLDER
     Time: 20,000 updates (40 epochs) in 8 minutes on 2 cores.
-    Score: 88.2 and 89.8 nats raw, 145.4 and 149.9 averaged after 20 epochs with seeds 0 and 2
-    (--trainer.steps 10000; standard errors 1.7 and 1.5; 10,000 samples, sigma 0.2154, 10,000
-    tests); seed 1 was lost to D (docs/speed.md). After 1,110 epochs (docs/mnist-study.md) 215.7 +-
-    2.3 raw, 220.0 +- 2.3 averaged (sigma 0.1668). 10,000 real training examples: 241.0 +- 2.1.
+    Score: 133.0 +- 1.5 nats raw, 169.0 +- 1.5 averaged after 40 epochs (10,000 samples, sigma
+    0.2154, 10,000 tests); of five seeds one was lost to D (docs/speed.md). After 1,110 epochs
+    (docs/mnist-study.md) 215.7 +- 2.3 raw, 220.0 +- 2.3 averaged (sigma 0.1668). 10,000 real
+    training examples: 241.0 +- 2.1.
     """
     return RunConfig(recipe="mnist", data=MnistConfig(), model=GameConfig())
 
