@@ -8,27 +8,30 @@ from advnets import layers, products
 GATHERED = pytest.mark.skipif(not products._BAGS, reason="dense products alone on this processor")
 
 
-def thin(n, k, *, seed=0, share=0.1):
-    """A gradient of which that share is not zero, with a row and a column of zeros."""
+def thin(n, q, pieces, *, seed=0, share=0.1):
+    """A gradient in q of q * pieces numbers, with a row and a column of zeros, and in which."""
     rng = torch.Generator().manual_seed(seed)
-    d = torch.randn(n, k, generator=rng) * (torch.rand(n, k, generator=rng) < share)
-    d[n // 2], d[:, k // 3] = 0, 0
-    return d
+    d = torch.randn(n, q, generator=rng) * (torch.rand(n, q, generator=rng) < share)
+    d[n // 2], d[:, q // 3] = 0, 0
+    piece = torch.randint(0, pieces, (n, q), generator=rng, dtype=torch.int32)
+    return d, piece * q + torch.arange(q, dtype=torch.int32)
 
 
 @pytest.mark.parametrize("before", [0, 1, 4])
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
 def test_thin_products_are_the_dense_ones(before, share, rng):
-    d = thin(7, 30, share=share)
+    d, columns = thin(7, 6, 5, share=share)
     weight, x = torch.randn(30, 5, generator=rng), torch.randn(7, 5, generator=rng)
-    d_x, d_weight = products.thin_products(d, weight, x, before)
-    torch.testing.assert_close(d_x, d[before:] @ weight)
-    torch.testing.assert_close(d_weight, d.T @ x)
-    assert products.thin_products(d, weight, None)[1] is None
-    assert products.thin_products(d, None, x)[0] is None
-    again = products.thin_products(d.T.contiguous().T, weight, x, before)  # however it lies
-    assert torch.equal(again[0], d_x)
-    assert torch.equal(again[1], d_weight)
+    dense = torch.zeros(7, 30).scatter_(1, columns.long(), d)
+    d_x, d_weight, d_bias = products.thin_products(d, columns, 30, weight, x, before)
+    torch.testing.assert_close(d_x, dense[before:] @ weight)
+    torch.testing.assert_close(d_weight, dense.T @ x)
+    torch.testing.assert_close(d_bias, dense.sum(dim=0))
+    assert products.thin_products(d, columns, 30, weight, None)[1:] == (None, None)
+    assert products.thin_products(d, columns, 30, None, x)[0] is None
+    turned = d.T.contiguous().T  # however it lies
+    again = products.thin_products(turned, columns, 30, weight, x, before)
+    assert all(map(torch.equal, again, (d_x, d_weight, d_bias)))
 
 
 @GATHERED
@@ -59,28 +62,53 @@ def test_large_maxout_has_the_gradients_of_a_small_one(both, rng, monkeypatch):
 
 
 @GATHERED
-@torch.no_grad()
+def test_a_second_derivative_of_a_large_maxout_is_that_of_a_small_one(rng, monkeypatch):
+    """A gradient penalty, which is not to come out as silence."""
+    monkeypatch.setattr(products, "_LARGE", 1)
+    layer = layers.Maxout(6, 4, 5)
+    before, x = (torch.randn(5, 6, generator=rng) for _ in range(2))
+    x.requires_grad_()
+
+    def penalty():
+        (g,) = torch.autograd.grad(layer(x, before=before).square().sum(), x, create_graph=True)
+        return torch.autograd.grad(g.square().sum(), [x, layer.affine.weight])
+
+    found = penalty()
+    monkeypatch.setattr(products, "_BAGS", False)
+    for one, other in zip(found, penalty(), strict=True):
+        assert other.abs().max() > 0.1
+        torch.testing.assert_close(one, other)
+
+
+@GATHERED
 def test_where_gathering_pays():
-    published = torch.zeros(200, 1200)
-    assert products.thin_pays(published, 784)
-    assert products.thin_pays(published, 240)
-    assert not products.thin_pays(published[:100], 240)  # too small
-    assert not products.thin_pays(torch.zeros(200, 8000), 3072)  # not from the caches
-    assert not products.thin_pays(published.bfloat16(), 784)
-    assert not products.thin_pays(published.to("meta"), 784)
-    with torch.enable_grad():
-        assert not products.thin_pays(published, 784)
+    def pays(n, k, i, before=0, dtype=torch.float32, device="cpu"):
+        x, rows, weight = (torch.zeros(m, i, dtype=dtype, device=device) for m in (n, before, k))
+        return products.thin_pays(x, rows if before else None, weight)
+
+    assert pays(100, 1200, 784, before=100)
+    assert pays(100, 1200, 784)
+    assert pays(200, 1200, 240)
+    assert not pays(100, 1200, 240)  # too small
+    assert not pays(200, 8000, 3072)  # not from the caches
+    assert not pays(200, 1200, 784, dtype=torch.bfloat16)
+    assert not pays(200, 1200, 784, device="meta")
 
 
-def test_a_layer_of_few_pieces_is_not_thin():
-    assert not layers.Maxout(3, 4, 3).affine.thin
-    assert layers.Maxout(3, 4, 5).affine.thin
+def test_a_layer_of_few_pieces_is_not_thin(monkeypatch, rng):
+    monkeypatch.setattr(products, "_LARGE", 1)
+    monkeypatch.setattr(products, "_BAGS", True)
+    x = torch.randn(6, 3, generator=rng)
+    kinds = [type(layers.Maxout(3, 4, pieces)(x).grad_fn).__name__ for pieces in (3, 5)]
+    assert kinds == ["ViewBackward0", "_ThinMaxoutBackward"]
 
 
 def test_torch_knows_both_operations(rng):
-    d, weight, x = thin(6, 9), torch.randn(9, 4, generator=rng), torch.randn(6, 4, generator=rng)
+    d, columns = thin(6, 3, 3)
+    weight, x = torch.randn(9, 4, generator=rng), torch.randn(6, 4, generator=rng)
     told = ["test_schema", "test_faketensor"]
-    for arguments in ((d, weight, x, 2), (d, None, x, 0), (d, weight, None, 0)):
+    for factors in ((weight, x, 2), (None, x, 0), (weight, None, 0)):
+        arguments = (d, columns, 9, *factors)
         torch.library.opcheck(torch.ops.advnets.thin_products, arguments, test_utils=told)
     if products._ONEDNN:
         arguments = (x, weight, torch.randn(9, generator=rng))

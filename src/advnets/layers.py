@@ -4,6 +4,7 @@ Reference: Goodfellow et al. (2014), Section 5: maxout and dropout in D, rectifi
     G.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -21,42 +22,30 @@ _MANY = 4
 
 
 class Affine(nn.Linear):
-    r"""`nn.Linear`, :math:`y = x W^\top + b`, by the quicker of torch's float32 products.
+    r"""`nn.Linear`, :math:`y = x W^\top + b`, by the quickest products at hand.
 
-    The next gradient in W is written into `lent`, memory of its shape, where there is some: fresh
-    memory costs the system nearly as much time as the product takes. Not for `torch.func`.
+    Not for `torch.func`.
     """
 
-    lent: Tensor | None = None
-    thin = False
-    """Whether most of the gradient that comes back is zero."""
     still = False
     """Whether W is a constant, for a graph that cannot be told by `requires_grad_`."""
 
-    def borrow(self) -> Tensor | None:
-        """The memory lent, once: a second use in one graph has a gradient of its own."""
-        # What is derived once more is kept, and a graph has memory of its own.
-        if self.lent is None or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return None
-        memory, self.lent = self.lent, None
-        return memory
-
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, outputs)`; rows put `before` x come first and get no gradient."""
+        if not self.suits(x):
+            return super().forward(x if before is None else torch.cat((before, x)))
+        return _apply(_Affine, x, self.played_weight, self.bias, before)
+
+    def suits(self, x: Tensor) -> bool:
+        """Whether x is mapped by products of our own."""
         plain = x.ndim == 2 and x.shape[1] == self.in_features and self.bias is not None
         kind = x.device.type
-        if not plain or (kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind)):
-            return super().forward(x if before is None else torch.cat((before, x)))
-        weight = self.weight.detach() if self.still else self.weight
-        return _apply(_Affine, x, weight, self.bias, before, self)
+        return plain and not (kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind))
 
-
-def side_by_side(tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """One flat piece of zeros, and views of it in the tensors' shapes."""
-    first, sizes = tensors[0], [t.numel() for t in tensors]
-    flat = torch.zeros(sum(sizes), dtype=first.dtype, device=first.device)
-    views = zip(torch.split(flat, sizes), tensors, strict=True)
-    return flat, [view.view_as(t) for view, t in views]
+    @property
+    def played_weight(self) -> Tensor:
+        """W, or the constant that it is."""
+        return self.weight.detach() if self.still else self.weight
 
 
 def _apply(node: type[torch.autograd.Function], *arguments: Any) -> Tensor:
@@ -68,12 +57,9 @@ class _Affine(torch.autograd.Function):
     """y = x W^T + b, with the gradients in x, W and b that are asked for."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, before: Tensor | None, layer: Affine
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, before: Tensor | None) -> Tensor:
         whole = x if before is None else torch.cat((before, x))
         ctx.save_for_backward(x, whole, weight)
-        ctx.layer = layer
         return product(whole, weight, bias)
 
     @staticmethod
@@ -84,17 +70,13 @@ class _Affine(torch.autograd.Function):
             whole = torch.cat((whole[:before], x))
         for_x, for_weight, for_bias = ctx.needs_input_grad[:3]
         d_x = d_weight = d_bias = None
-        if ctx.layer.thin and thin_pays(d, weight.shape[1]):
-            factors = weight if for_x else None, whole if for_weight else None
-            d_x, d_weight = thin_products(d, *factors, before=before)
-        else:
-            if for_x:
-                d_x = product(d[before:], weight.T)
-            if for_weight:
-                d_weight = torch.mm(d.T, whole, out=ctx.layer.borrow())
+        if for_x:
+            d_x = product(d[before:], weight.T)
+        if for_weight:
+            d_weight = product(d.T, whole.T)
         if for_bias:
             d_bias = d.sum(dim=0)
-        return d_x, d_weight, d_bias, None, None
+        return d_x, d_weight, d_bias, None
 
 
 class Maxout(nn.Module):
@@ -118,11 +100,14 @@ class Maxout(nn.Module):
         checks.at_least(1, units=units, pieces=pieces)
         self.pieces = pieces
         self.affine = Affine(inputs, units * pieces)
-        self.affine.thin = pieces >= _MANY
 
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, units)`; rows put `before` x come first and get no gradient."""
-        return largest_piece(self.affine(x, before=before), self.pieces)
+        affine = self.affine
+        if self.pieces >= _MANY and affine.suits(x) and thin_pays(x, before, affine.weight):
+            weights = affine.played_weight, affine.bias
+            return _apply(_ThinMaxout, x, *weights, before, self.pieces)
+        return largest_piece(affine(x, before=before), self.pieces)
 
 
 def largest_piece(y: Tensor, pieces: int) -> Tensor:
@@ -144,9 +129,50 @@ class _LargestPiece(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d: Tensor) -> Tensor:
         y, h = ctx.saved_tensors
+        if torch.compiler.is_compiling():  # who finds a unit's share anew for each of its pieces
+            won = [piece.eq(h).to(d.dtype) for piece in y.unbind(dim=1)]
+            share = d / functools.reduce(torch.add, won)
+            return torch.stack([piece * share for piece in won], dim=1)
         # As numbers, not as truth values: those are many times slower to multiply with.
         largest = torch.eq(y, h.unsqueeze(1), out=torch.empty_like(y))
         return largest.mul_((d / largest.sum(dim=1)).unsqueeze(1))
+
+
+class _ThinMaxout(torch.autograd.Function):
+    """The largest pieces of an affine map, with a gradient of those alone that won."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, before: Tensor | None, pieces: int
+    ) -> Tensor:
+        whole = x if before is None else torch.cat((before, x))
+        y = product(whole, weight, bias).view(len(whole), pieces, -1)
+        h = y.amax(dim=1)
+        ctx.save_for_backward(x, whole, weight, bias, y, h)
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
+        x, whole, weight, bias, y, h = ctx.saved_tensors
+        before, wanted = len(whole) - len(x), ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled():  # to be derived once more: the plain way
+            whole = torch.cat((whole[:before], x))
+            h = largest_piece(product(whole, weight, bias), y.shape[1])
+            inputs = [t for t, wish in zip((x, weight, bias), wanted, strict=True) if wish]
+            found = iter(torch.autograd.grad(h, inputs, d, create_graph=True))
+            return *(next(found) if wish else None for wish in wanted), None, None
+        for_x, for_weight, _ = wanted
+        factors = weight if for_x else None, whole if for_weight else None
+        return *thin_products(d, _winners(y, h), len(weight), *factors, before=before), None, None
+
+
+def _winners(y: Tensor, h: Tensor) -> Tensor:
+    """Which of all pieces of an example has won each unit; of equal ones the last."""
+    _, pieces, q = y.shape
+    number = torch.arange(pieces, dtype=y.dtype, device=y.device).unsqueeze(1)
+    largest = torch.eq(y, h.unsqueeze(1), out=torch.empty_like(y))
+    unit = torch.arange(q, dtype=torch.int32, device=y.device)
+    return largest.mul_(number).amax(dim=1).int().mul_(q).add_(unit)
 
 
 class Reading(nn.Linear):
@@ -241,22 +267,22 @@ class Dropout(Stochastic):
         return self.include == 1
 
     def _disturb(self, x: Tensor, drawn: Tensor) -> Tensor:
-        kept = round(self.include * 2**self._bits)
-        mask = torch.empty_like(x, requires_grad=False)
-        if kept == 0:
-            mask.zero_()
-        else:
-            torch.le(drawn, kept - 2 ** (self._bits - 1) - 1, out=mask)
-        return x * mask.div_(self.include)
+        return x * drawn.to(x.dtype).div_(self.include)
 
     def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
-        """Bits of a mask for `n` examples of the last shape seen: integers, `(n, *event_shape)`."""
+        """What is kept of `n` examples of the last shape seen: 0s and 1s, `(n, *event_shape)`."""
         shape = (n, *(self.event_shape or ()))
         numel, device = math.prod(shape), rng.device if rng is not None else None
         size = -(-numel * self._bits // (8 * _WORD))
         words = torch.empty(size, dtype=torch.int64, device=device)
         words.random_(-(2**63), None, generator=rng)
-        return words.view(self._dtype)[:numel].view(shape)
+        kept = round(self.include * 2**self._bits)
+        if kept == 0:
+            return torch.zeros(shape, dtype=torch.uint8, device=device)
+        lowest = -(2 ** (self._bits - 1))
+        bits = words.view(self._dtype)[:numel].view(shape)
+        # As numbers, not as truth values: those are many times slower to multiply with.
+        return bits.le(lowest + kept - 1).view(torch.uint8)
 
     def extra_repr(self) -> str:
         """Shown by `repr`."""

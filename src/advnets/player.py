@@ -50,17 +50,8 @@ class Player:
         self._own: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         self.weights: list[Tensor] = [p for p in self.plays.parameters() if p.requires_grad]
         checks.require(bool(self._own), "network", "one with a weight that moves", "none")
-        # One piece of memory for all gradients, kept from update to update. What plays in
-        # bfloat16 has its own; a weight that two layers share is lent it for one of them.
-        self._flat, self._gradients = layers.side_by_side(self._own)
-        self._last: list[Tensor | None] = []
-        memory = {id(p): g for p, g in zip(self._own, self._gradients, strict=True)}
-        affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
-        if affine and self.plays is not network:
-            weights = {id(layer.weight): layer.weight for layer in affine}
-            _, pieces = layers.side_by_side(list(weights.values()))
-            memory = dict(zip(weights, pieces, strict=True))
-        self._lent = [(layer, memory.pop(id(layer.weight), None)) for layer in affine]
+        self._last: Sequence[Tensor | None] = []
+        self._affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
         self.random = layers.stochastic(self.plays)
         self._counted = list(zip(network.buffers(), self.plays.buffers(), strict=True))
         self._constrain = getattr(network, "constrain", None)
@@ -90,9 +81,6 @@ class Player:
         keep_graph: bool = False,
     ) -> Sequence[Tensor | None]:
         """The gradient of `of` in this player's weights and what is `beside`, in nothing else."""
-        if not torch.compiler.is_compiling():
-            for layer, memory in self._lent:
-                layer.lent = memory
         inputs = [*self.weights, *beside]
         return torch.autograd.grad(of, inputs, along, retain_graph=keep_graph, allow_unused=True)
 
@@ -102,25 +90,24 @@ class Player:
         weights = [] if torch.compiler.is_compiling() else self.weights
         for p in weights:
             p.requires_grad_(False)
-        for layer, _ in self._lent:
+        for layer in self._affine:
             layer.still = True
         try:
             yield
         finally:
             for p in weights:
                 p.requires_grad_(True)
-            for layer, _ in self._lent:
+            for layer in self._affine:
                 layer.still = False
 
     def update(self, gradient: Sequence[Tensor | None], minibatch: Tensor) -> None:
         """Move the weights along the gradient."""
-        captured = torch.compiler.is_compiling()  # then a gradient stays where it was made
-        self._last = list(gradient) if captured else self._laid_down(gradient)
+        self._last = self._added_up(gradient)
         for p, g in zip(self._own, self._last, strict=True):
             p.grad = None if g is None else g.to(p.dtype)
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, minibatch)
-        if captured:
+        if torch.compiler.is_compiling():
             self._bare_step(self.optimizer)
             for p in self._own:
                 p.grad = None
@@ -130,18 +117,20 @@ class Player:
             self._constrain()
         self._cast()
 
-    def _laid_down(self, gradient: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """The same in the memory kept for it, summed over the processes."""
-        kept = zip(self._gradients, gradient, strict=True)
-        own = [g if g is None or g is memory else memory.copy_(g) for memory, g in kept]
-        self.ranks.add_up(self._flat)
-        return own
+    def _added_up(self, gradient: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+        """The same, summed over the processes: all of it at once."""
+        found = [g for g in gradient if g is not None]
+        if self.ranks.world == 1 or not found:
+            return gradient
+        flat = self.ranks.add_up(torch.cat([g.flatten() for g in found]).to(self._own[0].dtype))
+        pieces = iter(flat.split([g.numel() for g in found]))
+        return [None if g is None else next(pieces).view_as(g) for g in gradient]
 
     def norm(self) -> Tensor:
         """The Euclidean norm of the last gradient, of all weights together, 0-d."""
-        dtype = self._flat.dtype
-        norms = [torch.linalg.vector_norm(g, dtype=dtype) for g in self._last if g is not None]
-        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms or [self._flat.new_zeros(())]))
+        own = self._own[0]
+        norms = [torch.linalg.vector_norm(g, dtype=own.dtype) for g in self._last if g is not None]
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms or [own.new_zeros(())]))
         return norm
 
     @torch.no_grad()

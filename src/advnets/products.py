@@ -29,29 +29,42 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def thin_products(
-    d: Tensor, weight: Tensor | None, x: Tensor | None, before: int = 0
-) -> tuple[Tensor | None, Tensor | None]:
-    """`d[before:] weight` and `d^T x` of a `d` that is mostly zero; None where a factor is None.
+    d: Tensor,
+    columns: Tensor,
+    k: int,
+    weight: Tensor | None,
+    x: Tensor | None,
+    before: int = 0,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients of an affine map to k numbers, of which few have a gradient that is not zero.
 
-    A row of either is a weighted sum of a few rows of the other factor, always in the same order.
+    A row of either product is a weighted sum of a few rows of the other factor, always in the same
+    order.
 
     Args:
-        d: The gradient in what an affine map gives, `(n, k)`, on a CPU.
+        d: The gradient in some of the numbers, `(n, q)`, on a CPU. Its zeros are left out.
+        columns: Which of the k each of these is, `(n, q)`.
+        k: Numbers that the map gives.
         weight: The map's, `(k, i)`.
         x: What it was given, `(n, i)`.
-        before: Rows that are left out of the first product.
+        before: Rows of x in which no gradient is asked for.
+
+    Returns:
+        The gradients in `x[before:]` (None without `weight`), in the weight and in the bias (None
+        without `x`).
     """
     multiply = torch.ops.advnets.thin_products if torch.compiler.is_compiling() else _by_bags
-    d_x, d_weight = multiply(d.contiguous(), weight, x, before)
-    return None if weight is None else d_x, None if x is None else d_weight
+    d_x, d_weight, d_bias = multiply(d.contiguous(), columns, k, weight, x, before)
+    return None if weight is None else d_x, *((None, None) if x is None else (d_weight, d_bias))
 
 
-def thin_pays(d: Tensor, inputs: int) -> bool:
+def thin_pays(x: Tensor, before: Tensor | None, weight: Tensor) -> bool:
     """Whether `thin_products` are quicker than dense ones, where at most a fifth of d is left."""
-    n, k = d.shape
-    size = n * k * inputs >= _LARGE and n * inputs <= _CACHED[0] and k * inputs <= _CACHED[1]
-    suits = d.dtype == torch.float32 and d.device.type == "cpu"
-    return _BAGS and suits and size and not torch.is_grad_enabled()
+    k, i = weight.shape
+    n = len(x) + (0 if before is None else len(before))
+    size = n * k * i >= _LARGE and n * i <= _CACHED[0] and k * i <= _CACHED[1]
+    suits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
+    return _BAGS and suits and size
 
 
 def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -60,22 +73,23 @@ def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _by_bags(
-    d: Tensor, weight: Tensor | None, x: Tensor | None, before: int
-) -> tuple[Tensor, Tensor]:
-    n, k = d.shape
+    d: Tensor, columns: Tensor, k: int, weight: Tensor | None, x: Tensor | None, before: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    n, q = d.shape
     places = d.ne(0).view(-1).nonzero().view(-1)
-    first = torch.searchsorted(places, torch.arange(0, n * k + 1, k))
-    columns, values = places % k, d.view(-1)[places]
-    d_x = d_weight = d.new_empty(0, 0)
+    first = torch.searchsorted(places, torch.arange(0, n * q + 1, q), out_int32=True)
+    columns, values = columns.view(-1)[places], d.view(-1)[places]
+    d_x, d_weight, d_bias = (d.new_empty(0) for _ in range(3))
     if weight is not None:
         skip = first.numpy()[before]
         d_x = _bags(weight, columns[skip:], first[before:-1] - skip, values[skip:])
     if x is not None:
         rows = sparse.csr_array((values.numpy(), columns.numpy(), first.numpy()), shape=(n, k))
         turned = rows.tocsc()
-        found = map(torch.from_numpy, (turned.indices, turned.indptr[:-1], turned.data))
+        found = [torch.from_numpy(t) for t in (turned.indices, turned.indptr[:-1], turned.data)]
         d_weight = _bags(x, *found)
-    return d_x, d_weight
+        d_bias = _bags(x.new_ones(n, 1), *found).view(-1)
+    return d_x, d_weight, d_bias
 
 
 def _bags(table: Tensor, indices: Tensor, first: Tensor, weights: Tensor) -> Tensor:
@@ -92,11 +106,15 @@ def _shape_of_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _shape_of_thin_products(
-    d: Tensor, weight: Tensor | None, x: Tensor | None, before: int
-) -> tuple[Tensor, Tensor]:
-    none = d.new_empty(0, 0)
-    d_x = none if weight is None else d.new_empty(len(d) - before, weight.shape[1])
-    return d_x, none if x is None else d.new_empty(d.shape[1], x.shape[1])
+    d: Tensor, columns: Tensor, k: int, weight: Tensor | None, x: Tensor | None, before: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    del columns
+    d_x, d_weight, d_bias = (d.new_empty(0) for _ in range(3))
+    if weight is not None:
+        d_x = d.new_empty(len(d) - before, weight.shape[1])
+    if x is not None:
+        d_weight, d_bias = d.new_empty(k, x.shape[1]), d.new_empty(k)
+    return d_x, d_weight, d_bias
 
 
 # The same as operations of torch, which a compiler takes as they are.
@@ -105,7 +123,8 @@ _OPERATIONS = _library.Library("advnets", "DEF")
 for _schema, _on_cpu, _shape in (
     ("product(Tensor x, Tensor weight, Tensor? bias) -> Tensor", _by_onednn, _shape_of_product),
     (
-        "thin_products(Tensor d, Tensor? weight, Tensor? x, int before) -> (Tensor, Tensor)",
+        "thin_products(Tensor d, Tensor columns, int k, Tensor? weight, Tensor? x, int before)"
+        " -> (Tensor, Tensor, Tensor)",
         _by_bags,
         _shape_of_thin_products,
     ),
