@@ -125,8 +125,8 @@ MADE_TO_FAIL = {
         "steps": 2_000,
         "order": "alternating",
         "D": PLAIN,
-        "G_optimizer": rule(0.1, beta1=0.95),
-        "D_optimizer": rule(0.1, beta1=0.95),
+        "G_optimizer": rule(0.2, beta1=0.95),
+        "D_optimizer": rule(0.05, beta1=0.95),
     },
     "collapse": {"steps": 2_800, "G_optimizer": rule(1e-2), "D_optimizer": rule(1e-6)},
 }

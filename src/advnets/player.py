@@ -123,7 +123,7 @@ class Player:
         if self.ranks.world == 1 or not found:
             return gradient
         flat = self.ranks.add_up(torch.cat([g.flatten() for g in found]).to(self._own[0].dtype))
-        pieces = iter(flat.split([g.numel() for g in found]))
+        pieces = iter(torch.split(flat, [g.numel() for g in found]))
         return [None if g is None else next(pieces).view_as(g) for g in gradient]
 
     def norm(self) -> Tensor:
