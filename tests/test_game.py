@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.functional import linear, logsigmoid
 
 import advnets
-from advnets import layers
+from advnets import dropout, layers
 from advnets.networks import Discriminator
 from advnets.optim import OptimizerConfig, Schedule
 from advnets.protocols import Batch
@@ -68,7 +68,7 @@ def written_out_game(*, plain_D=False, dtype=torch.float64, **settings):
     """A pair with dropout in both, noise before D, momentum, and schedules that always move."""
     rng = torch.Generator().manual_seed(0)
     G = nn.Sequential(
-        layers.Affine(3, 7), nn.ReLU(), layers.Dropout(G_INCLUDE), layers.Affine(7, 2)
+        layers.Affine(3, 7), nn.ReLU(), dropout.Dropout(G_INCLUDE), layers.Affine(7, 2)
     )
     D = Discriminator(
         advnets.DiscriminatorConfig(units=(6, 5), pieces=PIECES, irange=0.5, input_noise=NOISE),

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from advnets.checks import BadValue
-from advnets.layers import Dropout, hand_out, stochastic
+from advnets.dropout import Dropout, hand_out, stochastic
 from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from advnets.protocols import Problem
 

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 import advnets
-from advnets import layers
+from advnets import dropout
 from advnets.contexts import Context
 from advnets.game import Game
 from advnets.learners import build
@@ -102,13 +102,13 @@ class Slow:
 
     def draw(self, m, parts, rng):
         z = self.game.prior.sample(m, rng=rng).double()
-        return z, [layer.draw(parts * m, rng=rng) for layer in layers.stochastic(self.D)]
+        return z, [layer.draw(parts * m, rng=rng) for layer in dropout.stochastic(self.D)]
 
     def told(self, b):
         return () if self.game.context is None else (self.game.context.encode(b.context).double(),)
 
     def judge(self, masks, *parts, c):
-        layers.hand_out(layers.stochastic(self.D), masks)
+        dropout.hand_out(dropout.stochastic(self.D), masks)
         c = tuple(torch.cat([t] * len(parts)) for t in c)
         return self.D(torch.cat(parts), *c).flatten().chunk(len(parts))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advnets import layers, products
+from advnets import maxout, products
 
 GATHERED = pytest.mark.skipif(not products._BAGS, reason="dense products alone on this processor")
 
@@ -38,7 +38,7 @@ def test_thin_products_are_the_dense_ones(before, share, rng):
 @pytest.mark.parametrize("both", [False, True])
 def test_large_maxout_has_the_gradients_of_a_small_one(both, rng, monkeypatch):
     """Data and samples side by side, where only the samples' gradient is asked for, or samples alone."""
-    layer = layers.Maxout(120, 200, 5)
+    layer = maxout.Maxout(120, 200, 5)
     for p in layer.parameters():
         p.data.uniform_(-0.1, 0.1, generator=rng)
     data, x = (torch.rand(250, 120, generator=rng) for _ in range(2))
@@ -51,7 +51,7 @@ def test_large_maxout_has_the_gradients_of_a_small_one(both, rng, monkeypatch):
 
     calls = []
     real = products.thin_products
-    monkeypatch.setattr(layers, "thin_products", lambda *a, **k: calls.append(a) or real(*a, **k))
+    monkeypatch.setattr(maxout, "thin_products", lambda *a, **k: calls.append(a) or real(*a, **k))
     monkeypatch.setattr(products, "_LARGE", 1)
     found = gradients()
     assert len(calls) == 1
@@ -65,7 +65,7 @@ def test_large_maxout_has_the_gradients_of_a_small_one(both, rng, monkeypatch):
 def test_a_second_derivative_of_a_large_maxout_is_that_of_a_small_one(rng, monkeypatch):
     """A gradient penalty, which is not to come out as silence."""
     monkeypatch.setattr(products, "_LARGE", 1)
-    layer = layers.Maxout(6, 4, 5)
+    layer = maxout.Maxout(6, 4, 5)
     before, x = (torch.randn(5, 6, generator=rng) for _ in range(2))
     x.requires_grad_()
 
@@ -99,7 +99,7 @@ def test_a_layer_of_few_pieces_is_not_thin(monkeypatch, rng):
     monkeypatch.setattr(products, "_LARGE", 1)
     monkeypatch.setattr(products, "_BAGS", True)
     x = torch.randn(6, 3, generator=rng)
-    kinds = [type(layers.Maxout(3, 4, pieces)(x).grad_fn).__name__ for pieces in (3, 5)]
+    kinds = [type(maxout.Maxout(3, 4, pieces)(x).grad_fn).__name__ for pieces in (3, 5)]
     assert kinds == ["ViewBackward0", "_ThinMaxoutBackward"]
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from advnets import layers, sampling
+from advnets import dropout, sampling
 from advnets.checks import BadValue
 from advnets.priors import PRIORS, Gaussian, Uniform
 from advnets.protocols import LatentSampler, Sampler
@@ -19,7 +19,7 @@ NOT_CONDITIONAL = r"'context' must be None: this model is not conditional, got a
 
 def make_G(dim=20):
     torch.manual_seed(0)
-    body = nn.Sequential(nn.Linear(dim, 50), nn.BatchNorm1d(50), layers.Dropout(0.5), nn.ReLU())
+    body = nn.Sequential(nn.Linear(dim, 50), nn.BatchNorm1d(50), dropout.Dropout(0.5), nn.ReLU())
     body[1].running_mean.normal_()
     return nn.Sequential(body, nn.Linear(50, 12), nn.Sigmoid(), nn.Unflatten(1, (3, 2, 2)))
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from advnets import checks, layers, ranks
+from advnets import checks, maxout, ranks
 
 
 class MaxoutConv(nn.Module):
@@ -17,7 +17,7 @@ class MaxoutConv(nn.Module):
     .. math:: h_{i, s, t}(x) = \max_{j < p} \Bigl(b_{jq + i} +
               \sum_{c, u, v} W_{jq + i, c, u, v}\, x_{c, s + u, t + v}\Bigr)
 
-    Biases are tied: one for each piece of each channel. As in `layers.Maxout` the j-th pieces of
+    Biases are tied: one for each piece of each channel. As in `maxout.Maxout` the j-th pieces of
     all channels lie side by side.
 
     Reference: Goodfellow et al. (2013), Maxout Networks; pylearn2, `MaxoutConvC01B`.
@@ -38,7 +38,7 @@ class MaxoutConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(n, inputs, H, W)` to `(n, channels, H + 2 padding - size + 1, ...)`."""
-        return layers.largest_piece(self.conv(x), self.pieces)
+        return maxout.largest_piece(self.conv(x), self.pieces)
 
 
 class CeilPool(nn.Module):

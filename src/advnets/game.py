@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from advnets import capture, checks, layers
+from advnets import capture, checks, dropout
 from advnets.checkpoints import below
 from advnets.contexts import Context
 from advnets.networks import (
@@ -369,13 +369,13 @@ class Game:
 
     def _generate(self, drawn: Noise) -> Tensor:
         """G(z), in the precision that is played in."""
-        layers.hand_out(self.G_player.random, drawn.G)
+        dropout.hand_out(self.G_player.random, drawn.G)
         x_g: Tensor = self.G_player.plays(drawn.z.to(self._playing), *drawn.c)
         return x_g
 
     def _judge(self, drawn: Noise, *parts: Tensor) -> Tensor:
         """D's logits on data and samples, or on samples alone: flat, in float32 at least."""
-        layers.hand_out(self.D_player.random, drawn.D)
+        dropout.hand_out(self.D_player.random, drawn.D)
         parts = tuple(part.to(self._playing) for part in parts)
         if self._one_by_one:
             flat = self.D_player.logits(*parts, c=drawn.c)
@@ -388,7 +388,7 @@ class Game:
         m = batch.whole or len(batch.x)
         own = self.ranks.rows(m)
 
-        def own_rows(layer: layers.Stochastic, parts: int) -> Tensor:
+        def own_rows(layer: dropout.Stochastic, parts: int) -> Tensor:
             drawn = layer.draw(parts * m, rng=rng)
             return drawn.view(parts, m, *drawn.shape[1:])[:, own].flatten(0, 1).to(self._device)
 

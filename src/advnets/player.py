@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from advnets import checks, layers
+from advnets import checks, dropout, layers
 from advnets.checkpoints import below
 from advnets.optim import Schedule, load_optimizer_state, optimizer_state
 from advnets.ranks import ALONE, Ranks
@@ -52,7 +52,7 @@ class Player:
         checks.require(bool(self._own), "network", "one with a weight that moves", "none")
         self._last: Sequence[Tensor | None] = []
         self._affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
-        self.random = layers.stochastic(self.plays)
+        self.random = dropout.stochastic(self.plays)
         self._counted = list(zip(network.buffers(), self.plays.buffers(), strict=True))
         self._constrain = getattr(network, "constrain", None)
         # The rule without what torch wraps around it for profilers and hooks: those break a graph.

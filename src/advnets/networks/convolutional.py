@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from advnets import checks, layers
 from advnets.convolution import CeilPool, MaxoutConv, TransposedConv
+from advnets.dropout import Dropout, GaussianNoise
+from advnets.maxout import Maxout
 from advnets.networks.kinds import (
     Constrained,
     DiscriminatorKind,
@@ -193,8 +195,8 @@ class ConvolutionalD(Constrained):
         shape = picture_sides(event_shape)
         depth = len(config.channels)
         include = (config.include_input, *[config.include_hidden] * (depth + len(config.units)))
-        self.noise = layers.GaussianNoise(config.input_noise)
-        self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
+        self.noise = GaussianNoise(config.input_noise)
+        self.dropouts = nn.ModuleList(Dropout(share) for share in include)
         self.convs, self.pools = nn.ModuleList(), nn.ModuleList()
         for i, (inputs, channels) in enumerate(pairwise((shape[0], *config.channels))):
             size, padding = config.sizes[i], config.padding[i]
@@ -202,9 +204,7 @@ class ConvolutionalD(Constrained):
             self.convs.append(conv)
             self.pools.append(CeilPool(config.pools[i], config.pool_strides[i]))
         sizes = (self.features(shape), *config.units)
-        self.maxouts = nn.ModuleList(
-            layers.Maxout(i, o, config.unit_pieces) for i, o in pairwise(sizes)
-        )
+        self.maxouts = nn.ModuleList(Maxout(i, o, config.unit_pieces) for i, o in pairwise(sizes))
         self.last = layers.Reading(sizes[-1], context)
         self.max_col_norm, self.max_kernel_norm = config.max_col_norm, config.max_kernel_norm
         layers.init_uniform(self, config.irange, rng=rng)

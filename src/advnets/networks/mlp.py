@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from advnets import checks, layers
+from advnets.dropout import Dropout, GaussianNoise
+from advnets.maxout import Maxout
 from advnets.networks.kinds import (
     Constrained,
     DiscriminatorKind,
@@ -202,9 +204,9 @@ class Discriminator(Constrained):
         super().__init__()
         sizes = (int(torch.Size(event_shape).numel()), *config.units)
         include = (config.include_input, *[config.include_hidden] * len(config.units))
-        self.noise = layers.GaussianNoise(config.input_noise)
-        self.dropouts = nn.ModuleList(layers.Dropout(share) for share in include)
-        self.maxouts = nn.ModuleList(layers.Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
+        self.noise = GaussianNoise(config.input_noise)
+        self.dropouts = nn.ModuleList(Dropout(share) for share in include)
+        self.maxouts = nn.ModuleList(Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
         self.last = layers.Reading(sizes[-1], context)
         self.max_col_norm = config.max_col_norm
         layers.init_uniform(self, config.irange, rng=rng)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from advnets import checks, layers, spectral
 from advnets.convolution import BatchNorm
+from advnets.dropout import GaussianNoise
 from advnets.networks.kinds import (
     Constrained,
     DiscriminatorKind,
@@ -166,7 +167,7 @@ class SpectralD(Constrained):
         channels, height, width = picture_sides(event_shape)
         n = halvings(height, width)
         widths = [config.width * 2**i for i in range(n + 1)]
-        self.noise = layers.GaussianNoise(config.input_noise)
+        self.noise = GaussianNoise(config.input_noise)
         self.net = nn.Sequential(SpectralConv(channels, widths[0], 3, padding=1))
         for i, o in pairwise(widths):
             down = SpectralConv(i, o, 4, stride=2, padding=1)
