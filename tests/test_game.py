@@ -351,25 +351,45 @@ def test_no_gradient_in_Ds_weights_is_computed_for_G_nor_in_Gs_for_D(
 ):
     """Every affine layer computes the gradient in its weights once a pass of its own player's turn."""
     game, k = written_out_game(order=order, plain_D=plain_D, k=3), 3
-    counts, plain = {}, layers.product
+    counts, plain = {}, layers.Affine.borrow
 
-    def counting(a, b, bias=None):
-        y = plain(a, b, bias)
-        if not (a.is_contiguous() or b.is_contiguous()):  # both turned: a sum over examples
-            counts[tuple(y.shape)] = counts.get(tuple(y.shape), 0) + 1
-        return y
+    def counting(layer):
+        counts[layer] = counts.get(layer, 0) + 1
+        return plain(layer)
 
-    monkeypatch.setattr(layers, "product", counting)
+    monkeypatch.setattr(layers.Affine, "borrow", counting)
     step(game)
-    shapes = {
-        name: [tuple(m.weight.shape) for m in network.modules() if isinstance(m, layers.Affine)]
-        for name, network in (("G", game.G), ("D", game.D))
-    }
-    assert len({*shapes["G"], *shapes["D"]}) == len(shapes["G"]) + len(shapes["D"])
+    expected = {m: 1 for m in game.G.modules() if isinstance(m, layers.Affine)}
     # Where one graph serves both players in turn, it does not know that G asks for less.
     more = 1 if plain_D and order == "simultaneous" else 0
-    expected = dict.fromkeys(shapes["G"], 1) | dict.fromkeys(shapes["D"], k * D_passes + more)
+    expected |= {m: k * D_passes + more for m in game.D.modules() if isinstance(m, layers.Affine)}
     assert counts == expected
+
+
+@pytest.mark.parametrize(("precision", "largest"), [("float32", 0), ("bfloat16", 2**20)])
+@pytest.mark.parametrize("order", ORDERS)
+def test_gradients_that_the_system_would_clear_keep_their_memory(
+    order, precision, largest, monkeypatch
+):
+    """And what plays in bfloat16 keeps those of its weights' own precision too."""
+    monkeypatch.setattr("advnets.player._JUST_BELOW_32_MB", largest)
+    game = small_game(order=order, precision=precision, k=2)
+    kept = []
+    for i in range(3):
+        step(game, seed=i)
+        for one in (game.G_player, game.D_player):
+            lent = [(layer.weight, memory) for layer, memory in one._lent]
+            assert lent
+            found = {id(w): g for w, g in zip(one.weights, one._last, strict=True)}
+            for weight, memory in lent:
+                assert found[id(weight)].data_ptr() == memory.data_ptr()
+                assert memory.dtype == getattr(torch, precision)
+            kept.append([p.grad.data_ptr() for p in one._own])
+    assert kept[:2] * 3 == kept or precision == "float32"
+
+
+def test_small_gradients_of_float32_have_memory_of_their_own():
+    assert not any(memory is not None for _, memory in small_game().D_player._lent)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

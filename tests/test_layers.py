@@ -104,10 +104,27 @@ def test_a_layer_that_is_frozen_passes_the_gradient_on(rng):
     assert not ours(x).requires_grad
 
 
-def test_two_uses_in_one_graph_add_up(rng):
+def test_the_gradient_in_W_is_written_into_the_memory_that_was_lent_once(rng):
+    ours, theirs = twins()
+    x, memory = torch.randn(6, 5, generator=rng), torch.full((4, 5), 7.0)
+    ours.lent = memory
+    first = torch.autograd.grad(ours(x).sum(), ours.weight)[0]
+    assert first.data_ptr() == memory.data_ptr()
+    assert ours.lent is None
+    kept = first.clone()
+    torch.testing.assert_close(kept, torch.autograd.grad(theirs(x).sum(), theirs.weight)[0])
+    second = torch.autograd.grad(ours(2 * x).sum(), ours.weight)[0]
+    assert second.data_ptr() != memory.data_ptr()
+    assert torch.equal(memory, kept)
+    assert ours.borrow() is None
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_two_uses_in_one_graph_add_up_whatever_was_lent(lent, rng):
     ours, theirs = twins(torch.float64, 5, 5)
     x = torch.randn(6, 5, generator=rng).double()
     a, b = (m(m(x).tanh()).square().sum() for m in (ours, theirs))
+    ours.lent = torch.full((5, 5), 7.0, dtype=torch.float64) if lent else None
     results = (torch.autograd.grad(y, list(m.parameters())) for y, m in ((a, ours), (b, theirs)))
     for g, e in zip(*results, strict=True):
         assert (g - e).abs().max() < 1e-12

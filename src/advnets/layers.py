@@ -16,17 +16,28 @@ from advnets.products import product
 class Affine(nn.Linear):
     r"""`nn.Linear`, :math:`y = x W^\top + b`, by the quickest products at hand.
 
-    Not for `torch.func`.
+    The next gradient in W is written into `lent`, memory of its shape, where there is some: fresh
+    memory that the system has to clear costs nearly as much time as the product. Not for
+    `torch.func`.
     """
 
+    lent: Tensor | None = None
     still = False
     """Whether W is a constant, for a graph that cannot be told by `requires_grad_`."""
+
+    def borrow(self) -> Tensor | None:
+        """The memory lent, once: a second use in one graph has a gradient of its own."""
+        # What is derived once more is kept, and a graph has memory of its own.
+        if self.lent is None or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return None
+        memory, self.lent = self.lent, None
+        return memory
 
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, outputs)`; rows put `before` x come first and get no gradient."""
         if not self.suits(x):
             return super().forward(x if before is None else torch.cat((before, x)))
-        return applied(_Affine, x, self.played_weight, self.bias, before)
+        return applied(_Affine, x, self.played_weight, self.bias, before, self)
 
     def suits(self, x: Tensor) -> bool:
         """Whether x is mapped by products of our own."""
@@ -50,9 +61,12 @@ class _Affine(torch.autograd.Function):
     """y = x W^T + b, with the gradients in x, W and b that are asked for."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, before: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, before: Tensor | None, layer: Affine
+    ) -> Tensor:
         whole = x if before is None else torch.cat((before, x))
         ctx.save_for_backward(x, whole, weight)
+        ctx.layer = layer
         return product(whole, weight, bias)
 
     @staticmethod
@@ -66,10 +80,11 @@ class _Affine(torch.autograd.Function):
         if for_x:
             d_x = product(d[before:], weight.T)
         if for_weight:
-            d_weight = product(d.T, whole.T)
+            lent = ctx.layer.borrow()
+            d_weight = product(d.T, whole.T) if lent is None else torch.mm(d.T, whole, out=lent)
         if for_bias:
             d_bias = d.sum(dim=0)
-        return d_x, d_weight, d_bias, None
+        return d_x, d_weight, d_bias, None, None
 
 
 class Reading(nn.Linear):

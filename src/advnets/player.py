@@ -51,7 +51,17 @@ class Player:
         self.weights: list[Tensor] = [p for p in self.plays.parameters() if p.requires_grad]
         checks.require(bool(self._own), "network", "one with a weight that moves", "none")
         self._last: Sequence[Tensor | None] = []
-        self._affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
+        # Gradients that are written into the same memory each time: of float32 those too large for
+        # the system to keep it, since oneDNN cannot write there. A weight that two layers share is
+        # lent it for one of them.
+        affine = [layer for layer in self.plays.modules() if isinstance(layer, layers.Affine)]
+        memory = {
+            id(layer.weight): torch.zeros_like(layer.weight, requires_grad=False)
+            for layer in affine
+            if layer.weight.dtype != torch.float32 or layer.weight.nbytes > _JUST_BELOW_32_MB
+        }
+        self._lent = [(layer, memory.pop(id(layer.weight), None)) for layer in affine]
+        self._flat = self._own[0].detach().new_empty(0)
         self.random = dropout.stochastic(self.plays)
         self._counted = list(zip(network.buffers(), self.plays.buffers(), strict=True))
         self._constrain = getattr(network, "constrain", None)
@@ -81,6 +91,9 @@ class Player:
         keep_graph: bool = False,
     ) -> Sequence[Tensor | None]:
         """The gradient of `of` in this player's weights and what is `beside`, in nothing else."""
+        if not torch.compiler.is_compiling():
+            for layer, memory in self._lent:
+                layer.lent = memory
         inputs = [*self.weights, *beside]
         return torch.autograd.grad(of, inputs, along, retain_graph=keep_graph, allow_unused=True)
 
@@ -90,24 +103,28 @@ class Player:
         weights = [] if torch.compiler.is_compiling() else self.weights
         for p in weights:
             p.requires_grad_(False)
-        for layer in self._affine:
+        for layer, _ in self._lent:
             layer.still = True
         try:
             yield
         finally:
             for p in weights:
                 p.requires_grad_(True)
-            for layer in self._affine:
+            for layer, _ in self._lent:
                 layer.still = False
 
     def update(self, gradient: Sequence[Tensor | None], minibatch: Tensor) -> None:
         """Move the weights along the gradient."""
         self._last = self._added_up(gradient)
+        captured = torch.compiler.is_compiling()  # then there is memory for everything
         for p, g in zip(self._own, self._last, strict=True):
-            p.grad = None if g is None else g.to(p.dtype)
+            if g is None or g.dtype == p.dtype or p.grad is None or captured:
+                p.grad = None if g is None else g.to(p.dtype)
+            else:
+                p.grad.copy_(g)
         if self.schedule is not None:
             self.schedule.apply(self.optimizer, minibatch)
-        if torch.compiler.is_compiling():
+        if captured:
             self._bare_step(self.optimizer)
             for p in self._own:
                 p.grad = None
@@ -122,7 +139,7 @@ class Player:
         found = [g for g in gradient if g is not None]
         if self.ranks.world == 1 or not found:
             return gradient
-        flat = self.ranks.add_up(torch.cat([g.flatten() for g in found]).to(self._own[0].dtype))
+        flat = self.ranks.add_up(torch.cat([g.flatten() for g in found], out=self._flat))
         pieces = iter(torch.split(flat, [g.numel() for g in found]))
         return [None if g is None else next(pieces).view_as(g) for g in gradient]
 

@@ -6,6 +6,7 @@ gloo joins them on CPUs, NCCL on GPUs.
 """
 
 import contextlib
+import importlib
 import os
 import signal
 import threading
@@ -143,6 +144,9 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
         raise checks.too_many_ranks(beside, places, what)
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    # Its default arguments hold the group that is there when it is first imported, by an optimiser
+    # say. Such a group outlives its end, and its threads may fall over the interpreter's.
+    importlib.import_module("torch.distributed.nn")
     with checks.reaching_the_others():
         distributed.init_process_group(backend)
     try:
