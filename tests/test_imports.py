@@ -88,6 +88,7 @@ WITHIN_A_FLOOR = {
     ("two_stage", "game"),
     ("two_stage", "player"),
     ("layers", "products"),
+    ("parzen", "products"),
     ("maxout", "layers"),
     ("maxout", "products"),
     ("convolution", "maxout"),

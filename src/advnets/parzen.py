@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from advnets import checks
+from advnets.products import product
 from advnets.protocols import Examples
 from advnets.ranks import ALONE, Ranks
 
@@ -97,6 +98,7 @@ def log_densities(x: Examples, centres: Tensor, sigmas: Sequence[float]) -> Tens
     return torch.cat(blocks, dim=1) - normaliser[:, None]
 
 
+@torch.no_grad()
 def _block(x: Tensor, centres: Tensor, half_norms: Tensor, widths: Tensor) -> Tensor:
     r"""Log of the sum over centres, of shape `(K, rows)`, for one block of points.
 
@@ -110,7 +112,7 @@ def _block(x: Tensor, centres: Tensor, half_norms: Tensor, widths: Tensor) -> Te
     for mu, half in zip(
         torch.split(centres, _CENTRES), torch.split(half_norms, _CENTRES), strict=True
     ):
-        s = torch.addmm(half, x, mu.T, beta=-1)
+        s = product(x, mu, -half)
         before, best = best, torch.maximum(best, s.amax(dim=1))
         s -= best[:, None]
         fall = (before - best).double()
