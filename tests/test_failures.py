@@ -30,7 +30,7 @@ from advnets.experiments.failures.finding import (
 )
 from advnets.experiments.failures.helvetica import FROZEN
 from advnets.experiments.failures.play import Play, digits, steady, unequally
-from advnets.value import OBJECTIVES
+from advnets.game.value import OBJECTIVES
 from conftest import small_game, small_run
 
 

@@ -254,7 +254,10 @@ def test_second_derivatives_through_both_are_those_of_two_passes():
     D = advnets.Discriminator(config, event_shape=(4,), rng=rng).double()
     x, x_g = (torch.rand(5, 4, generator=rng, dtype=torch.float64) for _ in range(2))
     found = []
-    for judge in (D.both, lambda x, x_g: torch.cat((D(x), D(x_g)))):
+    for judge in (
+        lambda x, x_g: D.forward_pair((x,), (x_g,)),
+        lambda x, x_g: torch.cat((D(x), D(x_g))),
+    ):
         z = x_g.clone().requires_grad_()
         of_W = torch.autograd.grad(
             judge(x, z).sigmoid().sum(), list(D.parameters()), create_graph=True

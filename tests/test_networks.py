@@ -90,31 +90,37 @@ def test_dropout_keeps_8_tenths_of_x_and_half_of_every_hidden_layer():
     D(torch.ones(3, 2, 3))
     assert kinds == passed
     kinds.clear()
-    D.both(torch.ones(3, 2, 3), torch.ones(3, 2, 3))
+    D.forward_pair((torch.ones(3, 2, 3),), (torch.ones(3, 2, 3),))
     assert kinds == ["drop 0.8", *passed]  # data and samples, then everything once
 
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 @pytest.mark.parametrize("units", [(), (4,), (4, 3)])
-def test_both_is_D_on_data_and_then_on_samples(units, noise, training, rng):
-    """Same logits and same gradients from one pass, but for those in the data: there are none."""
+def test_forward_pair_is_D_on_data_and_then_on_samples(units, noise, training, rng):
+    """Same logits and same gradients from one pass, in the data too where they are asked for."""
     D = make_D(units=units, input_noise=noise).double().train(training)
     x, x_g = (torch.randn(m, 2, 3, generator=rng).double().requires_grad_() for m in (5, 5))
     D.eval()(x)
     drawn = [layer.draw(10, rng=rng) for layer in stochastic(D.train(training))]
     hand_out(stochastic(D), drawn)
-    once = D.both(x, x_g)
+    once = D.forward_pair((x,), (x_g,))
+    hand_out(stochastic(D), drawn)
+    constant = D.forward_pair((x.detach(),), (x_g,))
     hand_out(stochastic(D), drawn)
     twice = torch.cat([D(x), D(x_g)])
     assert once.shape == (10, 1)
     assert (once - twice).abs().max() < 1e-13
     d = torch.randn(10, 1, generator=rng).double()
     inputs = [x_g, *D.parameters()]
-    results = (torch.autograd.grad(y, inputs, d, retain_graph=True) for y in (once, twice))
-    for a, b in zip(*results, strict=True):
-        assert (a - b).abs().max() < 1e-13
-    assert torch.autograd.grad(once, [x], d, allow_unused=True) == (None,)
+    results = (
+        torch.autograd.grad(y, inputs, d, retain_graph=True) for y in (constant, once, twice)
+    )
+    for a, b, c in zip(*results, strict=True):
+        assert (a - c).abs().max() < 1e-13
+        assert (b - c).abs().max() < 1e-13
+    of_data = (torch.autograd.grad(y, [x], d)[0] for y in (once, twice))
+    torch.testing.assert_close(*of_data)
 
 
 @pytest.mark.parametrize("network", [make_G, make_D])

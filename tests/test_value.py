@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from advnets.value import OBJECTIVES, minimax, non_saturating, shared_cotangent, value
+from advnets.game.objectives import shared_cotangent
+from advnets.game.value import OBJECTIVES, minimax, non_saturating, value
 
 LOGITS = torch.linspace(-5, 5, 11, dtype=torch.float64)
 

@@ -27,6 +27,9 @@ from advnets.evaluation import EvaluationConfig as EvaluationConfig
 from advnets.evaluation import evaluate as evaluate
 from advnets.game import Game as Game
 from advnets.game import GameConfig as GameConfig
+from advnets.game.value import minimax as minimax
+from advnets.game.value import non_saturating as non_saturating
+from advnets.game.value import value as value
 from advnets.kmeans import KMeans as KMeans
 from advnets.networks import ConvolutionalDConfig as ConvolutionalDConfig
 from advnets.networks import ConvolutionalGConfig as ConvolutionalGConfig
@@ -54,6 +57,3 @@ from advnets.trainer import TrainerConfig as TrainerConfig
 from advnets.trainer import fit as fit
 from advnets.two_stage import TwoStage as TwoStage
 from advnets.two_stage import TwoStageConfig as TwoStageConfig
-from advnets.value import minimax as minimax
-from advnets.value import non_saturating as non_saturating
-from advnets.value import value as value

@@ -116,6 +116,23 @@ def no_context() -> BadValue:
     return bad_value("context", "given: this model is conditional", "nothing")
 
 
+def no_whole_packs(n: int, pack: int, world: int = 1) -> BadValue:
+    """A minibatch, or a process's share of one, that `pack` does not divide."""
+    share = f" in each of {world} processes" if world > 1 else ""
+    need = f"a multiple of pack, {pack}{share}, for every minibatch (the last of an epoch too)"
+    return bad_value("batch_size", need, n)
+
+
+def term_not_compiled(term: str) -> BadValue:
+    """A term is to be compiled, whose second derivatives torch's compiler cannot capture."""
+    return bad_value("compiled", f"False in a game with a term beside V ({term})", True)
+
+
+def too_many_passes(passes: int) -> BadValue:
+    """A term asks D more often than it said."""
+    return bad_value("passes", "the number of times the term asks D", f"{passes}, and one more")
+
+
 def not_compiled(rule: str, world: int) -> BadValue:
     """A game is to be compiled whose update is more than a function of this process's tensors."""
     need = "False but for the momentum rule in one process"

@@ -7,7 +7,7 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,29 +68,22 @@ class Player:
         # The rule without what torch wraps around it for profilers and hooks: those break a graph.
         self._bare_step = torch.no_grad()(inspect.unwrap(type(optimizer).step))
 
-    def logits(self, *parts: Tensor, c: tuple[Tensor, ...] = ()) -> Tensor:
-        """D's logits on each part in turn, flat. Raises `BadValue` unless one an example.
-
-        Args:
-            parts: Samples, or data and samples.
-            c: What D is told of the rows of each part alike; empty where it is told nothing.
-        """
-        network: Any = self.plays
-        logits: Tensor = network(*parts, *c) if len(parts) == 1 else network.both(*parts, *c)
-        n = sum(map(len, parts))
-        if logits.numel() != n:
-            raise checks.wrong_shape("D(x)", f"({n},): one logit an example", logits.shape)
-        return logits.view(-1)
-
     def gradient(
         self,
-        of: Tensor,
-        along: Tensor | None = None,
+        of: Sequence[Tensor],
+        along: Sequence[Tensor | None],
         *,
         beside: Sequence[Tensor] = (),
         keep_graph: bool = False,
     ) -> Sequence[Tensor | None]:
-        """The gradient of `of` in this player's weights and what is `beside`, in nothing else."""
+        """The gradient of all of `of`, added up, in this player's weights and what is `beside`.
+
+        Args:
+            of: What is differentiated.
+            along: Each one's cotangent, of its shape.
+            beside: What else is differentiated in; comes after the weights.
+            keep_graph: Whether the graph is needed once more.
+        """
         if not torch.compiler.is_compiling():
             for layer, memory in self._lent:
                 layer.lent = memory
@@ -201,10 +194,26 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     network.load_state_dict(dict(state))
 
 
+def has_forward_pair(D: nn.Module) -> bool:
+    """Whether D has a `forward_pair` that does what its `forward` does.
+
+    One that is inherited past a `forward` of the subclass's own does not, and hooks on D act on its
+    `forward` alone.
+    """
+    if getattr(D, "forward_pair", None) is None or D._forward_hooks or D._forward_pre_hooks:
+        return False
+    for kind in type(D).__mro__:
+        if "forward_pair" in vars(kind):
+            return True
+        if "forward" in vars(kind):
+            break
+    return "forward_pair" in vars(D)
+
+
 def refuse_dependence(G: nn.Module, D: nn.Module) -> None:
     """Raise where what becomes of an example depends on those beside it, or on the process."""
-    if not hasattr(D, "both"):
-        raise checks.not_one_by_one("D", "one without a method both(x, x_g)")
+    if not has_forward_pair(D):
+        raise checks.not_one_by_one("D", "one without a method forward_pair(data, samples)")
     strange = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     for name, network in (("G", G), ("D", D)):
         for module in network.modules():

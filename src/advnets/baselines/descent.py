@@ -71,7 +71,7 @@ class Descent(ABC):
         """What `objective` gives, and `share` times the gradient of its first entry."""
         info = self.objective(x, rng=rng)
         J = next(iter(info.values()))
-        return info, self.player.gradient(J, torch.full_like(J, share))
+        return info, self.player.gradient([J], [torch.full_like(J, share)])
 
     def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
         """One update on one minibatch."""

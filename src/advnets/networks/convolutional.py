@@ -221,13 +221,15 @@ class ConvolutionalD(Constrained):
         """`(n, *event_shape)`, and contexts `(n, context)`, to logits of shape `(n, 1)`."""
         return self._logits(self._first(x), c)
 
-    def both(self, x: Tensor, x_g: Tensor, c: Tensor | None = None) -> Tensor:
-        """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one.
+    def forward_pair(self, data: tuple[Tensor, ...], samples: tuple[Tensor, ...]) -> Tensor:
+        """Logits of data `(x,)` or `(x, c)`, then of as many samples, `(2m, 1)`, in one pass.
 
-        The first layer sees them apart, since no gradient goes back to the data.
+        Examples are treated one by one. The first layer sees data and samples apart, so that the
+        gradient in the data is not computed unless it is asked for.
         """
-        h = torch.cat((self._first(x.detach()), self._first(x_g)))
-        return self._logits(h, None if c is None else torch.cat((c, c)))
+        (x, *c), (x_g, *c_g) = data, samples
+        h = torch.cat((self._first(x), self._first(x_g)))
+        return self._logits(h, torch.cat((*c, *c_g)) if c else None)
 
     def _first(self, x: Tensor) -> Tensor:
         h: Tensor = self.pools[0](self.convs[0](self.dropouts[0](self.noise(x))))

@@ -215,14 +215,18 @@ class Discriminator(Constrained):
         """`(n, *event_shape)`, and contexts `(n, context)`, to logits of shape `(n, 1)`."""
         return self._logits(self._disturbed(x), c)
 
-    def both(self, x: Tensor, x_g: Tensor, c: Tensor | None = None) -> Tensor:
-        """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one.
+    def forward_pair(self, data: tuple[Tensor, ...], samples: tuple[Tensor, ...]) -> Tensor:
+        """Logits of data `(x,)` or `(x, c)`, then of as many samples, `(2m, 1)`, in one pass.
 
-        Data and samples are of the same contexts. No gradient goes back to the data.
+        Examples are treated one by one. The gradient in the data is not computed unless it is
+        asked for.
         """
-        data, samples = self._disturbed(x), self._disturbed(x_g)
-        twice = None if c is None else torch.cat((c, c))
-        return self._logits(samples, twice, before=data.detach())
+        (x, *c), (x_g, *c_g) = data, samples
+        twice = torch.cat((*c, *c_g)) if c else None
+        if x.requires_grad:
+            return self.forward(torch.cat((x, x_g)), twice)
+        h, h_g = self._disturbed(x), self._disturbed(x_g)
+        return self._logits(h_g, twice, before=h.detach())
 
     def _disturbed(self, x: Tensor) -> Tensor:
         """The examples as rows, with noise and dropout."""

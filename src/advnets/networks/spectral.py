@@ -184,10 +184,10 @@ class SpectralD(Constrained):
         logits: Tensor = self.last(self.net(seen), c)
         return logits
 
-    def both(self, x: Tensor, x_g: Tensor, c: Tensor | None = None) -> Tensor:
-        """Logits of data, then of samples, `(2m, 1)`, in one pass: D treats examples one by one.
+    def forward_pair(self, data: tuple[Tensor, ...], samples: tuple[Tensor, ...]) -> Tensor:
+        """Logits of data `(x,)` or `(x, c)`, then of as many samples, `(2m, 1)`, in one pass.
 
-        No gradient goes back to the data.
+        Examples are treated one by one.
         """
-        twice = None if c is None else torch.cat((c, c))
-        return self.forward(torch.cat((x.detach(), x_g)), twice)
+        (x, *c), (x_g, *c_g) = data, samples
+        return self.forward(torch.cat((x, x_g)), torch.cat((*c, *c_g)) if c else None)

@@ -19,12 +19,12 @@ from advnets import modes, recipes
 from advnets.data import RingConfig
 from advnets.experiments.failures.play import Play
 from advnets.game import Game, GameConfig
+from advnets.game.value import value
 from advnets.networks import DiscriminatorConfig
 from advnets.rng import generator
 from advnets.run import RunConfig
 from advnets.sampling import evaluating
 from advnets.trainer import TrainerConfig
-from advnets.value import value
 
 AT = -math.log(4)
 """V at the equilibrium, nats."""

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from advnets.data import DataConfig, Splits
 from advnets.experiments.failures.play import Play, digits
 from advnets.game import Game
+from advnets.game.value import OBJECTIVES
 from advnets.networks import Generator
 from advnets.protocols import Info
-from advnets.value import OBJECTIVES, SLOPES, Objective
 
 LOST_RATE = 1e-2
 """Ten times the rate that works: D wins for good (so it does at 4e-3 in docs/mnist-study.md)."""
@@ -86,7 +86,7 @@ class Saturation:
     """After each number of rounds."""
 
 
-def closed_form(a: Tensor, objective: Objective) -> Tensor:
+def closed_form(a: Tensor, objective: str) -> Tensor:
     """The slope of an objective in the logit of one sample, for many logits at once.
 
     Example:
@@ -96,7 +96,10 @@ def closed_form(a: Tensor, objective: Objective) -> Tensor:
         >>> closed_form(a, "non-saturating")
         tensor([-0.9933, -0.5000])
     """
-    return torch.cat([SLOPES[objective](one) for one in torch.split(a, 1)])
+    a = a.detach().requires_grad_()
+    each = torch.stack([OBJECTIVES[objective](one) for one in torch.split(a, 1)])
+    (gradient,) = torch.autograd.grad(each.sum(), a)
+    return gradient
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torch
 from advnets.curves import Across, Curve
 from advnets.experiments.failures.finding import Chart, Finding, Table, counted, short, spread
 from advnets.experiments.failures.saturation import LOST_RATE, Moment, Plan, Saturation, closed_form
-from advnets.value import Objective
+from advnets.game.objectives import Objective
 
 
 def finding(result: Saturation) -> Finding:
