@@ -8,6 +8,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import jinja2
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,11 +29,15 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.tags, self.attributes, self.open, self.words = [], [], [], []
+        self.drawings = []
         self.feed(text)
         self.close()
         assert not self.open, f"never closed: {self.open}"
 
     def handle_starttag(self, tag, attrs):
+        if tag == "svg":
+            around = self.attributes[-1]
+            self.drawings.append(around["aria-label"] if around.get("role") == "img" else None)
         self.tags.append(tag)
         self.attributes.append(dict(attrs))
         if tag not in VOID:
@@ -125,9 +130,8 @@ def test_it_can_be_read_on_a_phone_in_the_dark_on_paper_and_aloud(written):
         assert words in written
     assert {a["scope"] for a in page.all("th")} == {"col", "row"}
     assert page.tags.count("caption") == page.tags.count("table") > 0
-    for svg in page.all("svg"):
-        assert svg["role"] == "img"
-        assert svg["aria-label"]
+    assert len(page.drawings) == page.tags.count("svg") > 0
+    assert all(page.drawings)
 
 
 def test_the_same_run_gives_the_same_bytes(folders, pages):
@@ -173,8 +177,7 @@ def test_the_number_that_matters_stands_beside_real_examples_and_its_caveat(fold
 
 def test_every_curve_is_there_with_what_it_is_read_against(pages):
     page = pages["images"]
-    titles = [a["aria-label"] for a in Page(page).all("svg")]
-    assert titles == [
+    assert Page(page).drawings == [
         "Validation score",
         "The value of the game, V(D, G)",
         "What D believes",
@@ -288,9 +291,10 @@ def test_damaged_lines_and_pictures_are_passed_over(images, tmp_path):
 
 def test_whatever_a_learner_logs_gets_a_curve_of_its_own():
     metrics = [{"update": u, "free energy": -u, "layer": {"1": u}} for u in range(5)]
-    figures = "".join(panels.drawn(metrics, [], None, used=4))
-    assert re.findall(r'aria-label="([^"]*)"', figures) == ["free energy", "layer.1"]
-    assert panels.drawn([], [], None, used=0) == [""]
+    charts = panels.drawn(metrics, [], None, used=4)
+    assert [chart.title for chart in charts] == ["free energy", "layer.1"]
+    assert Page(panels.section(metrics, [], None, used=4)).drawings == ["free energy", "layer.1"]
+    assert panels.section([], [], None, used=0) == ""
 
 
 def test_a_log_of_a_million_updates_stays_a_small_page():
@@ -300,7 +304,7 @@ def test_a_log_of_a_million_updates_stays_a_small_page():
         {"update": 250 * (i + 1), **dict(zip(names, values, strict=True))}
         for i, values in enumerate(noise)
     ]
-    (figures,) = panels.drawn(metrics, [], None, used=1_000_000)
+    figures = panels.section(metrics, [], None, used=1_000_000)
     assert len(figures) < 400_000
     assert "Bold: mean over 25,000 updates; faint: the range of what was logged." in figures
 
@@ -450,8 +454,20 @@ def test_a_series_holds_finite_numbers_in_the_order_of_updates():
     assert [xy.tolist() for xy in found["V"]] == [[10.0, 20.0], [0.5, 1.0]]
 
 
-def test_markup_escapes_and_leaves_out_what_is_not_known():
-    assert markup.text("<&\"'>") == "&lt;&amp;&quot;&#x27;&gt;"
-    assert "dt" not in markup.facts({"a": None, "b": ""})
-    assert "<dd>0</dd>" in markup.facts({"a": 0})
+def facts(**settings):
+    return markup.render("configuration.html", {"settings": settings, "toml": "<&\"'>"})
+
+
+def test_a_template_escapes_and_leaves_out_what_is_not_known():
+    assert "<code>&lt;&amp;&#34;&#39;&gt;</code>" in facts()
+    assert "<dt>" not in facts(a=None, b="")
+    assert "<dd>0</dd>" in facts(a=0)
+
+
+def test_a_template_that_lacks_a_value_is_an_error_and_no_gap():
+    with pytest.raises(jinja2.UndefinedError, match="toml"):
+        markup.render("configuration.html", {"settings": {}})
+
+
+def test_numbers_are_written_short():
     assert scores.short(1234567.0) == "1,234,567"

@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -136,7 +137,7 @@ def draw(
     limits: Limits | None = None,
     log: bool = False,
     at: float | None = None,
-) -> str:
+) -> Markup:
     """Curves over the updates, or over another quantity, as an `<svg>` element.
 
     Args:
@@ -321,15 +322,18 @@ def thousands(value: float) -> str:
     return f"{value:g}"
 
 
-def for_a_page(svg: str, name: str) -> str:
-    """The drawing without what only a file needs, its ids its own, its colours the page's."""
+def for_a_page(svg: str, name: str) -> Markup:
+    """The drawing without what only a file needs, its ids its own, its colours the page's.
+
+    By hand and not by a template: matplotlib wrote it, escaped it, and only parts of it change.
+    """
     box = re.search(r'viewBox="[^"]*"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     body = re.sub(r"<style.*?</style>|font-family: [^;\"]*;? ?", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="|href="#|url\(#', lambda found: f"{found[0]}{name}-", body)
     for colour, own in _colours():
         body = body.replace(colour, own)
-    return f"<svg {box[0] if box else ''}>{body}".strip()
+    return Markup(f"<svg {box[0] if box else ''}>{body}".strip())
 
 
 def _colours() -> Iterator[tuple[str, str]]:

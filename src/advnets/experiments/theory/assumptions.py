@@ -7,7 +7,7 @@ from advnets import curves, table_game, theory
 from advnets.curves import Across, Curve, Level
 from advnets.experiments.claims import MINUS, Claim, at_least, at_most
 from advnets.experiments.theory.examples import array, largest, random_pairs, table
-from advnets.page import markup
+from advnets.page.markup import Chart
 
 P_DATA, START = table(0.5, 0.3, 0.2), table(0.1, 0.7, 0.2)
 STEPS = 400
@@ -58,23 +58,23 @@ def _off(course: table_game.Course) -> float:
     return largest(course.p_g[-1] - P_DATA)
 
 
-def _swinging_drawn(courses: dict[str, table_game.Course]) -> str:
+def _swinging_drawn(courses: dict[str, table_game.Course]) -> Chart:
     """One probability of p_g over the updates."""
     t = torch.arange(STEPS + 1, dtype=torch.float64)
     lines = [Curve(label=name, x=array(t), y=array(c.p_g[:, 0])) for name, c in courses.items()]
     levels = [Level(label="p_data", y=P_DATA[0].item())]
     across = Across(label="updates of G")
     svg = curves.draw(lines, name="swinging", across=across, levels=levels, limits=(0.0, 1.0))
-    return markup.chart(svg, "Past p_data and back", "The probability that p_g gives outcome 1.")
+    return Chart("Past p_data and back", "The probability that p_g gives outcome 1.", svg)
 
 
-def _lagging_drawn(courses: dict[str, table_game.Course]) -> str:
+def _lagging_drawn(courses: dict[str, table_game.Course]) -> Chart:
     t = torch.arange(STEPS + 1, dtype=torch.float64)
     lines = [Curve(label=name, x=array(t), y=array(c.C)) for name, c in courses.items()]
     levels = [Level(label=f"{MINUS}log 4", y=theory.LEAST)]
     across = Across(label="updates of G")
     svg = curves.draw(lines, name="lagging", across=across, levels=levels, limits=(-1.42, None))
-    return markup.chart(svg, "The criterion, with a D that lags", "C(G) in nats: not V.")
+    return Chart("The criterion, with a D that lags", "C(G) in nats: not V.", svg)
 
 
 def full_support() -> Claim:
@@ -122,7 +122,7 @@ def _least_on(P: Tensor) -> Tensor:
     return torch.xlogy(P, P) - torch.xlogy(1 + P, 1 + P)
 
 
-def _lost_drawn() -> str:
+def _lost_drawn() -> Chart:
     p = table(0.4, 0.3, 0.2, 0.1)
     q = table(0.1, 0.2, 0.3, 0.4)
     lines, levels = [], []
@@ -136,10 +136,10 @@ def _lost_drawn() -> str:
     across = Across(label="updates of G")
     svg = curves.draw(lines, name="lost", across=across, levels=levels)
     meaning = "C(G) in nats, at step η = 0.5, from starts without the last outcomes."
-    return markup.chart(svg, "Starts that have lost an outcome", meaning)
+    return Chart("Starts that have lost an outcome", meaning, svg)
 
 
-def _limits_drawn(kept: Tensor, ends: Tensor) -> str:
+def _limits_drawn(kept: Tensor, ends: Tensor) -> Chart:
     P = torch.linspace(0, 1, 101, dtype=torch.float64)
     lines = [
         Curve(label="limit", x=array(P), y=array(_least_on(P))),
@@ -147,4 +147,4 @@ def _limits_drawn(kept: Tensor, ends: Tensor) -> str:
     ]
     across = Across(label="P, the share of the data that p_g can reach", limits=(0.0, 1.0))
     svg = curves.draw(lines, name="limits", across=across, limits=(-1.45, 0.0))
-    return markup.chart(svg, "Where the game ends", "C(G) in nats, from the random starts.")
+    return Chart("Where the game ends", "C(G) in nats, from the random starts.", svg)

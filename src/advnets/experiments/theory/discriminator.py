@@ -16,7 +16,7 @@ from advnets.experiments.theory.examples import (
     stream,
     two_bumps,
 )
-from advnets.page import markup
+from advnets.page.markup import Chart
 
 TRIES = 20
 """Random D's against each pair of tables."""
@@ -64,7 +64,7 @@ def _best(pairs: list[tuple[Tensor, Tensor]]) -> Measured:
     return at_most(1e-12, what, max(gains))
 
 
-def _D_drawn() -> str:
+def _D_drawn() -> Chart:
     p, q = two_bumps(), one_bump()
     few, fewer = slice(600, 1801, 6), slice(600, 1801, 48)
     x, found = array(LINE[few]), theory.D_by_search(p, q)[fewer]
@@ -76,10 +76,10 @@ def _D_drawn() -> str:
     ]
     svg = curves.draw(lines, name="d-star", across=Across(label="x"), limits=(0.0, 1.0))
     meaning = "Two Gaussians as data, one as samples, and the best D between them."
-    return markup.chart(svg, "The optimal D", meaning)
+    return Chart("The optimal D", meaning, svg)
 
 
-def _integrand_drawn() -> str:
+def _integrand_drawn() -> Chart:
     y = torch.linspace(0.002, 0.998, 499, dtype=torch.float64)
     lines, peaks = [], []
     for a, b in ((0.4, 0.1), (0.2, 0.2), (0.05, 0.25)):
@@ -92,7 +92,7 @@ def _integrand_drawn() -> str:
     across = Across(label="y = D(x)", limits=(0.0, 1.0))
     svg = curves.draw(lines, name="integrand", across=across, limits=(-0.8, 0.0))
     meaning = "a log y + b log(1 - y), in nats, at three x; the maximum is at a / (a + b)."
-    return markup.chart(svg, "What D maximises at one x", meaning)
+    return Chart("What D maximises at one x", meaning, svg)
 
 
 def remark() -> Claim:
@@ -152,12 +152,11 @@ def _fitted() -> tuple[str, float]:
     across = Across(label="outcome", limits=(0.7, 8.3))
     svg = curves.draw(lines, name="fitted", across=across, limits=(0.0, 1.0))
     meaning = f"The share of real ones among {EXAMPLES:,} labelled examples, outcome by outcome."
-    return markup.chart(svg, "A classifier fitted by maximum likelihood", meaning), largest(
-        (share - D) / error
-    )
+    chart = Chart("A classifier fitted by maximum likelihood", meaning, svg)
+    return chart, largest((share - D) / error)
 
 
-def _shifted_drawn() -> str:
+def _shifted_drawn() -> Chart:
     p, q = two_bumps(), one_bump()
     best = theory.D_star_logit(p, q)
     shifts = torch.linspace(-4, 4, 81, dtype=torch.float64)
@@ -167,4 +166,4 @@ def _shifted_drawn() -> str:
     across = Across(label="logits added to D*")
     svg = curves.draw([line], name="shifted", across=across, levels=[most])
     meaning = "Mean log-likelihood of Y given x, in nats: highest at D*, and C(G) / 2 there."
-    return markup.chart(svg, "Off the optimum", meaning)
+    return Chart("Off the optimum", meaning, svg)
