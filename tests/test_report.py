@@ -1,5 +1,6 @@
 """The report: one page that needs nothing outside itself, of whatever a run folder holds."""
 
+import ast
 import base64
 import io
 import json
@@ -18,8 +19,9 @@ from advnets import cli, evaluation, plots, report
 from advnets.page import markup
 from advnets.parzen import LogLikelihood
 from advnets.report import panels, pictures, scores
-from conftest import small_run
+from conftest import ROOT, small_run
 
+TAG = re.compile(r"</?[a-z]+[1-6]?[ >]|<[a-z]+$")
 VOID = {"meta", "link", "img", "br", "input"}
 
 
@@ -309,21 +311,64 @@ def test_a_log_of_a_million_updates_stays_a_small_page():
     assert "Bold: mean over 25,000 updates; faint: the range of what was logged." in figures
 
 
-def test_what_comes_from_a_run_is_escaped(images, tmp_path):
-    folder = shutil.copytree(images, tmp_path / "<b>&'")
+EVIL = """</style><script>alert(1)</script> & "it's" $\\x$ {{ 7 * 7 }}"""
+
+
+def spoiled(value):
+    """Every text in a record replaced, its keys as they are."""
+    if isinstance(value, dict):
+        return {key: spoiled(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [spoiled(inner) for inner in value]
+    return f"{value} {EVIL}" if isinstance(value, str) else value
+
+
+def spoil(path, **more):
+    record = spoiled(json.loads(path.read_text()) | more)
+    path.write_text(json.dumps(record))
+
+
+def test_what_comes_from_a_run_is_escaped(folders, tmp_path):
+    """Recipe, names of samples, notices, classes, warnings, measures, environment, metrics."""
+    folder = shutil.copytree(folders["images"], tmp_path / "<b>&'\"")
     config = (folder / "config.toml").read_text()
-    recipe = "</style><script>alert(1)</script>"
-    (folder / "config.toml").write_text(
-        config.replace('recipe = "pictures"', f'recipe = "{recipe}"')
-    )
-    (folder / "environment.json").write_text(json.dumps({"<i>": [recipe], "none": None}))
+    recipe = f"recipe = {json.dumps(EVIL)}"
+    (folder / "config.toml").write_text(config.replace('recipe = "pictures"', recipe))
+    spoil(folder / "evaluation.json", notice="not MNIST.", quality=QUALITY | {"left_out": ["No."]})
+    spoil(folder / "data.json", notice="not MNIST.", classes=["cat"])
+    (folder / "environment.json").write_text(json.dumps({EVIL: [EVIL], "none": None}))
     with (folder / "metrics.jsonl").open("a") as lines:
-        lines.write(json.dumps({"update": 40, recipe: 1.0}) + "\n")
+        lines.write(json.dumps({"update": 40, EVIL: 1.0, "sentence": EVIL}) + "\n")
     written = page_of(folder)
     page = Page(written)
-    assert "script" not in page.tags
-    assert "<b>&'" in page.text
-    assert page.text.count("alert(1)") >= 3
+    assert not {"script", "b&'"} & {*page.tags}
+    assert re.search(r"<title>(.*?)</title>", written)[1].startswith("&lt;b&gt;&amp;&#39;&#34;")
+    assert page.text.count("alert(1)") > 20
+    assert "<script" not in written
+    for words in (
+        f"Recipe {EVIL}",
+        f"samples (raw {EVIL})",
+        f"The data is not MNIST. {EVIL}",
+        f"Update 40. {EVIL}",
+        f"Recall {EVIL}",
+        f"How much. {EVIL}",
+        f"No. {EVIL}",
+        f"A small network <of 3 layers>. {EVIL}",
+    ):
+        assert words in page.text, words
+    assert EVIL in page.drawings
+
+
+def test_tags_stand_in_templates_alone():
+    """Nothing escapes what Python joins; only what cuts matplotlib's SVG to size names its tags."""
+    found = set()
+    for path in (ROOT / "src" / "advnets").rglob("*.py"):
+        nodes = [*ast.walk(ast.parse(path.read_text()))]
+        docstrings = {n.value for n in nodes if isinstance(n, ast.Expr)}
+        strings = [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        if any(TAG.search(s.value) for s in strings if s not in docstrings):
+            found.add(path.name)
+    assert found == {"curves.py"}
 
 
 # The other measures

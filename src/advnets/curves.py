@@ -33,6 +33,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "advnets",
     "font.size": 10,
+    "text.parse_math": False,  # names are shown as they are, dollar signs too
     "text.color": INK,
     "axes.edgecolor": RULE,
     "grid.color": RULE,

@@ -133,7 +133,7 @@ def remark() -> Claim:
     )
 
 
-def _fitted() -> tuple[str, float]:
+def _fitted() -> tuple[Chart, float]:
     """The most likely classifier of labelled draws from two tables, drawn beside D*."""
     rng = stream("fitted")
     p, q = (torch.rand(8, generator=rng, dtype=torch.float64) + 0.02 for _ in range(2))
