@@ -136,6 +136,25 @@ def test_it_can_be_read_on_a_phone_in_the_dark_on_paper_and_aloud(written):
     assert all(page.drawings)
 
 
+def contrast(one, other):
+    """Of two colours, by WCAG 2.2."""
+    light = []
+    for colour in (one, other):
+        rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return max(light) / min(light)
+
+
+def test_words_stand_out_from_the_paper_in_the_light_and_in_the_dark(pages):
+    schemes = re.findall(r":root \{(.*?)\}", pages["images"], re.DOTALL)[:2]
+    for scheme in schemes:
+        colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", scheme))
+        for name in ("ink", "soft", "accent", "good", "bad"):
+            for ground in ("paper", "wash"):
+                assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+
+
 def test_the_same_run_gives_the_same_bytes(folders, pages):
     for name, folder in folders.items():
         assert page_of(folder) == pages[name]

@@ -28,6 +28,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, RULE = "#123456", "#123457"
 """Stand for the page's own colours until the drawing is done."""
 GREY = "#cccccc"
+ON_A_PAGE = 12.5
+"""The size of text in a drawing, 360 wide, so that it is at least 11 pixels high on a telephone. A
+wider screen shows it smaller (`.chart text` in the style of the page)."""
 
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -41,6 +44,8 @@ STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+WIDE = 38
+"""Letters that two names have room for side by side."""
 
 Limits = tuple[float | None, float | None]
 """The ends of an axis; None where the curves decide."""
@@ -151,7 +156,7 @@ def draw(
         log: Whether the vertical axis is logarithmic; values of 0 and below are left out then.
         at: An update (or place on the axis) to mark.
     """
-    with _style(STYLE):
+    with _style(STYLE | {"font.size": ON_A_PAGE}):
         figure = _drawing(curves, end, across, levels, limits, log, at)
         file = io.StringIO()
         nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -289,7 +294,6 @@ def _level(axes: Any, level: Level) -> None:
         xytext=(0, 3),
         textcoords="offset points",
         ha="right",
-        fontsize=9,
         zorder=5,
     )
 
@@ -297,16 +301,17 @@ def _level(axes: Any, level: Level) -> None:
 def _legend(axes: Any) -> None:
     """The names of the curves above the axes, each beside a piece of its line."""
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(
+    two = sum(sorted(map(len, labels))[-2:]) <= WIDE
+    axes.figure.legend(
         handles[::-1],
         labels[::-1],
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
+        loc="outside upper left",
+        ncols=2 if two else 1,
         frameon=False,
-        handlelength=3.4,
+        handlelength=2.6,
+        handletextpad=0.6,
         borderaxespad=0.2,
-        columnspacing=1.4,
+        columnspacing=1.2,
     )
 
 

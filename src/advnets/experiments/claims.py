@@ -1,7 +1,7 @@
 """A claim of the paper beside what was measured of it, and the page of many claims."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,7 +57,7 @@ class Claim:
         title: Its name.
         source: Where the paper has it.
         statement: What it says, in our words, a paragraph each.
-        tex: Its equations.
+        equations: Its equations as TeX, and how each is read aloud.
         measured: What was measured of it.
         charts: What can be seen of it.
     """
@@ -65,7 +65,7 @@ class Claim:
     title: str
     source: str
     statement: tuple[str, ...]
-    tex: tuple[str, ...]
+    equations: Mapping[str, str]
     measured: tuple[Measured, ...]
     charts: tuple[Chart, ...]
 
@@ -106,7 +106,10 @@ def page(title: str, kicker: str, lead: str, claims: Sequence[Claim]) -> str:
 
 def section(claim: Claim, name: str) -> Markup:
     """What stands under a claim's title on the page. `name` begins the ids of its equations."""
-    equations = [equation(tex, name=f"{name}-{i}") for i, tex in enumerate(claim.tex)]
+    equations = [
+        equation(tex, words, name=f"{name}-{i}")
+        for i, (tex, words) in enumerate(claim.equations.items())
+    ]
     values = {"claim": claim, "equations": equations, "number": number}
     return markup.render("claim.html", values)
 

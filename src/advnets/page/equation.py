@@ -35,11 +35,12 @@ class Equation:
     height: str
 
 
-def equation(tex: str, *, name: str) -> Equation:
+def equation(tex: str, words: str, *, name: str) -> Equation:
     """Draw one line of mathematics.
 
     Args:
         tex: What matplotlib's mathtext reads, without the dollar signs.
+        words: The same as it is read aloud.
         name: Begins every id in the drawing: another one for each equation of a page.
     """
     import matplotlib as mpl
@@ -56,4 +57,4 @@ def equation(tex: str, *, name: str) -> Equation:
         figure.savefig(file, format="svg", transparent=True, metadata=nobody, **layout)
     svg = for_a_page(file.getvalue(), name)
     width, height = (f"{float(v) / SIZE:.2f}" for v in re.findall(r"[\d.]+", svg)[2:4])
-    return Equation(svg=svg, words=tex, width=width, height=height)
+    return Equation(svg=svg, words=words, width=width, height=height)

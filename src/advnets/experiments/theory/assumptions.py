@@ -39,10 +39,13 @@ def optimal_D() -> Claim:
             "That the swings die out in the end is owed to this D, a table of its own in which V "
             "is strictly concave. The proposition promises nothing of the kind.",
         ),
-        tex=(
+        equations={
             r"a(x) \leftarrow a(x) + \lambda\, (p_\mathrm{data}(x) - (p_\mathrm{data}(x) + "
-            r"p_g(x))\, D(x)), \qquad k \;\mathrm{times}",
-        ),
+            r"p_g(x))\, D(x)), \qquad k \;\mathrm{times}": (
+                "a of x becomes a of x plus lambda times the difference: p data of x, minus "
+                "the sum of p data of x and p g of x, times D of x; k times"
+            ),
+        },
         measured=(
             at_least(STEPS / 4, f"steps of {STEPS} in which C(G) rises, k = {FEW}", rising),
             at_least(1e-3, f"the most it rises in one, nats, k = {FEW}", played[FEW].largest_rise),
@@ -102,10 +105,15 @@ def full_support() -> Claim:
             "With D* the gradient at a lost outcome is minus infinity: D is certain there, and G "
             "draws nothing to profit from it.",
         ),
-        tex=(
-            r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \quad S = \mathrm{supp}\, p_g",
-            r"C(G) \rightarrow P \log P - (1 + P) \log(1 + P), \quad P = p_\mathrm{data}(S)",
-        ),
+        equations={
+            r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \quad S = \mathrm{supp}\, p_g": (
+                "p g tends to p data given S, where S is the support of p g"
+            ),
+            r"C(G) \rightarrow P \log P - (1 + P) \log(1 + P), \quad P = p_\mathrm{data}(S)": (
+                "C of G tends to P log P minus, 1 plus P, times log of 1 plus P, "
+                "where P is p data of S"
+            ),
+        },
         measured=(
             at_most(1e-6, f"p_g at the end less p_data given S, {here}", max(off)),
             at_most(1e-6, "C(G) at the end less its limit", largest(ends - _least_on(kept))),

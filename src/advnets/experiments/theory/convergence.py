@@ -48,10 +48,13 @@ def proposition_2() -> Claim:
             "Measured: C(G) stays below every chord and above every line that the subgradient "
             "draws, and differentiating through D* as well changes nothing.",
         ),
-        tex=(
-            r"C(G) = \sup_D U(p_g, D)",
-            r"\log(1 - D^*_G) = \nabla_{p_g} U(p_g, D^*_G) \in \partial_{p_g} \sup_D U(p_g, D)",
-        ),
+        equations={
+            r"C(G) = \sup_D U(p_g, D)": "C of G equals the supremum over D of U of p g and D",
+            r"\log(1 - D^*_G) = \nabla_{p_g} U(p_g, D^*_G) \in \partial_{p_g} \sup_D U(p_g, D)": (
+                "log of 1 minus D star of G equals the gradient in p g of U at D star, "
+                "a subgradient in p g of the supremum over D of U"
+            ),
+        },
         measured=(
             at_most(1e-12, f"C(G) over its chords, {here}, {POINTS} points each", max(rises)),
             at_least(-1e-12, f"C(G) over the subgradient's lines, {here}", min(gaps)),
@@ -133,10 +136,17 @@ def descent() -> Claim:
             "the ratio of their second derivatives is D*, at most 1. So any step η up to 1 may be "
             "taken and C(G) never rises; at η = 1 each step halves the distance to p_data.",
         ),
-        tex=(
-            r"p_g^{\,t+1}(x) \propto p_g^{\,t}(x)\, (1 - D^*_t(x))^{-\eta}",
-            r"C(G_t) + \log 4 \leq \dfrac{\mathrm{KL}(p_\mathrm{data} \,\|\, p_g^{\,0})}{\eta\, t}",
-        ),
+        equations={
+            r"p_g^{\,t+1}(x) \propto p_g^{\,t}(x)\, (1 - D^*_t(x))^{-\eta}": (
+                "p g of x at step t plus 1 is proportional to p g of x at step t, "
+                "times 1 minus D star of x to the power minus eta"
+            ),
+            r"C(G_t) + \log 4 \leq "
+            r"\dfrac{\mathrm{KL}(p_\mathrm{data} \,\|\, p_g^{\,0})}{\eta\, t}": (
+                "C of G at step t, plus log 4, is at most "
+                "KL of p data from p g at step 0, over eta times t"
+            ),
+        },
         measured=(
             at_most(1e-6, f"p_g less p_data after {STEPS} steps, {here}", max(ends)),
             at_most(1e-12, "the most that C(G) rose in a step", max(rises)),

@@ -30,12 +30,17 @@ def theorem_1() -> Claim:
             "Pinsker's inequality C(G) + log 4 is at least TV², the square of the total variation "
             "between the two.",
         ),
-        tex=(
-            r"C(G) = \max_D V(D, G) = -\log 4 + 2\, \mathrm{JSD}(p_\mathrm{data} \,\|\, p_g)",
+        equations={
+            r"C(G) = \max_D V(D, G) = -\log 4 + 2\, \mathrm{JSD}(p_\mathrm{data} \,\|\, p_g)": (
+                "C of G equals the maximum over D of V of D and G, "
+                "equals minus log 4 plus 2 JSD of p data and p g"
+            ),
             r"\mathrm{JSD}(p \,\|\, q) = \dfrac{1}{2}\, \mathrm{KL}(p \,\|\, m) + "
-            r"\dfrac{1}{2}\, \mathrm{KL}(q \,\|\, m)",
-            r"m = \dfrac{p + q}{2}",
-        ),
+            r"\dfrac{1}{2}\, \mathrm{KL}(q \,\|\, m)": (
+                "JSD of p and q equals one half KL of p from m plus one half KL of q from m"
+            ),
+            r"m = \dfrac{p + q}{2}": "m equals p plus q, over 2",
+        },
         measured=(*_identities(tables, C), *_extremes(tables, C, TV)),
         charts=(_sliding_drawn(), _floor_drawn(C, TV)),
     )

@@ -42,10 +42,15 @@ def proposition_1() -> Claim:
             "V is a sum over x of terms a log y + b log(1 - y) with a = p_data(x), b = p_g(x), "
             "y = D(x); each is maximised by itself, here by a search that compares values.",
         ),
-        tex=(
-            r"D^*_G(x) = \dfrac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_g(x)}",
-            r"D^*_G(x) = \mathrm{arg}\max_{y}\; p_\mathrm{data}(x) \log y + p_g(x) \log(1 - y)",
-        ),
+        equations={
+            r"D^*_G(x) = \dfrac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_g(x)}": (
+                "D star of x equals p data of x, over p data of x plus p g of x"
+            ),
+            r"D^*_G(x) = \mathrm{arg}\max_{y}\; p_\mathrm{data}(x) \log y + p_g(x) \log(1 - y)": (
+                "D star of x is the y at which p data of x times log y, "
+                "plus p g of x times log of 1 minus y, is greatest"
+            ),
+        },
         measured=(*measured, _best(pairs)),
         charts=(_D_drawn(), _integrand_drawn()),
     )
@@ -115,10 +120,14 @@ def remark() -> Claim:
             "D's part of the game is to maximise the likelihood of Y given x: V is twice the mean "
             "log-likelihood, and D* is the posterior probability that x is real.",
         ),
-        tex=(
-            r"\mathrm{E}_{x, Y} \log P_D(Y \mid x) = \dfrac{1}{2}\, V(D, G)",
-            r"D^*_G(x) = P(Y = 1 \mid x)",
-        ),
+        equations={
+            r"\mathrm{E}_{x, Y} \log P_D(Y \mid x) = \dfrac{1}{2}\, V(D, G)": (
+                "the expectation over x and Y of log P D of Y given x equals one half V of D and G"
+            ),
+            r"D^*_G(x) = P(Y = 1 \mid x)": (
+                "D star of x equals the probability that Y is 1 given x"
+            ),
+        },
         measured=(
             at_most(1e-10, f"log-likelihood less V / 2, random D, {pair}", max(halves)),
             at_most(1e-10, f"posterior by Bayes' rule less D*, {pair}", max(off)),

@@ -49,10 +49,15 @@ def not_convex() -> Claim:
             "output. "
             f"Its p_g are the masses of {CELLS} cells of the line.",
         ),
-        tex=(
-            r"C(\theta_t) > (1 - t)\, C(\theta_0) + t\, C(\theta_1)",
-            r"\theta_t = (1 - t)\, \theta_0 + t\, \theta_1",
-        ),
+        equations={
+            r"C(\theta_t) > (1 - t)\, C(\theta_0) + t\, C(\theta_1)": (
+                "C of theta t is greater than 1 minus t, times C of theta 0, "
+                "plus t times C of theta 1"
+            ),
+            r"\theta_t = (1 - t)\, \theta_0 + t\, \theta_1": (
+                "theta t equals 1 minus t, times theta 0, plus t times theta 1"
+            ),
+        },
         measured=(
             at_most(1e-9, "C + log 4 at both settings", largest(C[[0, -1]] - theory.LEAST)),
             at_least(0.1, "C(θ) over its chord, the most, in nats", largest(theory.over_chord(C))),
