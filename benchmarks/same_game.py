@@ -134,7 +134,7 @@ def _numbers(record: Mapping[str, Any], at: str) -> Iterator[tuple[str, float]]:
     for name, value in record.items():
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{at}{name}.")
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float) and name != "update":
             yield at + name, value
 
 
