@@ -66,9 +66,7 @@ def mnist_best() -> RunConfig:
     return RunConfig(
         recipe="mnist-best",
         data=MnistConfig(),
-        model=GameConfig(
-            G_optimizer=OptimizerConfig(lr=0.3, anneal="cosine"), precision="bfloat16"
-        ),
+        model=GameConfig(G_optimizer=OptimizerConfig(lr=0.3, anneal="cosine")),
         trainer=TrainerConfig(steps=120_000, score_every=20_000, picture_every=10_000),
         evaluation=EvaluationConfig(validation=10_000),
     )
@@ -92,7 +90,6 @@ def mnist_conditional() -> RunConfig:
         model=GameConfig(
             context="labels",
             G_optimizer=OptimizerConfig(lr=0.3, anneal="cosine"),
-            precision="bfloat16",
         ),
         trainer=TrainerConfig(steps=40_000, score_every=20_000, picture_every=5_000),
     )
