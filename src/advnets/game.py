@@ -29,6 +29,7 @@ from advnets.player import (
     refuse_dependence,
 )
 from advnets.priors import PRIORS, Prior, PriorName
+from advnets.process import global_stream_kept
 from advnets.protocols import Batch, Info, ModelConfig, Problem
 from advnets.ranks import ALONE, Ranks
 from advnets.rehearsal import rehearse
@@ -224,7 +225,8 @@ class Game:
         if config.conditional and context is None:
             raise checks.no_labels()
         told = 0 if context is None else context.size
-        G, D = cls.networks(config, problem, told, seed=seed)
+        with global_stream_kept():  # torch's layers draw weights of their own, which give way
+            G, D = cls.networks(config, problem, told, seed=seed)
         G, D = G.to(problem.device), D.to(problem.device)
         clock = {
             "batches_per_epoch": problem.batches_per_epoch,
@@ -441,7 +443,7 @@ class Game:
         return rehearse(G, D, z, c)
 
     def train_mode(self) -> None:
-        """Put both players in training mode, but for parts that are frozen (`Player.train_mode`)."""
+        """Put both players in training mode, but for parts that are frozen."""
         for player in (self.G_player, self.D_player):
             player.train_mode()
 

@@ -94,7 +94,8 @@ class Player:
         how a part that was trained before is left as it is.
         """
         for network in {self.network, self.plays}:
-            asleep = [m for m in network.modules() if not m.training and _frozen(m)]
+            frozen = [m for m in network.modules() if not m.training and _frozen(m)]
+            asleep = [part for m in frozen for part in m.modules() if not part.training]
             network.train()
             for module in asleep:
                 module.training = False

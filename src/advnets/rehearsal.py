@@ -10,7 +10,16 @@ from advnets import checks
 from advnets.sampling import evaluating
 
 _SQUASHES = ("Sigmoid", "LogSigmoid", "Softmax", "LogSoftmax", "Hardsigmoid")
-_SHAPES = ("View", "UnsafeView", "Squeeze", "Unsqueeze", "ReshapeAlias", "ToCopy", "Select", "Alias")
+_SHAPES = (
+    "View",
+    "UnsafeView",
+    "Squeeze",
+    "Unsqueeze",
+    "ReshapeAlias",
+    "ToCopy",
+    "Select",
+    "Alias",
+)
 
 
 def rehearse(G: nn.Module, D: nn.Module, z: Tensor, c: Sequence[Tensor] = ()) -> tuple[int, ...]:

@@ -53,9 +53,7 @@ class Streams:
 
     NAMES = ("step",)
 
-    def __init__(
-        self, seed: int, *, device: torch.device | str = "cpu", begun: int = 0
-    ) -> None:
+    def __init__(self, seed: int, *, device: torch.device | str = "cpu", begun: int = 0) -> None:
         checks.at_least(0, seed=seed)
         self.begun = begun
         self.seed, self._on_gpu = seed, torch.device(device).type == "cuda"

@@ -155,7 +155,9 @@ def resume(
         if own.first:
             path = run_folder.path / "config.toml"
             checkpoints.write_atomically(path, config.to_toml().encode())
-            display.say(note_start(run_folder, going_on.update))
+            notice = note_start(run_folder, going_on.update)
+            if notice:
+                display.say(notice)
         return going_on.fit()
 
 

@@ -16,8 +16,8 @@ from advnets.contexts import Context
 from advnets.data import Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.measures import Against
-from advnets.progress import Lines
 from advnets.process import settings_of_a_run
+from advnets.progress import Lines
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
 from advnets.run import RunConfig, config_of, describe, refuse_foreign, refuse_other_data

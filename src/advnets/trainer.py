@@ -26,8 +26,8 @@ from advnets.config import FREE
 from advnets.data.batches import Array, Batches, Loaded, minibatches
 from advnets.monitor import Monitor
 from advnets.parzen import LogLikelihood
-from advnets.progress import Display, Silent, Status
 from advnets.process import global_stream_kept
+from advnets.progress import Display, Silent, Status
 from advnets.protocols import Info, Learner, Moded, Watched
 from advnets.ranks import ALONE, Ranks
 from advnets.rng import Streams

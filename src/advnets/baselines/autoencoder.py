@@ -23,8 +23,8 @@ from torch.nn import functional
 
 from advnets import checks, layers
 from advnets.baselines.descent import Descent
-from advnets.optim import OptimizerConfig
 from advnets.environment import Precision
+from advnets.optim import OptimizerConfig
 from advnets.products import product
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator

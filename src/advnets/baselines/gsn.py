@@ -31,9 +31,9 @@ from advnets.baselines.binary import bernoulli
 from advnets.baselines.descent import Descent
 from advnets.chains import ChainConfig, MarkovChain, Shown
 from advnets.corruption import salt_and_pepper
+from advnets.environment import Precision
 from advnets.layers import logit_of_marginals
 from advnets.optim import OptimizerConfig
-from advnets.environment import Precision
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
 

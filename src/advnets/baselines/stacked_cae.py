@@ -21,8 +21,8 @@ from advnets.baselines.cae import CAE, CAEConfig
 from advnets.baselines.chained import refuse_binary
 from advnets.baselines.stages import Stages, problems
 from advnets.chains import ChainConfig, MarkovChain
-from advnets.optim import OptimizerConfig
 from advnets.environment import Precision
+from advnets.optim import OptimizerConfig
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
 

@@ -31,9 +31,9 @@ from torch.nn import functional as F
 from advnets import checks
 from advnets.baselines.binary import Binarise, binarise
 from advnets.baselines.descent import Descent
+from advnets.environment import Precision
 from advnets.layers import Affine, logit_of_marginals
 from advnets.optim import OptimizerConfig
-from advnets.environment import Precision
 from advnets.priors import Gaussian
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator

@@ -1,6 +1,7 @@
 """Minibatches without a state: batch i is a pure function of (seed, i)."""
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from advnets import checks, rng
 from advnets.data.mapped import Mapped
 from advnets.data.splits import Split
+from advnets.process import global_stream_kept
 from advnets.protocols import Batch
 from advnets.ranks import ALONE, Ranks
-
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SIZE = 100
@@ -39,7 +40,8 @@ class Batches:
             there batch by batch.
 
     Raises:
-        BadValue: For data of another kind, or when a batch would be larger than the data, or cannot be shared out.
+        BadValue: For data of another kind, or when a batch would be larger than the data, or cannot
+            be shared out.
 
     Example:
         >>> batches = Batches(torch.arange(10.0)[:, None], size=4, seed=0)
@@ -94,16 +96,19 @@ class Batches:
 class Loaded:
     """The minibatches of a torch `DataLoader`, one pass after the other.
 
-    They are not a function of their number: they come in the loader's own order.
+    They come in the loader's own order. Where it shuffles by torch's global stream, the order of
+    each pass is a function of the seed and the pass.
 
     Args:
         loader: Gives `x`, or `(x, labels)`.
+        seed: Seed of its shuffles.
 
     Raises:
         BadValue: For a loader without a length, or that gives something else.
     """
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
+    def __init__(self, loader: DataLoader[Any], *, seed: int = 0) -> None:
+        self.seed = seed
         try:
             self.per_epoch = len(loader)
         except TypeError:
@@ -117,7 +122,7 @@ class Loaded:
 
     def _at(self, i: int) -> Batch:
         if i != self._next or i == 0:  # a training that goes on in the middle of a pass
-            self._coming = self._from(i % self.per_epoch)
+            self._coming = self._from(i)
         self._next = i + 1
         item = next(self._coming)
         x, context = (item[0], item[1]) if _is_pair(item) else (item, None)
@@ -126,12 +131,15 @@ class Loaded:
             raise checks.not_minibatches(x)
         return Batch(x, context)
 
-    def _from(self, place: int) -> Iterator[Any]:
+    def _from(self, i: int) -> Iterator[Any]:
+        turn, place = divmod(i, self.per_epoch)
         while True:
-            for i, item in enumerate(self.loader):
-                if i >= place:
-                    yield item
-            place = 0
+            with global_stream_kept():
+                torch.manual_seed(rng.derive(self.seed, "loader", turn))
+                coming = iter(self.loader)
+                first = next(coming)  # here a loader chooses its order
+            yield from islice(chain([first], coming), place, None)
+            turn, place = turn + 1, 0
 
 
 def _is_pair(item: object) -> bool:
@@ -143,7 +151,7 @@ def minibatches(
 ) -> Batches | Loaded:
     """The minibatches of what `fit` was given. Raises `BadValue` for data of another kind."""
     if isinstance(data, DataLoader):
-        return Loaded(data)
+        return Loaded(data, seed=seed)
     if hasattr(data, "of_step"):
         return data  # type: ignore[return-value]
     split = _split(data)
