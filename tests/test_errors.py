@@ -215,7 +215,7 @@ CASES = [
     ("no run to sample", nothing, "sample", r"'RUN' must be given: the folder of a run, got nothing\."),
     ("a stray word", nothing, "train ring 12", r"Unknown argument '12'\."),
     ("a GPU where there is none", nothing, "train ring --device cuda", r"'device' must be cpu: torch finds no CUDA GPU here, got cuda\."),
-    ("an unknown precision", nothing, "train ring --model.precision bf16", r"'model\.precision' must be one of float32, bfloat16, got bf16\."),
+    ("an unknown precision", nothing, "train ring --model.precision bf16", r"'model\.precision' must be one of auto, float32, bfloat16, got bf16\."),
     ("no figure", nothing, "figure", r"'figure' must be the first word: one of 1, 2, 3, got nothing\."),
     ("an unknown figure", nothing, "figure 7 run", r"Unknown figure '7'\. Valid: 1, 2, 3\."),
     ("no run for a figure", nothing, "figure 2", r"'RUN' must be given: the folder of a run, got nothing\."),

@@ -129,6 +129,81 @@ def not_captured(why: object) -> BadValue:
     return bad_value("model.compiled", f"False here ({reason})", True)
 
 
+def not_copied(network: str, why: object) -> BadValue:
+    """A network of which Python cannot make a copy, for the average of G or for bfloat16."""
+    reason = " ".join(str(why).split())[:200]
+    return bad_value("network", "one that copy.deepcopy takes", f"a {network} ({reason})")
+
+
+def not_a_tensor(name: str, need: str, got: object) -> BadValue:
+    """What a network gives is no tensor."""
+    return bad_value(name, f"a tensor of {need}", f"a {type(got).__name__}")
+
+
+def does_not_play(network: str, need: str, why: object) -> BadValue:
+    """A network that fails on what the game gives it."""
+    reason = " ".join(str(why).split())[:200]
+    return bad_value(network, need, f"{type(why).__name__}: {reason}")
+
+
+def needs_closure(rule: str) -> BadValue:
+    """An optimiser that asks for the loss again and again."""
+    need = "one whose step() needs no closure, such as torch.optim.Adam"
+    return bad_value("optimizer", need, rule)
+
+
+def not_a_schedule(got: str) -> BadValue:
+    """A scheduler of torch where the game's own schedule belongs."""
+    need = (
+        "an advnets.optim.Schedule or None (call a torch scheduler's step() after game.step() in a "
+        "loop of your own)"
+    )
+    return bad_value("schedules", need, got)
+
+
+def not_logits(last: str) -> BadValue:
+    """A D whose output is a probability already."""
+    return bad_value("D(x)", "a logit: leave out what squashes it at D's end", last)
+
+
+@contextlib.contextmanager
+def normalising(examples: int) -> Iterator[None]:
+    """Inside, torch's word on a minibatch of one under batch normalisation becomes ours."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise too_few_to_normalise(examples) from error
+
+
+def too_few_to_normalise(got: int) -> BadValue:
+    """A minibatch over which batch normalisation has no variance."""
+    need = "at least 2 examples for batch normalisation (a larger size, or drop the last)"
+    return bad_value("minibatch", need, got)
+
+
+def not_minibatches(got: object) -> BadValue:
+    """Training data of a kind that has no minibatches."""
+    need = (
+        "Batches, a tensor or numpy array (n, ...), a TensorDataset, or a DataLoader with a length "
+        "(a Dataset of another kind goes into a DataLoader, for fit)"
+    )
+    return bad_value("data", need, f"a {type(got).__name__}")
+
+
+def not_numbers(name: str, why: object) -> BadValue:
+    """An array that does not become a tensor."""
+    return bad_value(name, "an array of numbers", why)
+
+
+def goes_on_elsewhere(update: int, changed: str) -> str:
+    """The notice where a run goes on on another machine than before."""
+    return (
+        f"From update {update:,} on the run is not bit for bit what it would have been: {changed}."
+    )
+
+
 def no_labels() -> BadValue:
     """A conditional model is to be trained on data without labels."""
     need = "'none' for data without labels (an archive's array 'y', folders that are classes)"

@@ -32,6 +32,7 @@ from advnets.options import (
     TrainOptions,
     parse,
 )
+from advnets.player import keep_freed_memory
 from advnets.progress import display
 from advnets.ranks import Ranks, here, joined
 from advnets.run import RunConfig
@@ -74,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if words[0] not in COMMANDS:
             raise checks.unknown("command", words[0], COMMANDS)
+        # For the whole process, which is ours, and before torch starts a thread in it.
+        torch.set_flush_denormal(True)
+        keep_freed_memory()
         return COMMANDS[words[0]](words[1:])
     except checks.UserError as error:
         return complain(error)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from advnets import capture, checks, dropout
 from advnets.checkpoints import below
 from advnets.contexts import Context
+from advnets.environment import Precision, resolved
 from advnets.networks import (
     DiscriminatorConfig,
     DiscriminatorKind,
@@ -23,16 +24,17 @@ from advnets.networks import (
 from advnets.optim import Average, Momentum, OptimizerConfig, Schedule
 from advnets.player import (
     Player,
-    Precision,
-    keep_freed_memory,
     load_weights,
+    one_by_one,
     refuse_dependence,
 )
 from advnets.priors import PRIORS, Prior, PriorName
+from advnets.process import global_stream_kept
 from advnets.protocols import Batch, Info, ModelConfig, Problem
 from advnets.ranks import ALONE, Ranks
+from advnets.rehearsal import rehearse
 from advnets.rng import generator
-from advnets.sampling import GeneratorSampler, evaluating
+from advnets.sampling import GeneratorSampler
 from advnets.value import OBJECTIVES, SLOPES, Objective, shared_cotangent, value, value_slope
 
 Order = Literal["alternating", "simultaneous"]
@@ -69,9 +71,10 @@ class GameConfig(ModelConfig):
     D: DiscriminatorKind = DiscriminatorConfig()
     G_optimizer: OptimizerConfig = OptimizerConfig()
     D_optimizer: OptimizerConfig = OptimizerConfig()
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     """What the networks are played in, D's logits included: 'float32' or 'bfloat16'. The weights
-    themselves, what moves them and all scores stay in float32."""
+    themselves, what moves them and all scores stay in float32. 'auto' is bfloat16 for pictures
+    where the processor or GPU has instructions for it, and float32 elsewhere."""
     compiled: bool = False
     """Whether the step is compiled as a whole by torch: quicker after a first half minute. Needs
     the momentum rule, one process and, on a CPU, a C++ compiler; same game, other rounding."""
@@ -137,7 +140,7 @@ class Game:
             alone come first).
         k: Updates of D for each update of G.
         D_scale: D ascends this times V.
-        precision: What the networks are played in.
+        precision: What the networks are played in; 'auto' as in `GameConfig`.
         compiled: Whether `play` is compiled, from the second update on (the first makes what the
             optimisers remember).
         average_rate: Share of the newest weights in the moving average of G's.
@@ -147,7 +150,8 @@ class Game:
         ranks: The processes that play this game together.
 
     Raises:
-        BadValue: For an unknown word, k below 1, a D that does not give one logit an example, or
+        BadValue: For an unknown word, k below 1, a D that does not give one logit an example or
+            squashes it, networks that do not take each other's tensors or cannot be copied,
             networks that cannot be played by several processes, or a step that cannot be compiled
             here.
     """
@@ -181,27 +185,38 @@ class Game:
             moved = {id(p) for group in rule.param_groups for p in group["params"]}
             need = f"an optimiser of {name}'s own parameters"
             checks.require(moved <= own, f"{name}_optimizer", need, "other parameters")
-        self.G, self.D, self.prior = G.train(), D.train(), prior
+        first = next(G.parameters())
+        self._device, self._playing = first.device, first.dtype
+        self.context = None if context is None else context.to(first.device)
+        self.G, self.D, self.prior = G, D, prior
+        self.event_shape = self._rehearse(G, D)
+        precision = resolved(precision, self.event_shape, first.device)
+        self._playing = torch.bfloat16 if precision == "bfloat16" else first.dtype
         self.objective, self.slope, self.order = OBJECTIVES[objective], SLOPES[objective], order
         self.batches_per_step, self.D_scale, self.ranks = k, D_scale, ranks
         together: dict[str, Any] = {"precision": precision, "ranks": ranks}
         self.average = Average(G, rate=average_rate, every=average_every)
         self.G_player = Player(G, G_optimizer, schedules[0], **together)
         self.D_player = Player(D, D_optimizer, schedules[1], **together)
-        self._one_by_one = hasattr(D, "both")
-        keep_freed_memory()
+        self.train_mode()
+        self._rehearse(self.G_player.plays, self.D_player.plays)
+        self._one_by_one = one_by_one(D)
         if ranks.world > 1:
             refuse_dependence(G, D)
         for optimizer in (G_optimizer, D_optimizer) if compiled else ():
             if ranks.world > 1 or not isinstance(optimizer, Momentum):
                 raise checks.not_compiled(type(optimizer).__name__, ranks.world)
+        self._compiled = compiled
         self._whole = capture.whole(self.play) if compiled else self.play
-        first = next(G.parameters())
-        self._device = first.device
-        self.context = None if context is None else context.to(first.device)
-        self._playing = torch.bfloat16 if precision == "bfloat16" else first.dtype
+        self.fitted: object = None  # where `fit` left it
         self.updates, self.minibatches = 0, torch.zeros((), dtype=torch.int64, device=self._device)
-        self._look()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: v for name, v in self.__dict__.items() if name != "_whole"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._whole = capture.whole(self.play) if self._compiled else self.play
 
     @classmethod
     def from_config(cls, config: GameConfig, problem: Problem, *, seed: int) -> "Game":
@@ -210,7 +225,8 @@ class Game:
         if config.conditional and context is None:
             raise checks.no_labels()
         told = 0 if context is None else context.size
-        G, D = cls.networks(config, problem, told, seed=seed)
+        with global_stream_kept():  # torch's layers draw weights of their own, which give way
+            G, D = cls.networks(config, problem, told, seed=seed)
         G, D = G.to(problem.device), D.to(problem.device)
         clock = {
             "batches_per_epoch": problem.batches_per_epoch,
@@ -226,7 +242,7 @@ class Game:
             order=config.order,
             k=config.k,
             D_scale=config.D_scale,
-            precision=config.precision,
+            precision=resolved(config.precision, problem.event_shape, problem.device),
             compiled=config.compiled,
             average_rate=config.average_rate,
             average_every=config.average_every,
@@ -255,11 +271,13 @@ class Game:
             V (nats, of the last update of D), J (G's objective, nats), D_x and D_Gz (mean D(x) and
             D(G(z)), dropout on).
         """
+        self._look(batches)
         noise = [self._noise(batch, 2, rng) for batch in batches]
         if self.order == "alternating":
             noise.append(self._noise(batches[-1], 1, rng))
-        play = self._whole if self.updates else self.play
-        info = play(batches, noise)
+        eager = not self.updates or self.G_player.hooked or self.D_player.hooked
+        with torch.enable_grad(), checks.normalising(len(batches[-1].x)):
+            info = (self.play if eager else self._whole)(batches, noise)
         self.updates += 1
         self.average.follow(self.G, self.updates)
         return info
@@ -270,7 +288,9 @@ class Game:
         Returns:
             What `step` returns, with J what G would descend.
         """
-        logits = self._move_D(batch, self._noise(batch, 2, rng))
+        self._look([batch])
+        with torch.enable_grad():
+            logits = self._move_D(batch, self._noise(batch, 2, rng))
         return self._seen(logits, logits.chunk(2)[1], batch.share)
 
     def step_G(self, m: int, *, rng: torch.Generator) -> Info:
@@ -286,13 +306,24 @@ class Game:
         c = None if self.context is None else self.context.draw(m, rng=rng)[self.ranks.rows(m)]
         drawn = self._noise(Batch(torch.empty(m), c), 1, rng)
         share = len(drawn.z) / m
-        answer = self._move_G(drawn, share, (self.minibatches - 1).clamp_(min=0))
+        self._look([])
+        with torch.enable_grad():
+            answer = self._move_G(drawn, share, (self.minibatches - 1).clamp_(min=0))
         info = self._seen(answer.repeat(2), answer, share)
         return {name: info[name] for name in ("J", "D_Gz")}
 
     def watch(self) -> Info:
         """The norms of the last gradients: of J in G's weights, of D_scale V in D's."""
         return {"G_gradient": self.G_player.norm(), "D_gradient": self.D_player.norm()}
+
+    def _look(self, batches: Sequence[Batch]) -> None:
+        """Before a step: refuse data of another size than samples, find what was hooked in."""
+        for batch in batches:
+            if batch.x.shape[1:].numel() != torch.Size(self.event_shape).numel():
+                need = f"(m, {', '.join(map(str, self.event_shape))}), as G(z) is"
+                raise checks.wrong_shape("x", need, batch.x.shape)
+        for player in (self.G_player, self.D_player):
+            player.look()
 
     def play(self, batches: Sequence[Batch], noise: Sequence[Noise]) -> Info:
         """Algorithm 1 with its randomness given: a function of tensors, which can be compiled."""
@@ -376,7 +407,7 @@ class Game:
     def _judge(self, drawn: Noise, *parts: Tensor) -> Tensor:
         """D's logits on data and samples, or on samples alone: flat, in float32 at least."""
         dropout.hand_out(self.D_player.random, drawn.D)
-        parts = tuple(part.to(self._playing) for part in parts)
+        parts = tuple(part.to(self._device, self._playing) for part in parts)
         if self._one_by_one:
             flat = self.D_player.logits(*parts, c=drawn.c)
         else:
@@ -405,13 +436,16 @@ class Game:
             raise checks.no_context()
         return (self.context.encode(context.to(self._device)).to(self._playing),)
 
-    def _look(self) -> None:
-        """See what D makes of G's samples, before the first update."""
-        G, D = self.G_player.plays, self.D_player.plays
-        with evaluating(G), evaluating(D):
-            z = torch.zeros(2, self.prior.dim, device=self._device, dtype=self._playing)
-            c = () if self.context is None else self._told(self.context.rows[[0, 0]])
-            self.D_player.logits(G(z, *c), c=c)
+    def _rehearse(self, G: nn.Module, D: nn.Module) -> tuple[int, ...]:
+        """See what D makes of G's samples; the shape of one."""
+        z = torch.zeros(2, self.prior.dim, device=self._device, dtype=self._playing)
+        c = () if self.context is None else self._told(self.context.rows[[0, 0]])
+        return rehearse(G, D, z, c)
+
+    def train_mode(self) -> None:
+        """Put both players in training mode, but for parts that are frozen."""
+        for player in (self.G_player, self.D_player):
+            player.train_mode()
 
     def samplers(self) -> dict[str, GeneratorSampler]:
         """`raw`: G as it is. `averaged`: G with the moving average of its weights."""
@@ -424,7 +458,8 @@ class Game:
         parts["average"] = dict(self.average.network.state_dict())
         parts["context"] = {} if self.context is None else self.context.state()
         flat = {f"{part}.{name}": t for part, state in parts.items() for name, t in state.items()}
-        return flat | {"minibatches": self.minibatches.clone()}
+        clock = {"minibatches": self.minibatches.clone(), "updates": torch.tensor(self.updates)}
+        return flat | clock
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`. Raises `BadValue` when the state is of another pair."""
@@ -436,7 +471,9 @@ class Game:
         if self.context is not None:
             self.context.load_state(below("context.", state))
         self.minibatches.copy_(state["minibatches"])
-        self.updates = int(state["minibatches"]) // self.batches_per_step
+        self.fitted = None
+        counted = int(state["minibatches"]) // self.batches_per_step  # before it was saved itself
+        self.updates = int(state.get("updates", counted))
 
 
 def rows_times(factors: Tensor, x: Tensor | None) -> Tensor | None:

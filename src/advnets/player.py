@@ -4,20 +4,28 @@ Reference: Goodfellow et al. (2014), Algorithm 1: "any standard gradient-based l
 """
 
 import contextlib
-import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from advnets import checks, dropout, layers
 from advnets.checkpoints import below
-from advnets.optim import Schedule, load_optimizer_state, optimizer_state
+from advnets.convolution import BatchNorm
+from advnets.copies import in_bfloat16, share_hooks
+from advnets.environment import Precision
+from advnets.optim import (
+    Schedule,
+    group_state,
+    load_group_state,
+    load_optimizer_state,
+    optimizer_state,
+)
 from advnets.ranks import ALONE, Ranks
+from advnets.rehearsal import one_each
 
-Precision = Literal["float32", "bfloat16"]
 _JUST_BELOW_32_MB = 31 * 2**20
 
 
@@ -44,8 +52,12 @@ class Player:
         precision: Precision = "float32",
         ranks: Ranks = ALONE,
     ) -> None:
+        refuse_rule(optimizer, schedule)
         self.network, self.optimizer, self.schedule = network, optimizer, schedule
         self.ranks = ranks
+        for module in network.modules():
+            if isinstance(module, BatchNorm):
+                module.processes = ranks.world
         self.plays = in_bfloat16(network) if precision == "bfloat16" else network
         self._own: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         self.weights: list[Tensor] = [p for p in self.plays.parameters() if p.requires_grad]
@@ -58,6 +70,7 @@ class Player:
         memory = {
             id(layer.weight): torch.zeros_like(layer.weight, requires_grad=False)
             for layer in affine
+            if "weight" in layer._parameters  # and not computed from others
             if layer.weight.dtype != torch.float32 or layer.weight.nbytes > _JUST_BELOW_32_MB
         }
         self._lent = [(layer, memory.pop(id(layer.weight), None)) for layer in affine]
@@ -65,8 +78,40 @@ class Player:
         self.random = dropout.stochastic(self.plays)
         self._counted = list(zip(network.buffers(), self.plays.buffers(), strict=True))
         self._constrain = getattr(network, "constrain", None)
-        # The rule without what torch wraps around it for profilers and hooks: those break a graph.
-        self._bare_step = torch.no_grad()(inspect.unwrap(type(optimizer).step))
+        self._bare_step = _bare(optimizer)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: v for name, v in self.__dict__.items() if name != "_bare_step"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bare_step = _bare(self.optimizer)
+
+    def train_mode(self) -> None:
+        """Put the network in training mode, and what plays with it.
+
+        A part whose weights are all frozen and that was put in evaluation mode stays there: that is
+        how a part that was trained before is left as it is.
+        """
+        for network in {self.network, self.plays}:
+            frozen = [m for m in network.modules() if not m.training and _frozen(m)]
+            asleep = [part for m in frozen for part in m.modules() if not part.training]
+            network.train()
+            for module in asleep:
+                module.training = False
+
+    @property
+    def hooked(self) -> bool:
+        """Whether something is hooked into the network, or its weights are computed from others."""
+        if torch.compiler.is_compiling():
+            return False
+        modules = list(self.network.modules())
+        return any("parametrizations" in m._modules or layers.hooked(m) for m in modules)
+
+    def look(self) -> None:
+        """Let the copy that plays run the network's hooks; before a step."""
+        if self.plays is not self.network:
+            share_hooks(self.network, self.plays)
 
     def logits(self, *parts: Tensor, c: tuple[Tensor, ...] = ()) -> Tensor:
         """D's logits on each part in turn, flat. Raises `BadValue` unless one an example.
@@ -76,11 +121,14 @@ class Player:
             c: What D is told of the rows of each part alike; empty where it is told nothing.
         """
         network: Any = self.plays
-        logits: Tensor = network(*parts, *c) if len(parts) == 1 else network.both(*parts, *c)
-        n = sum(map(len, parts))
-        if logits.numel() != n:
-            raise checks.wrong_shape("D(x)", f"({n},): one logit an example", logits.shape)
-        return logits.view(-1)
+        if len(parts) == 1:
+            logits = network(*parts, *c)
+        elif self.hooked:  # `both` is no call of the network: only a call runs all hooks
+            data, *samples = parts
+            logits = network(torch.cat((data.detach(), *samples)), *(torch.cat((t, t)) for t in c))
+        else:
+            logits = network.both(*parts, *c)
+        return one_each(logits, sum(map(len, parts)))
 
     def gradient(
         self,
@@ -172,7 +220,9 @@ class Player:
     def state(self) -> dict[str, Tensor]:
         """Weights, buffers and what the optimiser remembers."""
         weights = {f"network.{name}": t for name, t in self.network.state_dict().items()}
-        return weights | {f"optimizer.{n}": t for n, t in optimizer_state(self.optimizer).items()}
+        groups = {f"group.{n}": t for n, t in group_state(self.optimizer).items()}
+        remembered = {f"optimizer.{n}": t for n, t in optimizer_state(self.optimizer).items()}
+        return weights | groups | remembered
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`."""
@@ -180,16 +230,37 @@ class Player:
         if self.plays is not self.network:
             self.plays.load_state_dict(self.network.state_dict())
         load_optimizer_state(self.optimizer, below("optimizer.", state))
+        load_group_state(self.optimizer, below("group.", state))
 
 
-def in_bfloat16(network: nn.Module) -> nn.Module:
-    """A copy with its weights in bfloat16, but for layers that count in float buffers of theirs."""
-    twin = copy.deepcopy(network)
-    for module in twin.modules():
-        if not any(buffer.is_floating_point() for buffer in module.buffers(recurse=False)):
-            for p in module.parameters(recurse=False):
-                p.data = p.data.bfloat16()
-    return twin
+def _bare(optimizer: torch.optim.Optimizer) -> Any:
+    """The rule without what torch wraps around it for profilers and hooks: those break a graph."""
+    return torch.no_grad()(inspect.unwrap(type(optimizer).step))
+
+
+def _frozen(module: nn.Module) -> bool:
+    weights = list(module.parameters())
+    return bool(weights) and not any(p.requires_grad for p in weights)
+
+
+def refuse_rule(optimizer: torch.optim.Optimizer, schedule: object) -> None:
+    """Raise for an optimiser or a schedule that the game cannot call."""
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise checks.needs_closure(type(optimizer).__name__)
+    if schedule is not None and not hasattr(schedule, "apply"):
+        raise checks.not_a_schedule(type(schedule).__name__)
+
+
+def one_by_one(D: nn.Module) -> bool:
+    """Whether D says by a method `both` of its own that it treats every example by itself.
+
+    One that is inherited by a class with another `forward` speaks of the forward that it knew.
+    """
+    if "forward" in D.__dict__ or not hasattr(D, "both"):
+        return "both" in D.__dict__
+    lines = [c for c in type(D).__mro__ if "both" in c.__dict__ or "forward" in c.__dict__]
+    return not lines or "both" in lines[0].__dict__
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -203,7 +274,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 def refuse_dependence(G: nn.Module, D: nn.Module) -> None:
     """Raise where what becomes of an example depends on those beside it, or on the process."""
-    if not hasattr(D, "both"):
+    if not one_by_one(D):
         raise checks.not_one_by_one("D", "one without a method both(x, x_g)")
     strange = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     for name, network in (("G", G), ("D", D)):

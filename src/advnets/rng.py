@@ -47,22 +47,24 @@ class Streams:
     """The random streams of a run, and torch's global stream beside them.
 
     A user's own `nn.Dropout` can only draw from torch's global stream, so that one is seeded by
-    `seed_global`, saved and restored with the rest.
+    `seed_global`, saved and restored with the rest. What begins after `begun` updates has streams
+    of its own.
     """
 
     NAMES = ("step",)
 
-    def __init__(self, seed: int, *, device: torch.device | str = "cpu") -> None:
+    def __init__(self, seed: int, *, device: torch.device | str = "cpu", begun: int = 0) -> None:
         checks.at_least(0, seed=seed)
+        self.begun = begun
         self.seed, self._on_gpu = seed, torch.device(device).type == "cuda"
-        self._streams = {name: generator(seed, name, device=device) for name in self.NAMES}
+        self._streams = {name: generator(seed, name, begun, device=device) for name in self.NAMES}
 
     def __getitem__(self, name: str) -> torch.Generator:
         return self._streams[name]
 
     def seed_global(self) -> None:
         """Seed torch's global stream from this run's seed."""
-        torch.manual_seed(derive(self.seed, "global"))
+        torch.manual_seed(derive(self.seed, "global", self.begun))
 
     def state(self) -> dict[str, Tensor]:
         """The state of every stream, by name."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,12 +14,13 @@ from advnets.checkpoints import Checkpoint
 from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
 from advnets.contexts import Context
 from advnets.data import Batches, DataConfig, Splits
-from advnets.environment import environment, has_bfloat16
+from advnets.environment import differences_of_bits, environment, has_bfloat16, resolved
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
 from advnets.monitor import Monitor, spread
 from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.parzen import LogLikelihood
+from advnets.process import settings_of_a_run
 from advnets.progress import Display, Silent
 from advnets.protocols import Examples, Learner, ModelConfig, Problem
 from advnets.ranks import Ranks, joined
@@ -86,12 +88,11 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
         OthersLost: When another process of a run of several is gone.
     """
     path = Path(folder)
-    # Velocities of dead inputs decay into subnormals; to be set before the first thread starts.
-    torch.set_flush_denormal(True)
-    with joined(config.device) as own:
+    with settings_of_a_run(), joined(config.device) as own:
         if own.first:
             rundir.refuse_existing(path)  # before the data is read
         splits = data.load(config.data, seed=config.seed)
+        config = in_its_precision(config, splits, own)
         parts = build(config, splits, own)
         if not own.first:
             return trainer(config, splits, *parts, own).fit()
@@ -103,6 +104,7 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
         display = display or Silent()
         display.say(header(run_folder, config, splits, samples=bool(parts[0].samplers())))
         with run_folder.lock():
+            note_start(run_folder, 0)
             return trainer(config, splits, *parts, own, run_folder, display).fit()
 
 
@@ -128,12 +130,12 @@ def resume(
         WrongMoment: When another process is training there.
         OthersLost: When another process of a run of several is gone.
     """
-    torch.set_flush_denormal(True)
     run_folder = RunDir(folder)
     saved = config_of(run_folder)
-    config = config or saved
+    config = _kept_precision(config or saved, saved)
     refuse_changes(run_folder, saved, config)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(settings_of_a_run())
         own = stack.enter_context(joined(config.device))
         display = display if own.first and display else Silent()
         if own.first:
@@ -153,9 +155,54 @@ def resume(
         if own.first:
             path = run_folder.path / "config.toml"
             checkpoints.write_atomically(path, config.to_toml().encode())
+            notice = note_start(run_folder, going_on.update)
+            if notice:
+                display.say(notice)
         return going_on.fit()
 
 
+def in_its_precision(config: RunConfig, splits: Splits, ranks: Ranks) -> RunConfig:
+    """The configuration with a precision 'auto' chosen, alike in all processes."""
+    wished = getattr(config.model, "precision", None)
+    if wished != "auto":
+        return config
+    chosen = resolved(wished, splits.event_shape, config.device)
+    chosen = "float32" if ranks.any(chosen == "float32") else chosen
+    return _in_precision(config, chosen)
+
+
+def _in_precision(config: RunConfig, precision: str) -> RunConfig:
+    model: Any = config.model
+    return dataclasses.replace(config, model=dataclasses.replace(model, precision=precision))
+
+
+def _kept_precision(config: RunConfig, saved: RunConfig) -> RunConfig:
+    """On resume, 'auto' is what was chosen when the run began."""
+    chosen = getattr(saved.model, "precision", None)
+    if chosen is None or getattr(config.model, "precision", None) != "auto":
+        return config
+    return _in_precision(config, chosen)
+
+
+def note_start(folder: RunDir, update: int) -> str:
+    """Write down what goes on with a run here; a notice where that changes its bits, else "".
+
+    `environment.json` is of the first start; `environment.jsonl` has a line for each.
+    """
+    now = environment()
+    earlier = folder.records("environment")
+    if update and not earlier:  # of a run that began before there were lines
+        with contextlib.suppress(checks.BadFile):
+            earlier = [folder.facts("environment")]
+    line = json.dumps({"update": update, **now})
+    path = folder.path / "environment.jsonl"
+    with checks.saving(path), path.open("a", encoding="utf-8") as lines:
+        lines.write(line + "\n")
+    changed = differences_of_bits(earlier[-1], now) if update and earlier else ""
+    return checks.goes_on_elsewhere(update, changed) if changed else ""
+
+
+@settings_of_a_run()
 def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Batches]:
     """The learner of a run and the order of its data."""
     if config.device == "cuda" and not torch.cuda.is_available():
@@ -262,14 +309,19 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
     about = f"\nThe data is {splits.notice}" if splits.notice else ""
     return notices(config) + (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
-        f"{config.batch_size}. {rule}\n{config.model.logged}{about}"
+        f"{config.batch_size}{_played_in(config)}. {rule}\n{config.model.logged}{about}"
     )
+
+
+def _played_in(config: RunConfig) -> str:
+    precision = getattr(config.model, "precision", "")
+    return f", in {precision}" if precision else ""
 
 
 def notices(config: RunConfig) -> str:
     """Lines on what will be slow, before a run begins or goes on."""
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
-    lines = [checks.slow_bfloat16()] if slow and not has_bfloat16() else []
+    lines = [checks.slow_bfloat16()] if slow and has_bfloat16() is False else []
     lines += [checks.compiling()] if getattr(config.model, "compiled", False) else []
     return "".join(f"{line}\n" for line in lines)
 

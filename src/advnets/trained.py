@@ -16,6 +16,7 @@ from advnets.contexts import Context
 from advnets.data import Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.measures import Against
+from advnets.process import settings_of_a_run
 from advnets.progress import Lines
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
@@ -130,9 +131,9 @@ class Run:
 
     def splits(self) -> Splits:
         """The data it was trained on. Raises `BadValue` where that is other data by now."""
-        torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
-        splits = data.load(self.config.data, seed=self.config.seed)
-        refuse_other_data(self.folder, describe(splits))
+        with settings_of_a_run():  # the data is the run's only when it is read as the run did
+            splits = data.load(self.config.data, seed=self.config.seed)
+            refuse_other_data(self.folder, describe(splits))
         return splits
 
     def evaluate(

@@ -23,8 +23,8 @@ from torch.nn import functional
 
 from advnets import checks, layers
 from advnets.baselines.descent import Descent
+from advnets.environment import Precision
 from advnets.optim import OptimizerConfig
-from advnets.player import Precision
 from advnets.products import product
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
@@ -48,7 +48,7 @@ class AutoencoderConfig(ModelConfig):
     scale: float = 4.0
     """First weights are uniform within scale * sqrt(6 / (d + hidden)), d the elements of x."""
     optimizer: OptimizerConfig = OptimizerConfig()
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     """What the network is played in: 'float32' or 'bfloat16'."""
 
     def __post_init__(self) -> None:

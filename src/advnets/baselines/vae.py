@@ -31,9 +31,9 @@ from torch.nn import functional as F
 from advnets import checks
 from advnets.baselines.binary import Binarise, binarise
 from advnets.baselines.descent import Descent
+from advnets.environment import Precision
 from advnets.layers import Affine, logit_of_marginals
 from advnets.optim import OptimizerConfig
-from advnets.player import Precision
 from advnets.priors import Gaussian
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
@@ -71,7 +71,7 @@ class VAEConfig(ModelConfig):
     would have a density without a bound."""
     optimizer: OptimizerConfig = OptimizerConfig(rule="adam", lr=1e-3, lr_decay=1.0, beta1=0.9)
     """The learning rule, for nats an example."""
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     """What the networks are trained in; samples and scores are of float32."""
 
     def __post_init__(self) -> None:
