@@ -27,6 +27,9 @@ TENSORS = {
 }
 
 
+DATA = {"event_shape": [2], "low": -1.0, "high": 1.5, "of another version": [1]}
+
+
 @pytest.fixture
 def run(tmp_path):
     run = RunDir.create(tmp_path / "run", config="a = 1\n")
@@ -55,7 +58,7 @@ def no_space(*_, **__):
 
 
 def test_create_makes_the_whole_folder_and_nothing_beside_it(tmp_path):
-    run = RunDir.create(tmp_path / "a" / "b", config='x = "é"\n', data={"n": 1}, environment={})
+    run = RunDir.create(tmp_path / "a" / "b", config='x = "é"\n', data=DATA, environment={})
     assert names(run.path) == [
         "checkpoints",
         "config.toml",
@@ -64,7 +67,7 @@ def test_create_makes_the_whole_folder_and_nothing_beside_it(tmp_path):
         "samples",
     ]
     assert (run.path / "config.toml").read_text(encoding="utf-8") == 'x = "é"\n'
-    assert run.facts("data") == {"n": 1}
+    assert run.facts("data") == DATA
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
     assert run.path.stat().st_mode & 0o777 == 0o755
 

@@ -19,8 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from advnets import checks
-from advnets.checkpoints import Checkpoint, below, refuse_non_finite, written_aside
+from advnets import checks, schema
+from advnets.checkpoints import (
+    Checkpoint,
+    below,
+    refuse_non_finite,
+    refuse_other_types,
+    written_aside,
+)
 from advnets.config import FREE
 from advnets.data.batches import Batches
 from advnets.monitor import Monitor
@@ -112,10 +118,13 @@ class Trainer:
         """Go on from a checkpoint as if the run had never stopped."""
         if checkpoint.update > self.config.steps:
             raise checks.steps_behind(checkpoint.update, self.config.steps)
-        self.learner.load_state(below("learner.", checkpoint.tensors))
+        progress = schema.convert(checkpoint.path, checkpoint.facts, schema.Progress)
+        state = below("learner.", checkpoint.tensors)
+        refuse_other_types(self.learner.state(), state)
+        self.learner.load_state(state)
         self.streams.load_state(below("rng.", checkpoint.tensors))
         self.update = self._saved = checkpoint.update
-        self.best, self._words = dict(checkpoint.facts["best"]), checkpoint.facts["score"]
+        self.best, self._words = dict(progress.best), progress.score
 
     def fit(self) -> bool:
         """Train to the last step. Returns False when a signal ended it before; all is saved then.

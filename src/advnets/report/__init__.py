@@ -50,7 +50,7 @@ def _head(run: Run, name: str, scored: scores.Scores, records: panels.Records) -
     """What the run is, where it stands, and the number that matters."""
     steps = run.config.trainer.steps
     stands = max([run.update, *(record["update"] for record in records)])
-    seconds = [r["seconds"] for r in records if isinstance(r.get("seconds"), int | float)]
+    seconds = [r["seconds"] for r in records if "seconds" in r]
     unfinished = f"This run is not finished: it stands at update {stands:,} of {steps:,}."
     warned = [record for record in records if "sentence" in record]
     parts = [
@@ -67,9 +67,9 @@ def _head(run: Run, name: str, scored: scores.Scores, records: panels.Records) -
 
 
 def _about(run: Run, stands: int, seconds: float) -> dict[str, object]:
-    config, data = run.config, run.folder.facts("data", "event_shape")
-    examples = [f"{n:,}" for n in data.get("examples", [])[:1]]
-    shape = "\xa0\N{MULTIPLICATION SIGN}\xa0".join(map(str, data["event_shape"]))
+    config, data = run.config, run.folder.data()
+    examples = [f"{n:,}" for n in data.examples[:1]]
+    shape = "\xa0\N{MULTIPLICATION SIGN}\xa0".join(map(str, data.event_shape))
     return {
         "Recipe": config.recipe,
         "Model and data": f"{config.model.kind} on {config.data.kind}",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from advnets import checks, plots
+from advnets import checks, files, plots
 from advnets.experiments import FIGURES
 from advnets.page import markup
 from advnets.protocols import LatentSampler
@@ -15,6 +15,8 @@ from advnets.trained import Run
 
 MOST = 8
 """Pictures of the training that a page shows."""
+MOST_BYTES, MOST_PIXELS = 2**26, 2**26
+"""A larger file is no picture that a run has drawn."""
 BYTES, SIDE = 200_000, 640
 """A picture of more bytes is shown at most so many pixels wide."""
 
@@ -39,8 +41,11 @@ def over_time(run: Run) -> list[str]:
     figures = [_figure(path, "update {}") for path in paths]
     if not any(figures):
         return []
-    shape = tuple(run.folder.facts("data", "event_shape")["event_shape"])
-    behind = "" if plots.is_image(shape) else " Behind them: validation examples."
+    behind = (
+        ""
+        if plots.is_image(run.folder.data().event_shape)
+        else " Behind them: validation examples."
+    )
     same = "z" if isinstance(run.sampler(), LatentSampler) else "random numbers"
     about = f"Samples of the same {same} at every update, none picked.{behind}"
     return [markup.paragraph(about), markup.gallery(figures, kind="pictures")]
@@ -98,13 +103,15 @@ def _figure(path: Path, caption: str, *, kind: str = "") -> str:
 def reduced(path: Path) -> tuple[bytes, tuple[int, int], str] | None:
     """A picture's bytes, size and type, a heavy one made smaller; None for a damaged one."""
     try:
-        data = path.read_bytes()
+        data = files.read(path, most=MOST_BYTES)
         with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return None
             image.load()
             if len(data) <= BYTES:
                 return data, image.size, "image/png"
             small = image.convert("RGB")
-    except (OSError, ValueError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     small.thumbnail((SIDE, SIDE))
     file = io.BytesIO()

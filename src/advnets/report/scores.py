@@ -1,14 +1,13 @@
 """The scores of a run as tables: Parzen's with its reference lines, and the other measures."""
 
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from advnets import checks
-from advnets.evaluation import REFERENCES, Evaluation, Line, from_dict
+from advnets.bootstrap import Estimate
+from advnets.evaluation import REFERENCES, Evaluation, Kept, Line
+from advnets.measures import Measure, Quality
 from advnets.page import markup
 from advnets.trained import Run
 
@@ -24,35 +23,34 @@ class Scores:
     """What is known of how good a run is."""
 
     result: Evaluation | None
-    quality: Mapping[str, Any] | None = None
-    """The measures beside Parzen's, where they were taken."""
     why: str = ""
     """Why there are none."""
 
 
 def at_hand(run: Run, say: Callable[[str], object]) -> Scores:
     """What evaluation.json says of this checkpoint, which is scored where it says nothing of it."""
-    path = run.folder.path / "evaluation.json"
-    found = kept(path, run.update)
+    found = kept(run, say)
     if found is not None:
-        return found
+        return Scores(found)
     say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
     try:
-        run.score()
+        return Scores(run.score())
     except checks.UserError as error:
         say(f"Not scored: {error}")
         return Scores(None, why=str(error))
-    return kept(path, run.update) or Scores(None)
 
 
-def kept(path: Path, update: int) -> Scores | None:
-    """The scores in a file, if it is whole and of this update."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        scores = Scores(from_dict(record), record.get("quality"))
-        return scores if record["update"] == update else None
-    except (OSError, ValueError, KeyError, TypeError):
+def kept(run: Run, say: Callable[[str], object]) -> Evaluation | None:
+    """The scores in the folder, if they are whole and of this update."""
+    path = run.folder.path / "evaluation.json"
+    if not path.exists():
         return None
+    try:
+        found = Kept.read(path)
+    except checks.BadFile as damaged:
+        say(checks.scored_anew(damaged))
+        return None
+    return found if found.update == run.update else None
 
 
 def headline(scores: Scores) -> str:
@@ -96,7 +94,7 @@ def tables(scores: Scores) -> list[str]:
         markup.paragraph(result.caveat, kind="caveat"),
         markup.paragraph(notes, kind="small"),
         *_chains(result),
-        *(_quality(scores.quality) if scores.quality else []),
+        *(_quality(result.quality) if result.quality else []),
     ]
 
 
@@ -146,39 +144,39 @@ def _value(words: str) -> str:
     return f'<span class="value">{signed}</span>'
 
 
-def _quality(quality: Mapping[str, Any]) -> list[str]:
+def _quality(quality: Quality) -> list[str]:
     """The measures beside Parzen's, one a row, with a column for each set of samples."""
-    measures, columns = quality["measures"], quality["rows"]
-    counts = {value["n"] for column in columns for value in column["values"].values()}
+    measures, columns = quality.measures, quality.rows
+    counts = {value.n for column in columns for value in column.values.values()}
     counted = f", {counts.pop():,} samples each" if len(counts) == 1 else ""
     rows = [
-        [_measure(m), *(_interval(c["values"].get(m["name"]), not counted) for c in columns)]
+        [_measure(m), *(_interval(c.values.get(m.name), not counted) for c in columns)]
         for m in measures
     ]
     meanings = [
-        f"<strong>{markup.text(m['title'])}</strong>: {markup.text(m['meaning'])}" for m in measures
+        f"<strong>{markup.text(m.title)}</strong>: {markup.text(m.meaning)}" for m in measures
     ]
     caption = f"What Parzen does not see, with 95% bootstrap intervals{counted}"
-    headings = ["measure", *(markup.text(column["name"]) for column in columns)]
+    headings = ["measure", *(markup.text(column.name) for column in columns)]
     shown = markup.table(headings, rows, caption=caption, kind="numbers quality")
     return [
-        *([shown, markup.paragraph(quality["describe"], kind="small")] if measures else []),
+        *([shown, markup.paragraph(quality.describe, kind="small")] if measures else []),
         *([markup.bullets(meanings, kind="small")] if measures else []),
-        *(markup.paragraph(why, kind="small") for why in quality.get("left_out", ())),
+        *(markup.paragraph(why, kind="small") for why in quality.left_out),
     ]
 
 
-def _measure(measure: Mapping[str, str]) -> str:
-    sense = BETTER.get(measure["better"], measure["better"])
-    return f"{markup.text(measure['title'])}<small>{markup.text(sense)}</small>"
+def _measure(measure: Measure) -> str:
+    sense = BETTER[measure.better]
+    return f"{markup.text(measure.title)}<small>{markup.text(sense)}</small>"
 
 
-def _interval(value: Mapping[str, float] | None, counted: bool) -> str:
-    if not value:
+def _interval(value: Estimate | None, counted: bool) -> str:
+    if value is None:
         return "\N{EN DASH}"
-    low, high = _value(short(value["low"])), _value(short(value["high"]))
-    count = f"<small>n {value['n']:,}</small>" if counted else ""
-    return f"{_value(short(value['value']))}<small>{low} to {high}</small>{count}"
+    low, high = _value(short(value.low)), _value(short(value.high))
+    count = f"<small>n {value.n:,}</small>" if counted else ""
+    return f"{_value(short(value.value))}<small>{low} to {high}</small>{count}"
 
 
 def short(value: float) -> str:
@@ -188,6 +186,8 @@ def short(value: float) -> str:
         >>> [short(v) for v in (0.98765, 12.345, 1234.5, 10.0, 0, -0.00123)]
         ['0.988', '12.3', '1,234', '10', '0', '-0.0012']
     """
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
     if float(value).is_integer():
         return f"{value:,.0f}"
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0
