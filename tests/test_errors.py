@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import pictures
-from advnets import checkpoints, checks, cli, recipes, run, rundir, table_game, theory
+from advnets import checks, cli, files, recipes, run, rundir, table_game, theory
 from advnets.baselines.autoencoder import AutoencoderConfig
 from advnets.baselines.binary import binarise
 from advnets.baselines.gsn import GSNConfig
@@ -317,7 +317,7 @@ CASES = [
     ("no whole checkpoint to sample", all_damaged, "sample run", r"best\.safetensors: damaged checkpoint \("),
     ("no checkpoint yet", no_checkpoints, "sample run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
     ("facts that are cut short", facts_cut_short, "sample run", r"run/data\.json: missing or damaged \("),
-    ("facts that lack some", facts_of_another_time, "sample run", r"run/data\.json: missing or damaged \(it must hold event_shape, low, high\)"),
+    ("facts that lack some", facts_of_another_time, "sample run", r"run/data\.json: missing or damaged \(object missing required field event_shape\)"),
     ("a name that the system does not take", nothing, "train ring --trainer.steps 2 --folder " + "x" * 300, r"x: File name too long\."),
     ("weights that there are not", a_run, "sample run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
@@ -407,7 +407,7 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
         trainer=TrainerConfig(steps=40, log_every=5, score_every=10, checkpoint_every=10)
     )
     (tmp_path / "small.toml").write_text(config.to_toml())
-    real, calls = checkpoints._sync, []
+    real, calls = files._sync, []
 
     def full_from_the_third_on(handle):
         calls.append(handle.name)
@@ -415,14 +415,14 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
             raise OSError(number, os.strerror(number))
         real(handle)
 
-    monkeypatch.setattr(checkpoints, "_sync", full_from_the_third_on)
+    monkeypatch.setattr(files, "_sync", full_from_the_third_on)
     assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert re.search(
         rf"could not be saved \({os.strerror(number)}\); what was saved before is kept", err
     )
     assert not list(tmp_path.rglob("*.part"))
-    monkeypatch.setattr(checkpoints, "_sync", real)
+    monkeypatch.setattr(files, "_sync", real)
     assert rundir.RunDir("run").latest(print).update >= 10
     assert cli.main(["train", "--resume", "run"]) == 0
 

@@ -8,7 +8,6 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def _header(path: Path, raw: bytes) -> tuple[schema.Header, dict[str, Any]]:
     """What a checkpoint says of itself, and all its facts."""
     text = raw[8 : 8 + int.from_bytes(raw[:8], "little")]
-    ours = partial(schema.decode, path, refusal=checks.not_a_checkpoint)
+
+    def ours(words: bytes | str, of: Any) -> Any:
+        return schema.decode(path, words, of, failure=lambda *why: checks.not_a_checkpoint(*why))
+
     words = ours(text, schema.SafeTensors).metadata.advnets
     return ours(words, schema.Header), ours(words, dict[str, Any])
 

@@ -154,7 +154,7 @@ class Evaluation:
         return [*notes, self.notice] if self.notice else notes
 
 
-def from_dict(record: Mapping[str, Any], path: Path) -> Evaluation:
+def from_dict(record: Mapping[str, Any], path: Path = Path("the scores")) -> Evaluation:
     """The scores and the lines beside them, from what `to_dict` gave.
 
     Args:
@@ -174,6 +174,10 @@ NUMBERS = {"mean", "standard_error", "value", "low", "high", "tau", "effective",
 """The numbers of a score that may be none at all, as the standard error of one example."""
 
 
+YOUNGER: Mapping[str, Any] = {"features": "data", "accuracy": None, "against": "test", "n": 0, "left_out": []}
+"""What the first versions did not write of the other measures."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kept(Evaluation):
     """`evaluation.json`: scores, and what was scored."""
@@ -191,7 +195,10 @@ class Kept(Evaluation):
     def read(cls, path: Path) -> "Kept":
         """The scores in a file. Raises `BadFile` where it holds none."""
         record = schema.not_known(schema.read(path, dict[str, Any]), NUMBERS)
-        kept = schema.convert(path, record, cls)
+        quality = record.get("quality") or None
+        if isinstance(quality, dict):
+            quality = {**YOUNGER, **quality}
+        kept = schema.convert(path, record | {"quality": quality}, cls)
         if len(kept.lines) < len(REFERENCES) or not kept.sigmas:
             raise checks.damaged_facts(path, "lines or sigmas are missing")
         return kept

@@ -68,6 +68,7 @@ def read(path: Path, *, most: int | None = None) -> bytes:
 def kind(mode: int) -> str:
     """What a file that is no regular one is, in words."""
     kinds = {
+        stat.S_ISREG: "a file",
         stat.S_ISDIR: "a folder",
         stat.S_ISLNK: "a symbolic link",
         stat.S_ISFIFO: "a pipe",
@@ -243,24 +244,22 @@ def output(path: Path, kinds: Sequence[str]) -> Path:
     """
     if path.suffix.lower() not in kinds or not path.name:
         names = [f"NAME{kind}" if kind else "the name of a folder" for kind in kinds]
-        raise checks.bad_output(path, " or ".join(names))
+        need = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+        raise checks.bad_output(path, need)
     folder = path.parent.resolve()
     for own, name in ((folder, path.name), (folder.parent, folder.name)):
         if (own / "config.toml").exists() and _RUNS_OWN.fullmatch(name):
             raise checks.own_output(path, own)
-    try:
+    with checks.saving(path):
+        if not os.path.lexists(path):
+            return path
         mode = path.lstat().st_mode
-        if path.suffix == "" and path.is_dir():
+        if path.suffix == "" and stat.S_ISDIR(mode):
             if any(path.iterdir()):
                 raise checks.output_not_empty(path)
-        elif not stat.S_ISREG(mode):
-            raise checks.bad_output(path, "a new name or a regular file", kind(mode))
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError) as error:
-        if isinstance(error, checks.UserError):
-            raise
-        raise checks.unreadable(path, error) from None
+        elif path.suffix == "" or not stat.S_ISREG(mode):
+            need = "a new or an empty folder" if path.suffix == "" else "a new or a regular file"
+            raise checks.bad_output(path, need, kind(mode))
     return path
 
 

@@ -264,11 +264,7 @@ def _unlink(path: Path) -> None:
 
 def refuse_existing(path: Path) -> None:
     """Raise `BadFile` where a new run would be written over something."""
-    try:
-        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
-    except (OSError, ValueError) as error:
-        raise checks.unreadable(path, error) from None
-    if taken:
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise checks.folder_exists(path, is_run=(path / "config.toml").is_file())
 
 

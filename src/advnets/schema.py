@@ -22,6 +22,8 @@ FORMAT = 1
 FACTS, LINES = 2**26, 2**31
 """Bytes that a file of facts, and a log, may have."""
 LARGEST = 2**63 - 1
+MOST = 2**31
+"""Numbers that one example may have."""
 
 Version = Annotated[int, Meta(ge=1, le=FORMAT)]
 Count = Annotated[int, Meta(ge=0, le=LARGEST)]
@@ -37,12 +39,12 @@ class Contexts(Struct, frozen=True):
     shape: Annotated[tuple[Size, ...], Meta(min_length=1, max_length=2)]
 
     def __post_init__(self) -> None:
-        if len(self.shape) != (1 if self.classes else 2):
-            raise ValueError("Expected `shape` (K,) for classes and (r, d) for vectors")
-        if self.classes and self.shape != (len(self.classes),):
-            raise ValueError("Expected as many `classes` as `shape` has")
-        if math.prod(self.shape) > 2**31:
-            raise ValueError("Expected a `shape` of at most 2^31 numbers")
+        need = f"[{len(self.classes)}], one for each class" if self.classes else "[rows, numbers]"
+        fits = self.shape == (len(self.classes),) if self.classes else len(self.shape) == 2
+        checks.require(fits, "shape", need, self.shape)
+        checks.require(
+            math.prod(self.shape) <= MOST, "shape", f"at most {MOST:,} numbers", self.shape
+        )
 
 
 class Data(Struct, frozen=True):
@@ -60,12 +62,11 @@ class Data(Struct, frozen=True):
     format: Version = FORMAT
 
     def __post_init__(self) -> None:
-        if math.prod(self.event_shape) > 2**31:
-            raise ValueError("Expected an `event_shape` of at most 2^31 numbers")
-        if not self.low <= self.high:
-            raise ValueError("Expected `low` <= `high`")
-        if self.span and not (len(self.span) == 2 and self.span[0] < self.span[1]):
-            raise ValueError("Expected a `span` of two numbers, the smaller one first")
+        few = math.prod(self.event_shape) <= MOST
+        checks.require(few, "event_shape", f"at most {MOST:,} numbers", self.event_shape)
+        checks.require(self.low <= self.high, "low", f"at most high, {self.high:g}", self.low)
+        span = not self.span or (len(self.span) == 2 and self.span[0] < self.span[1])
+        checks.require(span, "span", "two numbers, the smaller one first", self.span)
 
 
 def contexts(path: Path, data: Data) -> dict[str, Any]:
@@ -107,8 +108,8 @@ class Progress(Struct, frozen=True):
     settings: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        if self.best and self.best.keys() != {"update", "score"}:
-            raise ValueError("Expected `best` to hold update and score, or nothing")
+        whole = not self.best or self.best.keys() == {"update", "score"}
+        checks.require(whole, "best", "update and score, or nothing", [*self.best])
 
 
 class Header(Struct, frozen=True):
@@ -167,7 +168,7 @@ def decode(
     of: Any,
     *,
     at: str = "",
-    refusal: Callable[[Path, str], checks.BadFile] = checks.damaged_facts,
+    failure: Callable[[Path, str], checks.BadFile] = checks.damaged_facts,
 ) -> Any:
     """JSON text as an object of a class.
 
@@ -176,12 +177,12 @@ def decode(
         raw: The text.
         of: The class.
         at: The place in the file, for the error.
-        refusal: Words the error.
+        failure: Words the error.
     """
     try:
         return msgspec.json.decode(raw, type=of)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise refusal(path, reason(error, at)) from None
+        raise failure(path, reason(error, at)) from None
 
 
 def convert(path: Path, facts: Any, of: type[T], *, at: str = "") -> T:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from advnets import checks
 from advnets.bootstrap import Estimate
@@ -29,7 +30,7 @@ class Scores:
 
 def at_hand(run: Run, say: Callable[[str], object]) -> Scores:
     """What evaluation.json says of this checkpoint, which is scored where it says nothing of it."""
-    found = kept(run, say)
+    found = kept(run.folder.path / "evaluation.json", run.update, say)
     if found is not None:
         return Scores(found)
     say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
@@ -40,9 +41,8 @@ def at_hand(run: Run, say: Callable[[str], object]) -> Scores:
         return Scores(None, why=str(error))
 
 
-def kept(run: Run, say: Callable[[str], object]) -> Evaluation | None:
-    """The scores in the folder, if they are whole and of this update."""
-    path = run.folder.path / "evaluation.json"
+def kept(path: Path, update: int, say: Callable[[str], object]) -> Evaluation | None:
+    """The scores in a file, if they are whole and of this update; says where they are damaged."""
     if not path.exists():
         return None
     try:
@@ -50,7 +50,7 @@ def kept(run: Run, say: Callable[[str], object]) -> Evaluation | None:
     except checks.BadFile as damaged:
         say(checks.scored_anew(damaged))
         return None
-    return found if found.update == run.update else None
+    return found if found.update == update else None
 
 
 def headline(scores: Scores) -> str:
