@@ -174,7 +174,13 @@ NUMBERS = {"mean", "standard_error", "value", "low", "high", "tau", "effective",
 """The numbers of a score that may be none at all, as the standard error of one example."""
 
 
-YOUNGER: Mapping[str, Any] = {"features": "data", "accuracy": None, "against": "test", "n": 0, "left_out": []}
+YOUNGER: Mapping[str, Any] = {
+    "features": "data",
+    "accuracy": None,
+    "against": "test",
+    "n": 0,
+    "left_out": [],
+}
 """What the first versions did not write of the other measures."""
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from advnets import checks, dropout, layers
 from advnets.checkpoints import below
-from advnets.optim import Schedule, load_optimizer_state, optimizer_state
+from advnets.optim import Schedule, load_optimizer_state, optimizer_state, refuse_foreign_state
 from advnets.ranks import ALONE, Ranks
 
 Precision = Literal["float32", "bfloat16"]
@@ -179,6 +179,7 @@ class Player:
         load_weights(self.network, below("network.", state))
         if self.plays is not self.network:
             self.plays.load_state_dict(self.network.state_dict())
+        refuse_foreign_state(self.optimizer, below("optimizer.", state))
         load_optimizer_state(self.optimizer, below("optimizer.", state))
 
 
