@@ -152,6 +152,10 @@ def facts_of_another_time(folder):
     (folder / "run" / "data.json").write_text('{"low": 0.0}')
 
 
+def facts(text):
+    return lambda folder: (a_run(folder), (folder / "run" / "data.json").write_text(text))
+
+
 def toml(text):
     return lambda folder: (folder / "my.toml").write_text(text)
 
@@ -306,6 +310,14 @@ CASES = [
     ("two folders", a_run, "train --resume run --folder other", r"'folder' must be left out with --resume"),
     ("an unreadable checkpoint", folder_for_a_checkpoint, "train --resume run", r"00000040\.safetensors: cannot be read \(Is a directory\)"),
     ("samples to a kind of file that there is not", a_run, "sample run --out a.jpg", r"'out' must be NAME\.png, NAME\.npy or the name of a folder, got a\.jpg\."),
+    ("a report that is no page", a_run, "report run --out run/config.toml", r"'out' must be NAME\.html, got run/config\.toml\."),
+    ("a sample in a run's own folder", a_run, "sample run --out run/checkpoints/x.png", r"'out' must be another file than those that the run .*run is made of, got run/checkpoints/x\.png\."),
+    ("facts of another shape", facts('{"event_shape": "2", "low": 0, "high": 1}'), "sample run", r"run/data\.json: missing or damaged \(event_shape: expected array, got str\)\."),
+    ("scores of another shape", lambda f: (a_run(f), (f / "run" / "metrics.jsonl").write_text('[]\n{"update": 1}\n')), "train --resume run", r"run/metrics\.jsonl: missing or damaged \(line 1: expected object, got array\)\."),
+    ("a number beyond all others", toml(f"seed = {2**63}\n[data]\nkind='ring'\n[model]\nkind='game'"), "train my.toml", r"my\.toml: 'seed' must be a number between -2\^63 and 2\^63, got 9223372036854775808\."),
+    ("a number that is none", toml("[data]\nkind='ring'\nstd=nan\n[model]\nkind='game'"), "train my.toml", r"my\.toml: 'data\.std' must be a finite number, got nan\."),
+    ("a configuration without a floor", toml("a = " + "[" * 100_000), "train my.toml", r"my\.toml: is not valid TOML: nested too deeply\."),
+    ("a configuration that is a folder", lambda f: (f / "my.toml").mkdir(), "train my.toml", r"my\.toml: cannot be read \(Is a directory\)"),
     ("a flag that is neither", nothing, "train ring --model.G.bias_from_marginals maybe", r"'model\.G\.bias_from_marginals' must be True or False, got maybe\."),
     ("sizes beyond all memory", nothing, "train ring --model.G.hidden 100000000000 --folder run", r"The sizes asked for do not fit in memory"),
     ("a changed precision", a_run, "train --resume run --model.precision bfloat16", r"'model\.precision' must be 'float32' to resume run, got 'bfloat16': it changes the run\."),

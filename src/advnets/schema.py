@@ -217,7 +217,7 @@ def reason(error: Exception, at: str = "") -> str:
     if isinstance(error, RecursionError):
         return f"{at}{': ' if at else ''}nested too deeply"
     what, _, place = str(error).partition(" - at `$")
-    where = ".".join(part for part in (at, place.rstrip("`").lstrip(".")) if part)
+    where = ", ".join(part for part in (at, place.rstrip("`").lstrip(".")) if part)
     what = re.sub(r"`", "", what[:1].lower() + what[1:])
     return f"{where}: {what}" if where else what
 
