@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import pictures
-from advnets import checkpoints, checks, cli, recipes, run, rundir, table_game, theory
+from advnets import checks, cli, files, recipes, run, rundir, table_game, theory
 from advnets.baselines.autoencoder import AutoencoderConfig
 from advnets.baselines.binary import binarise
 from advnets.baselines.gsn import GSNConfig
@@ -150,6 +150,10 @@ def facts_cut_short(folder):
 def facts_of_another_time(folder):
     a_run(folder)
     (folder / "run" / "data.json").write_text('{"low": 0.0}')
+
+
+def facts(text):
+    return lambda folder: (a_run(folder), (folder / "run" / "data.json").write_text(text))
 
 
 def toml(text):
@@ -306,6 +310,14 @@ CASES = [
     ("two folders", a_run, "train --resume run --folder other", r"'folder' must be left out with --resume"),
     ("an unreadable checkpoint", folder_for_a_checkpoint, "train --resume run", r"00000040\.safetensors: cannot be read \(Is a directory\)"),
     ("samples to a kind of file that there is not", a_run, "sample run --out a.jpg", r"'out' must be NAME\.png, NAME\.npy or the name of a folder, got a\.jpg\."),
+    ("a report that is no page", a_run, "report run --out run/config.toml", r"'out' must be NAME\.html, got run/config\.toml\."),
+    ("a sample in a run's own folder", a_run, "sample run --out run/checkpoints/x.png", r"'out' must be another file than those that the run .*run is made of, got run/checkpoints/x\.png\."),
+    ("facts of another shape", facts('{"event_shape": "2", "low": 0, "high": 1}'), "sample run", r"run/data\.json: missing or damaged \(event_shape: expected array, got str\)\."),
+    ("scores of another shape", lambda f: (a_run(f), (f / "run" / "metrics.jsonl").write_text('[]\n{"update": 1}\n')), "train --resume run", r"run/metrics\.jsonl: missing or damaged \(line 1: expected object, got array\)\."),
+    ("a number beyond all others", toml(f"seed = {2**63}\n[data]\nkind='ring'\n[model]\nkind='game'"), "train my.toml", r"my\.toml: 'seed' must be a number between -2\^63 and 2\^63, got 9223372036854775808\."),
+    ("a number that is none", toml("[data]\nkind='ring'\nstd=nan\n[model]\nkind='game'"), "train my.toml", r"my\.toml: 'data\.std' must be a finite number, got nan\."),
+    ("a configuration without a floor", toml("a = " + "[" * 100_000), "train my.toml", r"my\.toml: is not valid TOML: nested too deeply\."),
+    ("a configuration that is a folder", lambda f: (f / "my.toml").mkdir(), "train my.toml", r"my\.toml: cannot be read \(Is a directory\)"),
     ("a flag that is neither", nothing, "train ring --model.G.bias_from_marginals maybe", r"'model\.G\.bias_from_marginals' must be True or False, got maybe\."),
     ("sizes beyond all memory", nothing, "train ring --model.G.hidden 100000000000 --folder run", r"The sizes asked for do not fit in memory"),
     ("a changed precision", a_run, "train --resume run --model.precision bfloat16", r"'model\.precision' must be 'float32' to resume run, got 'bfloat16': it changes the run\."),
@@ -317,7 +329,7 @@ CASES = [
     ("no whole checkpoint to sample", all_damaged, "sample run", r"best\.safetensors: damaged checkpoint \("),
     ("no checkpoint yet", no_checkpoints, "sample run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
     ("facts that are cut short", facts_cut_short, "sample run", r"run/data\.json: missing or damaged \("),
-    ("facts that lack some", facts_of_another_time, "sample run", r"run/data\.json: missing or damaged \(it must hold event_shape, low, high\)"),
+    ("facts that lack some", facts_of_another_time, "sample run", r"run/data\.json: missing or damaged \(object missing required field event_shape\)"),
     ("a name that the system does not take", nothing, "train ring --trainer.steps 2 --folder " + "x" * 300, r"x: File name too long\."),
     ("weights that there are not", a_run, "sample run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
@@ -407,7 +419,7 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
         trainer=TrainerConfig(steps=40, log_every=5, score_every=10, checkpoint_every=10)
     )
     (tmp_path / "small.toml").write_text(config.to_toml())
-    real, calls = checkpoints._sync, []
+    real, calls = files._sync, []
 
     def full_from_the_third_on(handle):
         calls.append(handle.name)
@@ -415,14 +427,14 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
             raise OSError(number, os.strerror(number))
         real(handle)
 
-    monkeypatch.setattr(checkpoints, "_sync", full_from_the_third_on)
+    monkeypatch.setattr(files, "_sync", full_from_the_third_on)
     assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert re.search(
         rf"could not be saved \({os.strerror(number)}\); what was saved before is kept", err
     )
     assert not list(tmp_path.rglob("*.part"))
-    monkeypatch.setattr(checkpoints, "_sync", real)
+    monkeypatch.setattr(files, "_sync", real)
     assert rundir.RunDir("run").latest(print).update >= 10
     assert cli.main(["train", "--resume", "run"]) == 0
 

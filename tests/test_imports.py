@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"checks", "config", "contexts", "protocols", "ranks", "rng"},
+    {"checks", "config", "contexts", "files", "protocols", "ranks", "rng", "schema"},
     {
         "value",
         "priors",
@@ -77,6 +77,10 @@ FLOORS = [
 ]
 WITHIN_A_FLOOR = {
     ("config", "checks"),
+    ("config", "files"),
+    ("files", "checks"),
+    ("schema", "checks"),
+    ("schema", "files"),
     ("rng", "checks"),
     ("protocols", "config"),
     ("protocols", "contexts"),

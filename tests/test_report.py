@@ -252,9 +252,12 @@ def test_a_run_that_is_not_scored_is_scored_as_the_command_does_and_it_says_so(i
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"update": 40}', '{"lines": 3, "update": 40}'])
 def test_damaged_scores_are_no_scores(tmp_path, text):
+    said = []
     (tmp_path / "evaluation.json").write_text(text)
-    assert scores.kept(tmp_path / "evaluation.json", 40) is None
-    assert scores.kept(tmp_path / "none.json", 40) is None
+    assert scores.kept(tmp_path / "evaluation.json", 40, said.append) is None
+    assert re.search(r"evaluation\.json: missing or damaged \(.*\)\. It is scored anew\.", said[0])
+    assert scores.kept(tmp_path / "none.json", 40, said.append) is None
+    assert len(said) == 1
 
 
 def test_scores_of_another_update_are_made_anew(folders):
@@ -262,8 +265,9 @@ def test_scores_of_another_update_are_made_anew(folders):
     before = path.read_text()
     update = json.loads(before)["update"]
     path.write_text(json.dumps({**json.loads(before), "update": update + 1}))
-    assert scores.kept(path, update) is None
-    assert scores.at_hand(advnets.load(folders["images"]), print) == scores.kept(path, update)
+    assert scores.kept(path, update, print) is None
+    made = scores.at_hand(advnets.load(folders["images"]), print).result
+    assert made.lines == scores.kept(path, update, print).lines
     assert path.read_text() == before
 
 

@@ -67,8 +67,8 @@ def test_everything_is_done_when_due_and_at_the_end(tmp_path):
     pictured, scored = [], []
 
     def picture(learner, path):
-        pictured.append((int(learner.count), path.name.removeprefix(".part.")))
-        path.write_bytes(b"")
+        pictured.append((int(learner.count), path.name.removeprefix(".part.")[:12]))
+        path.write_bytes(b"picture")
         return {"spread": 1.0}
 
     def score(learner):

@@ -52,6 +52,12 @@ class MissingExtra(UserError, ImportError):
     """An optional package is needed and is not installed."""
 
 
+def short(words: object, most: int = 300) -> str:
+    """Words that may come from a file, cut to what a person reads."""
+    text = str(words)
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
 # Values
 
 
@@ -420,9 +426,19 @@ def missing_file(path: Path, hint: str) -> BadFile:
     return BadFile(f"{path}: no such file; {hint}.")
 
 
-def unreadable(path: Path, why: OSError) -> BadFile:
+def unreadable(path: Path, why: Exception) -> BadFile:
     """A file that the system does not let us read."""
-    return BadFile(f"{path}: cannot be read ({why.strerror or why}).")
+    return BadFile(f"{path}: cannot be read ({getattr(why, 'strerror', None) or why}).")
+
+
+def not_a_file(path: Path, got: str) -> BadFile:
+    """Something that is no file, where a file is to be read or written."""
+    return BadFile(f"{path}: must be a regular file, got {got}.")
+
+
+def too_large(path: Path, most: int, got: int) -> BadFile:
+    """A file that is too large for what it should hold."""
+    return BadFile(f"{path}: must have at most {most:,} bytes, got {got:,}.")
 
 
 def file_shrank(path: Path, need: int, got: int) -> BadFile:
@@ -439,7 +455,8 @@ def system_refused(why: OSError) -> BadFile:
 
 def out_of_memory(why: object) -> BadValue:
     """Sizes that the machine cannot hold."""
-    return BadValue(f"The sizes asked for do not fit in memory ({str(why).splitlines()[0][:120]}).")
+    first = (str(why).splitlines() or ["no reason given"])[0]
+    return BadValue(f"The sizes asked for do not fit in memory ({first[:120]}).")
 
 
 def idx_wrong_magic(path: Path, got: int) -> BadFile:
@@ -621,9 +638,24 @@ def bad_config(path: Path, error: BadValue) -> BadFile:
     return BadFile(f"{path}: {error}")
 
 
-def bad_output(path: Path) -> BadValue:
-    """Samples to a kind of file that we do not write."""
-    return bad_value("out", "NAME.png, NAME.npy or the name of a folder", path)
+def bad_output(path: Path, need: str, got: str = "") -> BadValue:
+    """An output of a kind that we do not write, or to what is no file."""
+    return bad_value("out", need, f"{path}, {got}" if got else path)
+
+
+def own_output(path: Path, run: Path) -> BadValue:
+    """An output in the place of a run's own file."""
+    return bad_value("out", f"another file than those that the run {run} is made of", path)
+
+
+def output_not_empty(path: Path) -> BadValue:
+    """Samples into a folder that holds something, which may be other samples."""
+    return bad_value("out", "a new or an empty folder", f"{path}, which holds files already")
+
+
+def output_is_a_run(path: Path) -> BadValue:
+    """A folder of runs is asked for, and a run is named."""
+    return bad_value("out", "a folder of runs, or a new one", f"{path}, which is not")
 
 
 def no_images(path: Path, figure: str, got: Iterable[int]) -> BadFile:
@@ -665,7 +697,12 @@ def folder_in_use(path: Path) -> WrongMoment:
 
 def damaged_checkpoint(path: Path, why: object) -> BadFile:
     """A checkpoint that cannot be read whole."""
-    return BadFile(f"{path}: damaged checkpoint ({why}).")
+    return BadFile(f"{path}: damaged checkpoint ({short(why)}).")
+
+
+def not_a_checkpoint(path: Path, why: object) -> BadFile:
+    """A file of tensors that this library did not write."""
+    return damaged_checkpoint(path, f"it is not a checkpoint of advnets: {why}")
 
 
 def another_format(path: Path, got: object, ours: int) -> BadFile:
@@ -680,20 +717,34 @@ def used_another(damaged: BadFile, used: Path) -> str:
 
 def damaged_facts(path: Path, why: object) -> BadFile:
     """A JSON file of a run folder that cannot be read."""
-    return BadFile(f"{path}: missing or damaged ({why}).")
+    return BadFile(f"{path}: missing or damaged ({short(why)}).")
+
+
+def linked_folder(path: Path) -> BadFile:
+    """A folder of a run that is a link, through which files elsewhere would be changed."""
+    return BadFile(f"{path}: must be a folder of the run itself, got a symbolic link or a file.")
+
+
+def folder_replaced(path: Path) -> WrongMoment:
+    """The folder of a run is not the one any more that it was when the run began."""
+    return WrongMoment(
+        f"{path}: was moved away, deleted or replaced under the run, which stops; nothing is "
+        "written into what is there now."
+    )
 
 
 def setting_changed(path: Path, name: str, need: object, got: object) -> BadValue:
     """A resumed run would no longer be the same run."""
     return BadValue(
-        f"'{name}' must be {need!r} to resume {path}, got {got!r}: it changes the run. "
-        "Start a new one with --folder."
+        f"'{name}' must be {short(repr(need))} to resume {path}, got {short(repr(got))}: "
+        "it changes the run. Start a new one with --folder."
     )
 
 
 def foreign_settings(path: Path, name: str, need: object, got: object) -> BadFile:
     """A checkpoint that a run with other settings saved."""
-    return BadFile(f"{path}: is of another run: its '{name}' is {got!r}, this run's is {need!r}.")
+    its, own = short(repr(got)), short(repr(need))
+    return BadFile(f"{path}: is of another run: its '{name}' is {its}, this run's is {own}.")
 
 
 @contextlib.contextmanager
@@ -701,8 +752,14 @@ def foreign_checkpoints(path: Path) -> Iterator[None]:
     """Inside, a state that does not fit the model is worded as a checkpoint of another one."""
     try:
         yield
+    except BadFile:
+        raise
     except BadValue as error:
-        raise BadFile(f"{path}: is a checkpoint of another model ({error})") from None
+        raise BadFile(f"{path}: is a checkpoint of another model ({short(error)})") from None
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # torch's own refusals: a tensor of another size, an optimiser's entry without its parameter
+        why = short((str(error).splitlines() or [type(error).__name__])[0])
+        raise BadFile(f"{path}: is a checkpoint of another model ({why})") from None
 
 
 def steps_behind(need: int, got: int) -> BadValue:
@@ -724,6 +781,21 @@ def saving(path: Path) -> Iterator[None]:
 def disk_full(path: Path, why: object) -> CannotWrite:
     """Saving failed; what was saved before is untouched."""
     return CannotWrite(f"{path}: could not be saved ({why}); what was saved before is kept.")
+
+
+def aside_gone(path: Path) -> CannotWrite:
+    """A file was taken away while it was written, before it got its name."""
+    return disk_full(path, "somebody took the half-written file away")
+
+
+def not_kept(refused: CannotWrite) -> str:
+    """The notice where scores were shown and cannot be kept."""
+    return f"The scores are not kept: {refused}"
+
+
+def scored_anew(damaged: BadFile) -> str:
+    """The notice where the scores in a folder cannot be read."""
+    return f"{damaged} It is scored anew."
 
 
 # The game

@@ -18,7 +18,18 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from advnets import checkpoints, checks, pair, plots, recipes, report, run, sampling, trained
+from advnets import (
+    checkpoints,
+    checks,
+    files,
+    pair,
+    plots,
+    recipes,
+    report,
+    run,
+    sampling,
+    trained,
+)
 from advnets.evaluation import Evaluation
 from advnets.experiments import FIGURES, FILMS, TABLES, failures, theory
 from advnets.measures import Quality
@@ -161,8 +172,7 @@ def sample(words: list[str]) -> int:
     n = options.n if options.n is not None else 10 if len(options.class_) > 1 else 64
     checks.at_least(1, n=n)
     out = options.out or options.run / "samples.png"
-    if out.suffix.lower() not in (".png", ".npy", "") or (out / "config.toml").exists():
-        raise checks.bad_output(out)
+    files.output(out, (".png", ".npy", ""))
     loaded = trained.load(options.run, checkpoint=options.checkpoint)
     with joined() as own:
         x = _drawn(loaded, n, options, own)
@@ -171,10 +181,10 @@ def sample(words: list[str]) -> int:
     with checks.saving(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == "":
-        parts = torch.split(x, n)
-        for name, part in zip(options.class_ or ("",), parts, strict=True):
-            folder = out / name.replace("/", "_").lstrip(".")
-            plots.save_singles(folder, part, start=options.start, span=loaded.span())
+        with files.made_aside(out) as aside:
+            for name, part in zip(options.class_ or (None,), torch.split(x, n), strict=True):
+                folder = aside if name is None else aside / files.file_name(name)
+                plots.save_singles(folder, part, start=options.start, span=loaded.span())
     else:
         with checkpoints.written_aside(out) as aside:
             if out.suffix.lower() == ".npy":
@@ -206,12 +216,17 @@ def evaluate(words: list[str]) -> int:
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
     with joined() as own:
-        result = loaded.score(protocol, seed=options.seed, quality=options.quality, ranks=own)
+        result = loaded.evaluate(protocol, seed=options.seed, quality=options.quality, ranks=own)
     if not own.first:
         return 0
     show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
     if result.quality is not None:
         show_quality(result.quality)
+    try:
+        loaded.keep(result, seed=options.seed)
+    except checks.CannotWrite as refused:  # the person has the scores: a warning will do
+        print(f"advnets: {checks.not_kept(refused)}", file=sys.stderr)
+        return 0
     picture = options.run / "evaluation.png"
     print(f"\nThe first of the samples scored ({result.lines[0].name}): {picture}")
     print(f"Scores: {options.run / 'evaluation.json'}")
@@ -279,9 +294,7 @@ def figure(words: list[str]) -> int:
         raise checks.unknown("figure", number, FIGURES)
     options = parse(FigureOptions, words, prog=f"advnets figure {number}")
     out = options.out or options.run / f"figure{number}.png"
-    kinds = [".png", ".gif"] if number in FILMS else [".png"]
-    if out.suffix.lower() not in kinds:
-        raise checks.bad_value("out", " or ".join(f"NAME{kind}" for kind in kinds), out)
+    files.output(out, [".png", ".gif"] if number in FILMS else [".png"])
     loaded = trained.load(options.run, checkpoint=options.checkpoint)
     drawn = FILMS if out.suffix.lower() == ".gif" else FIGURES
     pixels = drawn[number](loaded, seed=options.seed, weights=options.weights)
@@ -303,6 +316,7 @@ def table(words: list[str]) -> int:
     elif number not in TABLES:
         raise checks.unknown("table", number, TABLES)
     options, made = parse(TableOptions, words, prog=f"advnets table {number}"), TABLES[number]
+    files.folder_of_runs(options.out)
     plan = made.Plan(
         out=options.out,
         mnist=options.mnist,
@@ -321,16 +335,16 @@ def table(words: list[str]) -> int:
     if finished is None:
         print("Stopped, and saved. Go on with the same command.")
         return 130
-    files = made.write(finished, options.out)
+    written = made.write(finished, options.out)
     print(made.markdown(finished))
-    print(f"Table {number}: {', '.join(map(str, files))}")
+    print(f"Table {number}: {', '.join(map(str, written))}")
     return 0
 
 
 def write_report(words: list[str]) -> int:
     """The command `advnets report`."""
     options = parse(ReportOptions, words, prog="advnets report")
-    out = options.out or options.run / "report.html"
+    out = files.output(options.out or options.run / "report.html", (".html",))
     loaded = trained.load(options.run, checkpoint=options.checkpoint)
     page = report.page(loaded, say=lambda line: print(line, file=sys.stderr))
     checkpoints.write_atomically(out, page.encode())
@@ -342,7 +356,7 @@ def write_theory(words: list[str]) -> int:
     """The command `advnets theory`."""
     options = parse(TheoryOptions, words, prog="advnets theory")
     if options.failures:
-        out = options.out or Path("failures.html")
+        out = files.output(options.out or Path("failures.html"), (".html", ".md"))
         played = failures.measure(
             quick=options.quick, mnist=options.mnist, say=lambda line: print(line, file=sys.stderr)
         )
@@ -354,7 +368,7 @@ def write_theory(words: list[str]) -> int:
     if options.quick or options.mnist:
         name = "quick" if options.quick else "mnist"
         raise checks.bad_value(name, "given with --failures", "without it")
-    out = options.out or Path("theory.html")
+    out = files.output(options.out or Path("theory.html"), (".html",))
     claims = []
     for measure in theory.CLAIMS:
         claims.append(measure())

@@ -10,16 +10,18 @@ Markov chains how many independent samples theirs are worth.
 Reference: Goodfellow et al. (2014), Section 5 and Table 1; goodfeli/adversarial, `parzen_ll.py`.
 """
 
+import json
 import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from advnets import autocorrelation, checks, measures
+from advnets import autocorrelation, checks, measures, schema
 from advnets.data.splits import Splits
 from advnets.features import FeatureSpace
 from advnets.measures import Quality
@@ -152,28 +154,60 @@ class Evaluation:
         return [*notes, self.notice] if self.notice else notes
 
 
-def from_dict(record: Mapping[str, Any]) -> Evaluation:
+def from_dict(record: Mapping[str, Any], path: Path = Path("the scores")) -> Evaluation:
     """The scores and the lines beside them, from what `to_dict` gave.
 
+    Args:
+        record: The scores.
+        path: The file that they were in, for the error.
+
     Raises:
-        KeyError, TypeError, ValueError: When the record is not of that kind.
+        BadFile: When the record is not of that kind.
     """
-    lines = tuple(
-        Line(
-            name=str(line["name"]),
-            validation=LogLikelihood(**line["validation"]),
-            test=LogLikelihood(**line["test"]),
-            mixing=Mixing(**line["mixing"]) if line.get("mixing") else None,
-        )
-        for line in record["lines"]
-    )
-    sigmas = tuple(float(s) for s in record["sigmas"])
-    return Evaluation(
-        lines=lines,
-        sigmas=sigmas,
-        caveat=str(record["caveat"]),
-        notice=str(record.get("notice", "")),
-    )
+    result = schema.convert(path, record, Evaluation)
+    if not result.lines or not result.sigmas:
+        raise checks.damaged_facts(path, "lines and sigmas must not be empty")
+    return result
+
+
+NUMBERS = {"mean", "standard_error", "value", "low", "high", "tau", "effective", "per_second"}
+"""The numbers of a score that may be none at all, as the standard error of one example."""
+
+
+YOUNGER: Mapping[str, Any] = {
+    "features": "data",
+    "accuracy": None,
+    "against": "test",
+    "n": 0,
+    "left_out": [],
+}
+"""What the first versions did not write of the other measures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept(Evaluation):
+    """`evaluation.json`: scores, and what was scored."""
+
+    checkpoint: str
+    update: int
+    seed: int
+    format: schema.Version = schema.FORMAT
+
+    def to_json(self) -> bytes:
+        """The text of the file."""
+        return (json.dumps(schema.known(asdict(self)), indent=2) + "\n").encode()
+
+    @classmethod
+    def read(cls, path: Path) -> "Kept":
+        """The scores in a file. Raises `BadFile` where it holds none."""
+        record = schema.not_known(schema.read(path, dict[str, Any]), NUMBERS)
+        quality = record.get("quality") or None
+        if isinstance(quality, dict):
+            quality = {**YOUNGER, **quality}
+        kept = schema.convert(path, record | {"quality": quality}, cls)
+        if len(kept.lines) < len(REFERENCES) or not kept.sigmas:
+            raise checks.damaged_facts(path, "lines or sigmas are missing")
+        return kept
 
 
 REFERENCES = ("real training examples", "training mean")

@@ -20,7 +20,7 @@ import pooch
 import torch
 from torch import Tensor
 
-from advnets import checkpoints, checks
+from advnets import checkpoints, checks, schema
 from advnets.data.splits import Split, Splits
 from advnets.feature_network import SOME, Network, ask, some, train
 from advnets.rng import derive, generator
@@ -142,11 +142,12 @@ def _read(path: Path, network: Network, facts: dict[str, Any], say: Say) -> floa
             saved.facts.get(name) != value for name, value in facts.items()
         ):
             raise checks.damaged_checkpoint(path, "it is of another network")
+        score = schema.convert(path, saved.facts, schema.CachedNetwork).score
     except checks.BadFile as damaged:
         say(checks.trained_anew(damaged))
         return None
     network.load_state_dict(saved.tensors)
-    return float(saved.facts["score"])
+    return score
 
 
 def _keep(path: Path, network: Network, facts: dict[str, Any], say: Say) -> None:

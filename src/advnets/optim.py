@@ -215,6 +215,21 @@ def _is_number(value: object) -> bool:
     return real or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
+ELEMENTWISE = ("velocity", "momentum_buffer", "exp_avg", "exp_avg_sq")
+"""What an optimiser remembers of each single weight."""
+
+
+def refuse_foreign_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Raise `BadValue` where what was remembered does not fit the weights."""
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
+    for key, tensor in state.items():
+        i, _, name = key.partition(".")
+        if i.isdecimal() and name in ELEMENTWISE:
+            own = weights[int(i)].shape if int(i) < len(weights) else "absent"
+            need, got = own if own == "absent" else tuple(own), tuple(tensor.shape)
+            checks.require(need == got, f"optimizer.{key}", f"of shape {need}", got)
+
+
 class Average:
     r"""An exponential moving average of a network's weights, of G's as a rule.
 

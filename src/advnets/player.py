@@ -22,6 +22,7 @@ from advnets.optim import (
     load_group_state,
     load_optimizer_state,
     optimizer_state,
+    refuse_foreign_state,
 )
 from advnets.ranks import ALONE, Ranks
 from advnets.rehearsal import one_each
@@ -229,6 +230,7 @@ class Player:
         load_weights(self.network, below("network.", state))
         if self.plays is not self.network:
             self.plays.load_state_dict(self.network.state_dict())
+        refuse_foreign_state(self.optimizer, below("optimizer.", state))
         load_optimizer_state(self.optimizer, below("optimizer.", state))
         load_group_state(self.optimizer, below("group.", state))
 

@@ -77,6 +77,10 @@ class Streams:
         """Put every stream back to where `state()` found it; `BadValue` where one is missing."""
         for name in (*self.NAMES, "global"):
             checks.require(name in state, f"rng.{name}", "in the saved state", "nothing")
+        own = self.state()
+        for name in own.keys() & state.keys():
+            need, got = (f"{t.dtype} of shape {tuple(t.shape)}" for t in (own[name], state[name]))
+            checks.require(need == got, f"rng.{name}", need, got)
         for name, rng in self._streams.items():
             rng.set_state(state[name])
         torch.set_rng_state(state["global"])

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from advnets import checkpoints, checks, data, evaluation, learners, networks, plots, rundir
+from advnets import checkpoints, checks, data, evaluation, learners, networks, plots, rundir, schema
 from advnets.checkpoints import Checkpoint
 from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
 from advnets.contexts import Context
@@ -153,7 +153,7 @@ def resume(
             display.say(f"{notices(config)}{going}")
         own.any(False)  # nobody writes before everybody has read
         if own.first:
-            path = run_folder.path / "config.toml"
+            path = run_folder.place("config.toml")
             checkpoints.write_atomically(path, config.to_toml().encode())
             notice = note_start(run_folder, going_on.update)
             if notice:
@@ -336,7 +336,8 @@ def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:
 
 def refuse_foreign(checkpoint: Checkpoint, config: RunConfig) -> None:
     """Raise where a checkpoint was saved by a run with other settings."""
-    saved, own = checkpoint.facts.get("settings", {}), matters(config)
+    progress = schema.convert(checkpoint.path, checkpoint.facts, schema.Progress)
+    saved, own = progress.settings, matters(config)
     known = {name: own[name] for name in own if name in saved}  # others are younger than it
     for name, (got, need) in differences(saved, known).items():
         raise checks.foreign_settings(checkpoint.path, name, need, got)

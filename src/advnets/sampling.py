@@ -185,4 +185,5 @@ def interpolate(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
 
 def save_array(path: Path, x: Tensor) -> None:
     """Write samples as a `.npy` array of shape `(n, *event_shape)`."""
-    np.save(path, x.cpu().numpy())
+    with path.open("wb") as file:  # numpy would put another suffix after any but .npy
+        np.save(file, x.cpu().numpy())

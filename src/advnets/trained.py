@@ -1,6 +1,5 @@
 """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,17 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from advnets import checkpoints, checks, data, evaluation, features, learners, measures, plots
+from advnets import (
+    checkpoints,
+    checks,
+    data,
+    evaluation,
+    features,
+    learners,
+    measures,
+    plots,
+    schema,
+)
 from advnets.checkpoints import below
 from advnets.contexts import Context
 from advnets.data import Splits
@@ -42,15 +51,14 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
     saved = run_folder.best(_say) if checkpoint == "best" else run_folder.latest(_say)
     if saved is None:
         raise checks.no_checkpoint(run_folder.path)
-    facts = run_folder.facts("data", "event_shape", "low", "high")
-    shape, context = tuple(facts["event_shape"]), None
+    facts, context = run_folder.data(), None
     if config.model.conditional:
-        context = Context.like(run_folder.facts("data", "context")["context"])
+        context = Context.like(schema.contexts(run_folder.path, facts))
     problem = Problem(
-        event_shape=shape,
-        low=facts["low"],
-        high=facts["high"],
-        mean=torch.zeros(shape),
+        event_shape=facts.event_shape,
+        low=facts.low,
+        high=facts.high,
+        mean=torch.zeros(facts.event_shape),
         batches_per_epoch=1,
         steps=config.trainer.steps,
         context=context,
@@ -58,7 +66,9 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
     learner = learners.build(config.model, problem, seed=config.seed)
     refuse_foreign(saved, config)
     with checks.foreign_checkpoints(saved.path):
-        learner.load_state(below("learner.", saved.tensors))
+        state = below("learner.", saved.tensors)
+        checkpoints.refuse_other_types(learner.state(), state)
+        learner.load_state(state)
     return Run(run_folder, config, learner, saved.update, saved.path.name)
 
 
@@ -125,8 +135,8 @@ class Run:
 
     def span(self) -> tuple[float, float]:
         """The values that pictures of this run draw black and white."""
-        facts = self.folder.facts("data", "low", "high")
-        low, high = facts.get("span") or plots.wide(facts["low"], facts["high"])
+        facts = self.folder.data()
+        low, high = facts.span or plots.wide(facts.low, facts.high)
         return low, high
 
     def splits(self) -> Splits:
@@ -182,17 +192,28 @@ class Run:
         quality: bool = True,
         ranks: Ranks = ALONE,
     ) -> Evaluation:
-        """`evaluate`, kept in the folder: evaluation.json, and a picture of what was scored."""
-        config = config or self.config.evaluation
+        """`evaluate`, kept in the folder where that can be written; else a line says why not."""
         result = self.evaluate(config, seed=seed, quality=quality, ranks=ranks)
         if ranks.first:
-            shown = min(config.samples, plots.picture_size(self.sampler().event_shape))
-            with checkpoints.written_aside(self.folder.path / "evaluation.png") as aside:
-                plots.save_samples(aside, self.sample(shown, seed=seed), span=self.span())
-            about = {"checkpoint": self.checkpoint, "update": self.update, "seed": seed}
-            record = json.dumps({**about, **result.to_dict()}, indent=2) + "\n"
-            checkpoints.write_atomically(self.folder.path / "evaluation.json", record.encode())
+            try:
+                self.keep(result, seed=seed)
+            except checks.CannotWrite as refused:
+                _say(checks.not_kept(refused))
         return result
+
+    def keep(self, result: Evaluation, *, seed: int = 0) -> None:
+        """Keep scores of this checkpoint: evaluation.json, and a picture of what was scored.
+
+        Raises:
+            CannotWrite: When the folder does not take them.
+        """
+        shown = min(result.lines[0].test.centres, plots.picture_size(self.sampler().event_shape))
+        with checkpoints.written_aside(self.folder.place("evaluation.png")) as aside:
+            plots.save_samples(aside, self.sample(shown, seed=seed), span=self.span())
+        kept = evaluation.Kept(
+            checkpoint=self.checkpoint, update=self.update, seed=seed, **vars(result)
+        )
+        checkpoints.write_atomically(self.folder.place("evaluation.json"), kept.to_json())
 
 
 def _say(text: str) -> None:

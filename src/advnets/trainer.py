@@ -20,8 +20,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from advnets import checks
-from advnets.checkpoints import Checkpoint, below, refuse_non_finite, written_aside
+from advnets import checks, schema
+from advnets.checkpoints import (
+    Checkpoint,
+    below,
+    refuse_non_finite,
+    refuse_other_types,
+    written_aside,
+)
 from advnets.config import FREE
 from advnets.data.batches import Array, Batches, Loaded, minibatches
 from advnets.monitor import Monitor
@@ -123,11 +129,14 @@ class Trainer:
         """Go on from a checkpoint as if the run had never stopped."""
         if checkpoint.update > self.config.steps:
             raise checks.steps_behind(checkpoint.update, self.config.steps)
-        self.learner.load_state(below("learner.", checkpoint.tensors))
+        progress = schema.convert(checkpoint.path, checkpoint.facts, schema.Progress)
+        state = below("learner.", checkpoint.tensors)
+        refuse_other_types(self.learner.state(), state)
+        self.learner.load_state(state)
         self.streams.load_state(below("rng.", checkpoint.tensors))
         self.update = self._saved = checkpoint.update
         self._seeded = checkpoint.update > 0
-        self.best, self._words = dict(checkpoint.facts["best"]), checkpoint.facts["score"]
+        self.best, self._words = dict(progress.best), progress.score
 
     def go_on(self, before: "Fitted", seed: int) -> None:
         """Go on where a call of `fit` ended; with another seed, with noise of its own."""

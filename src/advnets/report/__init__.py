@@ -52,7 +52,7 @@ def _standing(run: Run, records: panels.Records) -> dict[str, object]:
     """What the run is, where it stands, and what went wrong."""
     steps = run.config.trainer.steps
     stands = max([run.update, *(record["update"] for record in records)])
-    seconds = [r["seconds"] for r in records if isinstance(r.get("seconds"), int | float)]
+    seconds = [r["seconds"] for r in records if "seconds" in r]
     unfinished = f"This run is not finished: it stands at update {stands:,} of {steps:,}."
     warned = [f"Update {r['update']:,}. {r['sentence']}" for r in records if "sentence" in r]
     return {
@@ -62,9 +62,9 @@ def _standing(run: Run, records: panels.Records) -> dict[str, object]:
 
 
 def _about(run: Run, stands: int, seconds: float) -> dict[str, object]:
-    config, data = run.config, run.folder.facts("data", "event_shape")
-    examples = [f"{n:,}" for n in data.get("examples", [])[:1]]
-    shape = "\xa0\N{MULTIPLICATION SIGN}\xa0".join(map(str, data["event_shape"]))
+    config, data = run.config, run.folder.data()
+    examples = [f"{n:,}" for n in data.examples[:1]]
+    shape = "\xa0\N{MULTIPLICATION SIGN}\xa0".join(map(str, data.event_shape))
     return {
         "Recipe": config.recipe,
         "Model and data": f"{config.model.kind} on {config.data.kind}",

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from advnets import checks, plots
+from advnets import checks, files, plots
 from advnets.experiments import FIGURES
 from advnets.page import markup
 from advnets.page.markup import Picture
@@ -17,6 +17,8 @@ from advnets.trained import Run
 
 MOST = 8
 """Pictures of the training that a page shows."""
+MOST_BYTES, MOST_PIXELS = 2**26, 2**26
+"""A larger file is no picture that a run has drawn."""
 BYTES, SIDE = 200_000, 640
 """A picture of more bytes is shown at most so many pixels wide."""
 
@@ -41,8 +43,8 @@ def over_time(run: Run) -> Markup:
     whole = [picture for picture in shown if picture is not None]
     if not whole:
         return Markup()
-    shape = tuple(run.folder.facts("data", "event_shape")["event_shape"])
-    behind = "" if plots.is_image(shape) else " Behind them: validation examples."
+    image = plots.is_image(run.folder.data().event_shape)
+    behind = "" if image else " Behind them: validation examples."
     same = "z" if isinstance(run.sampler(), LatentSampler) else "random numbers"
     about = f"Samples of the same {same} at every update, none picked.{behind}"
     return markup.render("samples.html", {"about": about, "pictures": whole})
@@ -109,13 +111,15 @@ def _shown(path: Path, caption: str) -> Picture | None:
 def reduced(path: Path) -> tuple[bytes, tuple[int, int], str] | None:
     """A picture's bytes, size and type, a heavy one made smaller; None for a damaged one."""
     try:
-        data = path.read_bytes()
+        data = files.read(path, most=MOST_BYTES)
         with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return None
             image.load()
             if len(data) <= BYTES:
                 return data, image.size, "image/png"
             small = image.convert("RGB")
-    except (OSError, ValueError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     small.thumbnail((SIDE, SIDE))
     file = io.BytesIO()

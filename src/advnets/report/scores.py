@@ -1,16 +1,16 @@
 """The scores of a run as tables: Parzen's with its reference lines, and the other measures."""
 
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from advnets import checks
-from advnets.evaluation import REFERENCES, Evaluation, Mixing, from_dict
+from advnets.bootstrap import Estimate
+from advnets.evaluation import REFERENCES, Evaluation, Kept, Mixing
+from advnets.measures import Measure, Quality
 from advnets.page import markup
 from advnets.trained import Run
 
@@ -27,35 +27,33 @@ class Scores:
     """What is known of how good a run is."""
 
     result: Evaluation | None
-    quality: Mapping[str, Any] | None = None
-    """The measures beside Parzen's, where they were taken."""
     why: str = ""
     """Why there are none."""
 
 
 def at_hand(run: Run, say: Callable[[str], object]) -> Scores:
     """What evaluation.json says of this checkpoint, which is scored where it says nothing of it."""
-    path = run.folder.path / "evaluation.json"
-    found = kept(path, run.update)
+    found = kept(run.folder.path / "evaluation.json", run.update, say)
     if found is not None:
-        return found
+        return Scores(found)
     say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
     try:
-        run.score()
+        return Scores(run.score())
     except checks.UserError as error:
         say(f"Not scored: {error}")
         return Scores(None, why=str(error))
-    return kept(path, run.update) or Scores(None)
 
 
-def kept(path: Path, update: int) -> Scores | None:
-    """The scores in a file, if it is whole and of this update."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        scores = Scores(from_dict(record), record.get("quality"))
-        return scores if record["update"] == update else None
-    except (OSError, ValueError, KeyError, TypeError):
+def kept(path: Path, update: int, say: Callable[[str], object]) -> Evaluation | None:
+    """The scores in a file, if they are whole and of this update; says where they are damaged."""
+    if not path.exists():
         return None
+    try:
+        found = Kept.read(path)
+    except checks.BadFile as damaged:
+        say(checks.scored_anew(damaged))
+        return None
+    return found if found.update == update else None
 
 
 def headline(scores: Scores) -> Markup:
@@ -85,7 +83,7 @@ def section(scores: Scores) -> Markup:
         "score": score,
         "notes": " ".join(result.notes()).replace("+-", PLUS_MINUS),
         "chains": [(line.name, _chains(line.mixing)) for line in result.lines if line.mixing],
-        "quality": _quality(scores.quality) if scores.quality else "",
+        "quality": _quality(result.quality) if result.quality else "",
     }
     return markup.render("scores.html", values)
 
@@ -106,20 +104,24 @@ def signed(words: str) -> str:
     return words.replace("-", "\N{MINUS SIGN}")
 
 
-def _quality(quality: Mapping[str, Any]) -> Markup:
+def _quality(quality: Quality) -> Markup:
     """The measures beside Parzen's, one a row, with a column for each set of samples."""
-    columns = quality["rows"]
-    counts = {value["n"] for column in columns for value in column["values"].values()}
+    columns = quality.rows
+    counts = {value.n for column in columns for value in column.values.values()}
     counted = f", {max(counts):,} samples each" if len(counts) == 1 else ""
+
+    def found(measure: Measure) -> list[Estimate | None]:
+        return [column.values.get(measure.name) for column in columns]
+
     values = {
         "caption": f"What Parzen does not see, with 95% bootstrap intervals{counted}",
-        "headings": ["measure", *(column["name"] for column in columns)],
-        "measures": quality["measures"],
-        "describe": quality["describe"],
-        "left_out": quality.get("left_out", ()),
+        "headings": ["measure", *(column.name for column in columns)],
+        "measures": quality.measures,
+        "describe": quality.describe,
+        "left_out": quality.left_out,
         "same_n": len(counts) == 1,
-        "better": lambda measure: BETTER.get(measure["better"], measure["better"]),
-        "found": lambda measure: [c["values"].get(measure["name"]) for c in columns],
+        "better": lambda measure: BETTER[measure.better],
+        "found": found,
         "written": lambda value: signed(short(value)),
     }
     return markup.render("quality.html", values)
@@ -132,6 +134,8 @@ def short(value: float) -> str:
         >>> [short(v) for v in (0.98765, 12.345, 1234.5, 10.0, 0, -0.00123)]
         ['0.988', '12.3', '1,234', '10', '0', '-0.0012']
     """
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
     if float(value).is_integer():
         return f"{value:,.0f}"
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from advnets import curves, plots
 from advnets.curves import Across, Curve, Level, Limits
+from advnets.files import write_atomically
 from advnets.page import markup
 from advnets.plots import Pixels
 
@@ -141,7 +142,7 @@ def write(findings: Sequence[Finding], folder: Path) -> str:
     """Write the PNGs of all findings into a folder, and give the text that shows them."""
     for finding in findings:
         for name, png in files(finding).items():
-            (folder / name).write_bytes(png)
+            write_atomically(folder / name, png)
     return "\n".join(map(markdown, findings))
 
 
