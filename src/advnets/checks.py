@@ -583,6 +583,13 @@ def no_checkpoint(path: Path) -> BadFile:
     return BadFile(f"{path}: has no checkpoint yet; go on with: advnets train --resume {quoted}")
 
 
+def board_lost(path: Path, why: Exception) -> str:
+    """The notice where TensorBoard's files cannot be written."""
+    reason = getattr(why, "strerror", None) or f"{type(why).__name__}: {why}"
+    first = (str(reason).splitlines() or [""])[0][:200]
+    return f"{path}: TensorBoard's log ends here ({first}); metrics.jsonl and the run go on."
+
+
 def folder_in_use(path: Path) -> WrongMoment:
     """Two processes would train in one folder."""
     return WrongMoment(f"{path}: another process is training in this folder.")

@@ -101,7 +101,8 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
             path, config=config.to_toml(), data=about, environment=environment()
         )
         display = display or Silent()
-        display.say(header(run_folder, config, splits, samples=bool(parts[0].samplers())))
+        for line in header(run_folder, config, splits, samples=bool(parts[0].samplers())):
+            display.say(line)
         with run_folder.lock():
             return trainer(config, splits, *parts, own, run_folder, display).fit()
 
@@ -148,7 +149,8 @@ def resume(
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
             going = f"{run_folder.path}: going on from update {checkpoint.update}."
-            display.say(f"{notices(config)}{going}")
+            for line in (*notices(config), going):
+                display.say(line)
         own.any(False)  # nobody writes before everybody has read
         if own.first:
             path = run_folder.path / "config.toml"
@@ -248,7 +250,7 @@ def config_of(folder: RunDir | Path | str) -> RunConfig:
     return read_config(folder.path / "config.toml")
 
 
-def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> str:
+def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> list[str]:
     """What a person should know while a run goes on; `samples`: whether the model has a sampler."""
     n, shape = len(splits.train), " x ".join(map(str, splits.event_shape))
     every = config.trainer.score_every
@@ -259,19 +261,19 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
     )
     if not samples:
         rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
-    about = f"\nThe data is {splits.notice}" if splits.notice else ""
-    return notices(config) + (
+    about = (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
-        f"{config.batch_size}. {rule}\n{config.model.logged}{about}"
+        f"{config.batch_size}. {rule}"
     )
+    notice = [f"The data is {splits.notice}"] if splits.notice else []
+    return [*notices(config), about, config.model.logged, *notice]
 
 
-def notices(config: RunConfig) -> str:
+def notices(config: RunConfig) -> list[str]:
     """Lines on what will be slow, before a run begins or goes on."""
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     lines = [checks.slow_bfloat16()] if slow and not has_bfloat16() else []
-    lines += [checks.compiling()] if getattr(config.model, "compiled", False) else []
-    return "".join(f"{line}\n" for line in lines)
+    return lines + ([checks.compiling()] if getattr(config.model, "compiled", False) else [])
 
 
 def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:

@@ -32,6 +32,7 @@ from advnets.checkpoints import (
     write_atomically,
     write_checkpoint,
 )
+from advnets.tensorboard import Board
 
 KEEP = 2
 """Numbered checkpoints kept: the newest, and the one before in case that is damaged."""
@@ -51,8 +52,7 @@ class RunDir:
         self.path = Path(path)
         if not (self.path / "config.toml").is_file():
             raise checks.not_a_run(self.path)
-        self._board: Any = None
-        self._begun_after = 0
+        self._board = Board(self.path / "tensorboard")
 
     @classmethod
     def create(cls, path: Path | str, *, config: str, **facts: object) -> "RunDir":
@@ -117,10 +117,8 @@ class RunDir:
         path = self.path / f"{to}.jsonl"
         with checks.saving(path), path.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(record) + "\n")
-        board = self._tensorboard()
-        if board is not None:
-            for name, value in flat(record).items():
-                board.add_scalar(f"{to}/{name}", value, record["update"])
+        numbers = {f"{to}/{name}": value for name, value in flat(record).items()}
+        self._board.add(numbers, record["update"])
 
     def records(self, name: str = "metrics") -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl` or `clock.jsonl`, without a last one that is cut off."""
@@ -137,7 +135,7 @@ class RunDir:
 
     def forget_after(self, update: int) -> None:
         """Drop what was logged, drawn and saved after this update: the run goes on from there."""
-        self._begun_after = update
+        self._board.after = update
         for name in ("metrics", "clock"):
             kept = [json.dumps(r) + "\n" for r in self.records(name) if r["update"] <= update]
             write_atomically(self.path / f"{name}.jsonl", "".join(kept).encode())
@@ -155,17 +153,6 @@ class RunDir:
         """The pictures that were drawn, the oldest first."""
         return _numbered_files(self.path / "samples", ".png")
 
-    def _tensorboard(self) -> Any:
-        if self._board is None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                self._board = False
-            else:
-                purge = self._begun_after + 1 if self._begun_after else None
-                self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=purge)
-        return self._board or None
-
     # Checkpoints
 
     def save(
@@ -181,8 +168,6 @@ class RunDir:
             if file.exists():
                 with checks.saving(file):
                     flush(file)
-        if self._board:
-            self._board.flush()
         path = self.path / "checkpoints" / f"{update:08d}.safetensors"
         paths = [path.with_name("best.safetensors"), path] if best else [path]
         write_checkpoint(paths, update, tensors, facts)
