@@ -5,6 +5,7 @@ harmless here, where they are printed, and nowhere else.
 """
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_JOINERS = "\u200c\u200d"
-"""Characters of zero width without which some scripts and emoji cannot be written."""
+_HARMLESS = "\u200c\u200d\u00a0\u2009\u202f\u3000"
+"""Joiners without which some scripts and emoji cannot be written, and spaces of other widths."""
 
 
 def printable(words: object) -> str:
@@ -26,7 +27,7 @@ def printable(words: object) -> str:
         >>> printable("a\x1b[2J\nb\udcff")
         'a\\x1b[2J\\nb\\xff'
     """
-    return "".join(c if c.isprintable() or c in _JOINERS else _escaped(c) for c in str(words))
+    return "".join(c if c.isprintable() or c in _HARMLESS else _escaped(c) for c in str(words))
 
 
 def _escaped(c: str) -> str:
@@ -91,6 +92,11 @@ def tell(text: object) -> None:
     print("\n".join(map(printable, str(text).split("\n"))))
 
 
+def paragraph(words: str) -> None:
+    """A sentence or more on standard output, wrapped to the width that there is."""
+    Console().print(Text(printable(words)))
+
+
 @contextlib.contextmanager
 def streams() -> Iterator[None]:
     """Inside, standard output and error are open and take every character.
@@ -101,50 +107,56 @@ def streams() -> Iterator[None]:
     while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(spare)
-    before = [(s, s.errors) for s in (sys.stdout, sys.stderr) if hasattr(s, "reconfigure")]
-    for stream, _ in before:
+    both = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
+    before = [(stream, stream.errors) for stream in both]
+    for stream in both:
         stream.reconfigure(errors="backslashreplace")
     try:
         yield
     finally:
         for stream, errors in before:
-            if errors is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    stream.reconfigure(errors=errors)
+            try:
+                stream.flush()
+                stream.reconfigure(errors=errors)
+            except (OSError, ValueError):
+                _abandon(stream)
 
 
-def abandon(stream: TextIO | None) -> None:
+def _abandon(stream: TextIO) -> None:
     """Let what a stream still holds go nowhere, so that the end of the process cannot fail by it."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def print_table(
-    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None
-) -> None:
+def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output; where it is too wide, a line for each of its numbers.
 
     Args:
         title: Stands above it.
-        headings: Of the columns. A line end in one is kept in the table.
-        rows: Their cells; the first names the row.
-        width: Columns of the terminal; those that there are by default.
+        headings: Of the columns; they may be wrapped at spaces.
+        rows: Their cells, never wrapped nor cut; the first names the row.
     """
-    console = Console(width=width)
-    rows = [[printable(cell) for cell in row] for row in rows]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for i, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="right" if i else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
     tell(title)
-    console.print()
-    if console.measure(table, options=console.options.update(max_width=10_000)).maximum <= (
-        console.width
-    ):
-        console.print(table)
+    console = Console()
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    needed = [max(n, *map(len, h.split()), 0) for n, h in zip(widths, headings, strict=True)]
+    if sum(needed) + 3 * (len(needed) - 1) > console.width:
+        for row in rows:
+            tell(row[0])
+            for heading, cell in zip(headings[1:], row[1:], strict=True):
+                tell(f"  {' '.join(heading.split())}: {cell}")
         return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, (heading, width) in enumerate(zip(headings, needed, strict=True)):
+        table.add_column(Text(heading), justify="right" if i else "left", min_width=width)
     for row in rows:
-        tell(row[0])
-        for heading, cell in zip(headings[1:], row[1:], strict=True):
-            tell(f"  {' '.join(heading.split())}: {cell}")
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console.print(table, highlight=False)
+
+
+def print_key(rows: Sequence[Sequence[str]]) -> None:
+    """What the names in a table mean; the last column is wrapped."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console().print(table, highlight=False)

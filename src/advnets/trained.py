@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from advnets import checkpoints, checks, data, evaluation, features, learners, measures, plots
@@ -16,12 +15,12 @@ from advnets.contexts import Context
 from advnets.data import Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.measures import Against
-from advnets.progress import Lines
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
 from advnets.run import RunConfig, config_of, describe, refuse_foreign, refuse_other_data
 from advnets.rundir import RunDir
 from advnets.sampling import class_by_class, draw
+from advnets.terminal import say
 
 Which = Literal["best", "last"]
 
@@ -38,7 +37,7 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
     """
     run_folder = RunDir(folder)
     config = config_of(run_folder)
-    saved = run_folder.best(_say) if checkpoint == "best" else run_folder.latest(_say)
+    saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
     if saved is None:
         raise checks.no_checkpoint(run_folder.path)
     facts = run_folder.facts("data", "event_shape", "low", "high")
@@ -154,7 +153,7 @@ class Run:
         """
         samplers, config = self.samplers(), config or self.config.evaluation
         splits = self.splits()
-        space = ranks.from_first(lambda: features.learn(splits, say=_say)) if quality else None
+        space = ranks.from_first(lambda: features.learn(splits, say=say)) if quality else None
         return evaluation.evaluate(samplers, splits, config, seed=seed, space=space, ranks=ranks)
 
     def quality(
@@ -170,7 +169,7 @@ class Run:
         samplers, n = self.samplers(), n or self.config.evaluation.samples
         splits = self.splits()
         drawn = {name: s.sample(n, seed=seed) for name, s in samplers.items()}
-        space = features.learn(splits, say=_say)
+        space = features.learn(splits, say=say)
         return measures.measure(drawn, splits, space, seed=seed, against=against)
 
     def score(
@@ -194,5 +193,3 @@ class Run:
         return result
 
 
-def _say(text: str) -> None:
-    Lines(Console(stderr=True)).say(text)

@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from advnets.terminal import printable
+
 
 def text(value: object) -> str:
     """Any value as text that can stand between tags or in an attribute."""
-    return escape(str(value), quote=True)
+    lines = map(printable, str(value).split("\n"))
+    return escape("\n".join(lines), quote=True)
 
 
 def symbols(words: str) -> str:
