@@ -220,7 +220,7 @@ CASES = [
     ("an unknown figure", nothing, "figure 7 run", r"Unknown figure '7'\. Valid: 1, 2, 3\."),
     ("no run for a figure", nothing, "figure 2", r"'RUN' must be given: the folder of a run, got nothing\."),
     ("no run to report on", nothing, "report", r"'RUN' must be given: the folder of a run, got nothing\."),
-    ("an unknown option of report", nothing, "report run --seed 1", r"Unknown option '--seed'\. Valid: --out, --checkpoint\."),
+    ("an unknown option of report", nothing, "report run --seed 1", r"Unknown option '--seed'\. Valid: --out, --checkpoint, --data\.path, --data\.root\."),
     # configurations
     ("a missing TOML file", nothing, "train my.toml", r"my\.toml: no such file; give the path of a TOML configuration\."),
     ("a file that is no TOML", toml("a = = 1"), "train my.toml", r"my\.toml: is not valid TOML: "),

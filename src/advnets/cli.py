@@ -212,7 +212,7 @@ def _drawn(loaded: Run, n: int, options: SampleOptions, own: Ranks) -> Tensor:
 def evaluate(words: list[str]) -> int:
     """The command `advnets evaluate`."""
     options = parse(EvaluateOptions, words, prog="advnets evaluate")
-    loaded = trained.load(options.run, checkpoint=options.checkpoint)
+    loaded = _loaded(options)
     protocol = loaded.config.evaluation
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
@@ -227,6 +227,12 @@ def evaluate(words: list[str]) -> int:
     tell(f"\nThe first of the samples scored ({result.lines[0].name}): {picture}")
     tell(f"Scores: {options.run / 'evaluation.json'}")
     return 0
+
+
+def _loaded(options: EvaluateOptions | FigureOptions | ReportOptions) -> Run:
+    at = options.data
+    which = options.checkpoint
+    return trained.load(options.run, checkpoint=which, data_path=at.path, data_root=at.root)
 
 
 def show(result: Evaluation, *, title: str) -> None:
@@ -283,7 +289,7 @@ def figure(words: list[str]) -> int:
     kinds = [".png", ".gif"] if number in FILMS else [".png"]
     if out.suffix.lower() not in kinds:
         raise checks.bad_value("out", " or ".join(f"NAME{kind}" for kind in kinds), out)
-    loaded = trained.load(options.run, checkpoint=options.checkpoint)
+    loaded = _loaded(options)
     drawn = FILMS if out.suffix.lower() == ".gif" else FIGURES
     pixels = drawn[number](loaded, seed=options.seed, weights=options.weights)
     with checkpoints.written_aside(out) as aside:
@@ -332,7 +338,7 @@ def write_report(words: list[str]) -> int:
     """The command `advnets report`."""
     options = parse(ReportOptions, words, prog="advnets report")
     out = options.out or options.run / "report.html"
-    loaded = trained.load(options.run, checkpoint=options.checkpoint)
+    loaded = _loaded(options)
     page = report.page(loaded, say=say)
     checkpoints.write_atomically(out, page.encode())
     tell(f"Report: {out}")
@@ -344,9 +350,7 @@ def write_theory(words: list[str]) -> int:
     options = parse(TheoryOptions, words, prog="advnets theory")
     if options.failures:
         out = options.out or Path("failures.html")
-        played = failures.measure(
-            quick=options.quick, mnist=options.mnist, say=say
-        )
+        played = failures.measure(quick=options.quick, mnist=options.mnist, say=say)
         markdown = out.suffix.lower() == ".md"
         text = failures.write(played, out.parent) if markdown else failures.page(played)
         checkpoints.write_atomically(out, text.encode())

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from advnets.ranks import here
+
 
 def environment() -> dict[str, Any]:
     """Versions, machine and command, for whoever reads the numbers later."""
@@ -23,7 +25,7 @@ def environment() -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "processes": here().world,
     }
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -10,12 +11,23 @@ import torch
 
 from advnets import checkpoints, checks, data, evaluation, learners, networks, plots, rundir
 from advnets.checkpoints import Checkpoint
-from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
+from advnets.config import (
+    FREE,
+    Kinds,
+    differences,
+    dumps,
+    expanded,
+    from_dict,
+    read_toml,
+    refuse_unrepresentable,
+    settings,
+)
 from advnets.contexts import Context
 from advnets.data import Batches, DataConfig, Splits
 from advnets.environment import environment, has_bfloat16
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
+from advnets.memory import refuse_larger
 from advnets.monitor import Monitor, spread
 from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.parzen import LogLikelihood
@@ -36,6 +48,9 @@ KINDS: Kinds = {
 
 Device = Literal["cpu", "cuda"]
 
+PLACES = ("path", "root")
+"""The settings of data that say where it lies."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -55,6 +70,7 @@ class RunConfig:
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
+        refuse_unrepresentable(self)
         checks.at_least(0, seed=self.seed)
         checks.at_least(1, batch_size=self.batch_size)
         checks.one_of(get_args(Device), device=self.device)
@@ -85,7 +101,7 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
         Diverged: When a value or a parameter is no longer finite.
         OthersLost: When another process of a run of several is gone.
     """
-    path = Path(folder)
+    path, config = Path(folder), found_from_anywhere(config)
     # Velocities of dead inputs decay into subnormals; to be set before the first thread starts.
     torch.set_flush_denormal(True)
     with joined(config.device) as own:
@@ -105,6 +121,28 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
             display.say(line)
         with run_folder.lock():
             return trainer(config, splits, *parts, own, run_folder, display).fit()
+
+
+def found_from_anywhere(config: RunConfig) -> RunConfig:
+    """The same with whole paths of the data, which hold in another working directory too."""
+    places = {name: getattr(config.data, name, None) for name in PLACES}
+    whole = {name: str(expanded(at).absolute()) for name, at in places.items() if at}
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **whole))
+
+
+def moved(config: RunConfig, *, path: str | None = None, root: str | None = None) -> RunConfig:
+    """The same with data that lies elsewhere by now.
+
+    Raises:
+        BadValue: For data that is not given by such a path.
+    """
+    fields = {f.name for f in dataclasses.fields(config.data)}
+    given = {name: at for name, at in {"path": path, "root": root}.items() if at is not None}
+    for name in given:
+        if name not in fields:
+            other = " or ".join(f"--data.{n}" for n in PLACES if n in fields) or "no place"
+            raise checks.data_lies_otherwise(f"data.{name}", other, config.data.kind)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **given))
 
 
 def resume(
@@ -178,7 +216,18 @@ def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Bat
         ranks=ranks,
         device=device,
     )
-    return learners.build(config.model, problem, seed=config.seed), batches
+    learner = learners.build(config.model, problem, seed=config.seed)
+    refuse_too_large(config, splits, learner)
+    return learner, batches
+
+
+def refuse_too_large(config: RunConfig, splits: Splits, learner: Learner) -> None:
+    """Raise where one update, or one validation score, cannot fit in memory."""
+    size = math.prod(splits.event_shape)
+    k, m = learner.batches_per_step, config.batch_size
+    refuse_larger("model", f"{k} minibatches of {m} in an update", numbers=k * m * size)
+    samples = config.evaluation.samples
+    refuse_larger("evaluation.samples", samples, numbers=samples * size)
 
 
 def contexts(config: RunConfig, splits: Splits) -> Context | None:

@@ -123,7 +123,7 @@ def streams() -> Iterator[None]:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Let what a stream still holds go nowhere, so that the end of the process cannot fail by it."""
+    """Let what a stream still holds go nowhere, lest the process fail at its very end."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

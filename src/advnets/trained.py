@@ -17,7 +17,7 @@ from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.measures import Against
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
-from advnets.run import RunConfig, config_of, describe, refuse_foreign, refuse_other_data
+from advnets.run import RunConfig, config_of, describe, moved, refuse_foreign, refuse_other_data
 from advnets.rundir import RunDir
 from advnets.sampling import class_by_class, draw
 from advnets.terminal import say
@@ -25,18 +25,26 @@ from advnets.terminal import say
 Which = Literal["best", "last"]
 
 
-def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
+def load(
+    folder: Path | str,
+    *,
+    checkpoint: Which = "best",
+    data_path: str | None = None,
+    data_root: str | None = None,
+) -> "Run":
     """Load a run at one of its checkpoints, on the CPU.
 
     Args:
         folder: A run's folder.
         checkpoint: 'best' by the validation score, or 'last'.
+        data_path: Where the data lies by now (`--data.path`), when it has been moved.
+        data_root: The same for data that is given by its `--data.root`.
 
     Raises:
         BadFile: When the folder is no run's, or has no whole checkpoint.
     """
     run_folder = RunDir(folder)
-    config = config_of(run_folder)
+    config = moved(config_of(run_folder), path=data_path, root=data_root)
     saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
     if saved is None:
         raise checks.no_checkpoint(run_folder.path)
@@ -153,7 +161,7 @@ class Run:
         """
         samplers, config = self.samplers(), config or self.config.evaluation
         splits = self.splits()
-        space = ranks.from_first(lambda: features.learn(splits, say=say)) if quality else None
+        space = features.learn(splits, say=say) if quality and ranks.first else None
         return evaluation.evaluate(samplers, splits, config, seed=seed, space=space, ranks=ranks)
 
     def quality(
@@ -191,5 +199,3 @@ class Run:
             record = json.dumps({**about, **result.to_dict()}, indent=2) + "\n"
             checkpoints.write_atomically(self.folder.path / "evaluation.json", record.encode())
         return result
-
-

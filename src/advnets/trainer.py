@@ -273,9 +273,9 @@ def interrupted(
     """Ctrl-C, SIGTERM and SIGHUP end the loop between two steps; a second one ends it at once.
 
     A terminal that is closed may send SIGHUP more than once: a second one is no wish to lose the
-    run. Signals that the process was told to ignore (`nohup`), or that are handled by code other
-    than Python's, which could not be put back, are left as they are. `torchrun` passes a Ctrl-C on that every process has had already: there nothing is to be read
-    from a second signal, and `insist` is False.
+    run. A signal that the process was told to ignore (`nohup`) is left so, and one whose handler is
+    not Python's, because it could not be put back. `torchrun` passes a Ctrl-C on that every process
+    has had already: there nothing is to be read from a second signal, and `insist` is False.
     """
     received: list[int] = []
 
