@@ -29,8 +29,7 @@ TENSORS = {
 
 @pytest.fixture
 def run(tmp_path):
-    run = RunDir.create(tmp_path / "run", config="a = 1\n")
-    return run
+    return RunDir.create(tmp_path / "run", config="a = 1\n")
 
 
 def names(folder):
