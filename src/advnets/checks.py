@@ -473,8 +473,10 @@ def not_pictures(path: Path) -> BadFile:
 
 def no_pictures(path: Path, others: int, links: int) -> BadFile:
     """A folder or zip without a picture."""
-    more = f" and {links} symbolic links, which are not followed" if links else ""
-    return BadFile(f"{path}: must hold pictures, got none among {others} other files{more}.")
+    beside = [f"{others} other files"] if others else []
+    beside += [f"{links} symbolic links, which are not followed"] if links else []
+    got = f"none among {' and '.join(beside)}" if beside else "an empty one"
+    return BadFile(f"{path}: must hold pictures, got {got}.")
 
 
 def too_few_pictures(path: Path, need: int, got: int, skipped: int) -> BadFile:

@@ -193,7 +193,8 @@ def _usable(options: T) -> T:
     paths = {
         f.name: _expanded(getattr(options, f.name)) for f in dataclasses.fields(cast(Any, options))
     }
-    return dataclasses.replace(cast(Any, options), **paths)
+    usable: T = dataclasses.replace(cast(Any, options), **paths)
+    return usable
 
 
 def _expanded(value: Any) -> Any:

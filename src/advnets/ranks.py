@@ -83,15 +83,13 @@ class Ranks:
         """
         if self.world == 1:
             return make()
-        made = torch.frombuffer(bytearray(make() if self.first else b""), dtype=torch.uint8)
+        made = bytearray(make() if self.first else b"")
         with checks.reaching_the_others():
             size = torch.tensor([len(made)], device=_device())
             distributed.broadcast(size, 0)
-            whole = (
-                made.to(_device())
-                if self.first
-                else torch.empty(int(size), dtype=torch.uint8, device=_device())
-            )
+            whole = torch.zeros(int(size), dtype=torch.uint8, device=_device())
+            if self.first:
+                whole.copy_(torch.frombuffer(made, dtype=torch.uint8))
             distributed.broadcast(whole, 0)
         return whole.cpu().numpy().tobytes()
 
@@ -199,9 +197,11 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
 
 def _join(own: Ranks, backend: str) -> None:
     """Meet the others. Where they were never started, this process must not wait for ever."""
+    from torch.distributed.rendezvous import rendezvous  # not in every build of torch
+
     address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
-        store, rank, world = next(distributed.rendezvous("env://", timeout=PATIENCE))
+        store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
         distributed.init_process_group(backend, store=store, rank=rank, world_size=world)
     except RuntimeError as error:
         seconds = int(PATIENCE.total_seconds())
