@@ -234,7 +234,7 @@ CASES = [
     ("a number beyond 2^63", nothing, "train ring --model.z_dim 9223372036854775808", r"z_dim' must be a whole number of at most 9223372036854775807, got 9223372036854775808\."),
     ("a number below float32", nothing, "train ring --model.D.irange 1e-320", r"irange' must be a number that float32 holds: 0, or from 1\.18e-38"),
     ("a bias that is no number", nothing, "train demo --model.G.sigmoid_bias nan", r"sigmoid_bias' must be "),
-    ("minibatches without end", nothing, "train ring --model.k 1000000000000 --folder new", r"'model' must be such that it fits in the [\d.,]+ GiB of memory here, got 1000000000001 minibatches"),
+    ("minibatches without end", nothing, "train ring --model.k 1000000000000 --folder new", r"'model' must be such that it fits in the [\d.,]+ GiB of memory here, got 1000000000000 minibatches"),
     ("samples without end", nothing, "train ring --evaluation.samples 1000000000000000 --folder new", r"'evaluation\.samples' must be such that it fits in the"),
     ("examples without end", nothing, "train ring --data.examples 1000000000000000 --folder new", r"'data\.examples' must be such that it fits in the"),
     ("more samples than memory", a_run, "sample run --n 1000000000000000", r"'n' must be such that it fits in the"),

@@ -8,6 +8,7 @@ Reference: tensorboard's `event.proto` and `summary.proto`.
 """
 
 import errno
+import importlib
 import os
 import time
 from collections.abc import Mapping
@@ -47,6 +48,7 @@ class Board:
             self._lose(error)
 
     def _begin(self) -> None:
+        importlib.import_module("tensorboard")  # its own absence is told from that of a part
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
         self.folder.mkdir(exist_ok=True)
