@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"checks", "config", "contexts", "files", "protocols", "ranks", "rng", "schema"},
+    {"checks", "config", "contexts", "files", "protocols", "ranks", "rng", "schema", "terminal"},
     {
         "value",
         "priors",
@@ -19,6 +19,7 @@ FLOORS = [
         "dropout",
         "parzen",
         "pushforward",
+        "memory",
         "streaming",
         "bootstrap",
         "neighbours",
@@ -41,6 +42,7 @@ FLOORS = [
         "data",
         "checkpoints",
         "rundir",
+        "tensorboard",
         "environment",
         "copies",
         "process",
@@ -89,6 +91,7 @@ WITHIN_A_FLOOR = {
     ("contexts", "rng"),
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
+    ("rundir", "tensorboard"),
     ("data", "progress"),
     ("data", "process"),
     ("pair", "plots"),

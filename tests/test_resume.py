@@ -117,7 +117,7 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path):
     assert_same(outcome(torn), outcome(whole))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
     config = tmp_path / "long.toml"
     config.write_text(

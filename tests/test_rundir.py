@@ -33,9 +33,7 @@ DATA = {"event_shape": [2], "low": -1.0, "high": 1.5, "of another version": [1]}
 
 @pytest.fixture
 def run(tmp_path):
-    run = RunDir.create(tmp_path / "run", config="a = 1\n")
-    run._board = False  # the metrics file is enough
-    return run
+    return RunDir.create(tmp_path / "run", config="a = 1\n")
 
 
 def names(folder):
@@ -196,7 +194,6 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     run = RunDir.create(tmp_path / "run", config="")
     run.log({"update": 5, "V": -1.5, "validation": {"raw": 2.0}})
     run.log({"update": 5, "seconds": 3.0}, to="clock")
-    run._tensorboard().close()
     board = EventAccumulator(str(run.path / "tensorboard")).Reload()
     values = {
         tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in board.Tags()["scalars"]
@@ -215,11 +212,9 @@ def test_tensorboard_forgets_with_the_rest(tmp_path):
     run = RunDir.create(tmp_path / "run", config="")
     for update, value in ((2, 0.0), (4, 0.0), (6, 0.0)):
         run.log({"update": update, "V": value})
-    run._tensorboard().close()
     again = RunDir(run.path)
     again.forget_after(4)
     again.log({"update": 6, "V": 1.0})
-    again._tensorboard().close()
     board = EventAccumulator(str(run.path / "tensorboard")).Reload()
     assert [(e.step, e.value) for e in board.Scalars("metrics/V")] == [(2, 0), (4, 0), (6, 1)]
 

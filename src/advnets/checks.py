@@ -72,9 +72,32 @@ def require(condition: bool, name: str, need: str, got: object) -> None:
         raise bad_value(name, need, got)
 
 
+LARGEST = 2**63 - 1
+"""The largest whole number that torch and numpy hold."""
+SMALL, LARGE = 2.0**-126, (2 - 2**-23) * 2.0**127
+"""The smallest and largest positive numbers of float32 at full precision."""
+
+
+def representable(name: str, value: object) -> None:
+    """Raise unless a value, or each in a list, is one that torch, TOML and the system can hold."""
+    if isinstance(value, tuple | list):
+        for item in value:
+            representable(name, item)
+    elif isinstance(value, int):
+        require(abs(value) <= LARGEST, name, f"a whole number of at most {LARGEST}", value)
+    elif isinstance(value, float):
+        need = f"a number that float32 holds: 0, or from {SMALL:.3g} to {LARGE:.3g} in size"
+        require(value == 0 or SMALL <= abs(value) <= LARGE, name, need, value)
+    elif isinstance(value, str):
+        text = value.encode(errors="replace").decode() == value and "\0" not in value
+        require(text, name, "text that UTF-8 can write, without NUL", repr(value)[1:-1])
+
+
 def at_least(minimum: float, **values: float) -> None:
     """Raise unless every named value is a finite number that is at least `minimum`."""
     for name, value in values.items():
+        if isinstance(value, int):
+            representable(name, value)
         require(
             minimum <= value < float("inf"), name, f"a number that is at least {minimum}", value
         )
@@ -84,6 +107,7 @@ def positive(**values: float) -> None:
     """Raise unless every named value is a finite number above 0."""
     for name, value in values.items():
         require(0 < value < float("inf"), name, "a number above 0", value)
+        representable(name, value)
 
 
 def probability(**values: float) -> None:
@@ -256,6 +280,21 @@ def last_batch_too_short(size: int, world: int) -> BadValue:
 def too_many_ranks(got: int, places: int, what: str) -> BadValue:
     """More processes than the machine has room for."""
     return bad_value("nproc_per_node", f"at most the number of {what} here, {places}", got)
+
+
+def not_by_torchrun(name: str, world: int) -> BadValue:
+    """The environment speaks of several processes, and not of how they meet."""
+    need = f"set where WORLD_SIZE is {world} (torchrun sets it; unset WORLD_SIZE to run alone)"
+    return bad_value(name, need, "nothing")
+
+
+def others_missing(world: int, address: str, seconds: int, why: object) -> OthersLost:
+    """A process of several that meets none of the others."""
+    first = (str(why).splitlines() or ["no reason given"])[0][:120]
+    return OthersLost(
+        f"'WORLD_SIZE' must be the number of processes that meet at {address} within {seconds} s, "
+        f"got {world} and not all of them ({first}). Start them by torchrun, or unset WORLD_SIZE."
+    )
 
 
 def not_one_by_one(network: str, why: str) -> BadValue:
@@ -436,7 +475,7 @@ def not_a_file(path: Path, got: str) -> BadFile:
     return BadFile(f"{path}: must be a regular file, got {got}.")
 
 
-def too_large(path: Path, most: int, got: int) -> BadFile:
+def file_too_large(path: Path, most: int, got: int) -> BadFile:
     """A file that is too large for what it should hold."""
     return BadFile(f"{path}: must have at most {most:,} bytes, got {got:,}.")
 
@@ -451,6 +490,17 @@ def file_shrank(path: Path, need: int, got: int) -> BadFile:
 def system_refused(why: OSError) -> BadFile:
     """Whatever else the system refuses."""
     return BadFile(f"{why.filename or 'the system'}: {why.strerror or why}.")
+
+
+def too_large(name: str, size: float, room: float, got: object) -> BadValue:
+    """A size that this machine cannot hold, seen before anything is made."""
+    need = f"such that it fits in the {room / 2**30:,.1f} GiB of memory here"
+    return bad_value(name, need, f"{got}, which takes {size / 2**30:,.1f} GiB")
+
+
+def unknown_home(path: object) -> BadFile:
+    """A path in the home folder of nobody."""
+    return BadFile(f"{path}: must begin with the name of a user of this machine after '~'.")
 
 
 def out_of_memory(why: object) -> BadValue:
@@ -503,6 +553,11 @@ def lacks_file(path: Path, name: str, hint: str) -> BadFile:
 # Pictures
 
 
+def data_lies_otherwise(name: str, other: str, kind: str) -> BadValue:
+    """The place of data is given in the words of another kind of data."""
+    return bad_value(name, f"left out: data of kind '{kind}' takes {other}", "a path")
+
+
 def not_pictures(path: Path) -> BadFile:
     """A source of pictures that is none."""
     return BadFile(f"{path}: no such folder or zip; give the pictures with --data.path.")
@@ -510,8 +565,10 @@ def not_pictures(path: Path) -> BadFile:
 
 def no_pictures(path: Path, others: int, links: int) -> BadFile:
     """A folder or zip without a picture."""
-    more = f" and {links} symbolic links, which are not followed" if links else ""
-    return BadFile(f"{path}: must hold pictures, got none among {others} other files{more}.")
+    beside = [f"{others} other files"] if others else []
+    beside += [f"{links} symbolic links, which are not followed"] if links else []
+    got = f"none among {' and '.join(beside)}" if beside else "an empty one"
+    return BadFile(f"{path}: must hold pictures, got {got}.")
 
 
 def too_few_pictures(path: Path, need: int, got: int, skipped: int) -> BadFile:
@@ -688,6 +745,13 @@ def no_checkpoint(path: Path) -> BadFile:
     """A run that has saved nothing yet."""
     quoted = shlex.quote(str(path))
     return BadFile(f"{path}: has no checkpoint yet; go on with: advnets train --resume {quoted}")
+
+
+def board_lost(path: Path, why: Exception) -> str:
+    """The notice where TensorBoard's files cannot be written."""
+    reason = getattr(why, "strerror", None) or f"{type(why).__name__}: {why}"
+    first = (str(reason).splitlines() or [""])[0][:200]
+    return f"{path}: TensorBoard's log ends here ({first}); metrics.jsonl and the run go on."
 
 
 def folder_in_use(path: Path) -> WrongMoment:

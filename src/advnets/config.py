@@ -141,6 +141,7 @@ def _convert(value: Any, hint: Any, kinds: Kinds, name: str) -> Any:
         need = "a number between -2^63 and 2^63"
         checks.require(abs(value) < 2**63, name, need, checks.short(value, 40))
     if hint is float and type(value) is int:
+        checks.representable(name, value)
         return float(value)
     checks.require(type(value) is hint, name, TYPE_WORDS[hint], checks.short(repr(value)))
     if hint is float:
@@ -191,6 +192,20 @@ def settings(config: object) -> dict[str, Any]:
         for name, (value, _, free) in leaves
         if not free
     }
+
+
+def refuse_unrepresentable(config: object) -> None:
+    """Raise for any value of a configuration that torch, TOML or the system cannot hold."""
+    for name, (value, _, _) in fields_of(config).items():
+        checks.representable(name, value)
+
+
+def expanded(path: Path | str) -> Path:
+    """A path as a user writes it, `~` and all. Raises `BadFile` for the home of nobody."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise checks.unknown_home(path) from None
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

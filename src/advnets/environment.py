@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import torch
 
+from advnets.ranks import here
+
 Precision = Literal["auto", "float32", "bfloat16"]
 _ASK_TORCH = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
 """Functions of `torch.cpu`, which are private and may be absent."""
@@ -28,7 +30,7 @@ def environment() -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "processes": here().world,
     }
 
 

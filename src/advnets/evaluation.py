@@ -265,7 +265,8 @@ def evaluate(
         config: The protocol's constants. Where the training set is smaller than `samples`, its line
             stands on all of it.
         seed: Samples number 0 to `samples - 1` of this seed are scored.
-        space: Where quality is measured too (`features.learn`); by default it is not.
+        space: Where quality is measured too (`features.learn`); by default it is not. Of several
+            processes the first one measures, and only it needs one.
         ranks: The processes that share the work; each gets the whole result.
     """
     train = splits.train.x
@@ -276,8 +277,8 @@ def evaluate(
     }
     models = {name: own.x for name, own in samples.items()}
     centres, quality = dict(models), None
-    if space is not None:
-        quality = ranks.from_first(lambda: measures.measure(models, splits, space, seed=seed))
+    if ranks.any(space is not None):
+        quality = measures.of_first(models, splits, space, seed=seed, ranks=ranks)
     real, mean = REFERENCES
     centres[real] = TrainingSet(train).sample(n, seed=seed)
     centres[mean] = splits.statistics.mean[None]

@@ -17,6 +17,7 @@ from advnets import checks
 
 def derive(seed: int, name: str, index: int = 0) -> int:
     """A 63-bit seed for the stream called `name` (and number `index`) under `seed`."""
+    checks.at_least(0, seed=seed)
     digest = hashlib.sha256(f"{seed}/{name}/{index}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 

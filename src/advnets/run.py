@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,12 +12,23 @@ import torch
 
 from advnets import checkpoints, checks, data, evaluation, learners, networks, plots, rundir, schema
 from advnets.checkpoints import Checkpoint
-from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
+from advnets.config import (
+    FREE,
+    Kinds,
+    differences,
+    dumps,
+    expanded,
+    from_dict,
+    read_toml,
+    refuse_unrepresentable,
+    settings,
+)
 from advnets.contexts import Context
 from advnets.data import Batches, DataConfig, Splits
 from advnets.environment import differences_of_bits, environment, has_bfloat16, resolved
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
+from advnets.memory import refuse_larger
 from advnets.monitor import Monitor, spread
 from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.parzen import LogLikelihood
@@ -38,6 +50,9 @@ KINDS: Kinds = {
 
 Device = Literal["cpu", "cuda"]
 
+PLACES = ("path", "root")
+"""The settings of data that say where it lies."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -57,6 +72,7 @@ class RunConfig:
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
+        refuse_unrepresentable(self)
         checks.at_least(0, seed=self.seed)
         checks.at_least(1, batch_size=self.batch_size)
         checks.one_of(get_args(Device), device=self.device)
@@ -87,7 +103,7 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
         Diverged: When a value or a parameter is no longer finite.
         OthersLost: When another process of a run of several is gone.
     """
-    path = Path(folder)
+    path, config = Path(folder), found_from_anywhere(config)
     with settings_of_a_run(), joined(config.device) as own:
         if own.first:
             rundir.refuse_existing(path)  # before the data is read
@@ -102,10 +118,33 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
             path, config=config.to_toml(), data=about, environment=environment()
         )
         display = display or Silent()
-        display.say(header(run_folder, config, splits, samples=bool(parts[0].samplers())))
+        for line in header(run_folder, config, splits, samples=bool(parts[0].samplers())):
+            display.say(line)
         with run_folder.lock():
             note_start(run_folder, 0)
             return trainer(config, splits, *parts, own, run_folder, display).fit()
+
+
+def found_from_anywhere(config: RunConfig) -> RunConfig:
+    """The same with whole paths of the data, which hold in another working directory too."""
+    places = {name: getattr(config.data, name, None) for name in PLACES}
+    whole = {name: str(expanded(at).absolute()) for name, at in places.items() if at}
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **whole))
+
+
+def moved(config: RunConfig, *, path: str | None = None, root: str | None = None) -> RunConfig:
+    """The same with data that lies elsewhere by now.
+
+    Raises:
+        BadValue: For data that is not given by such a path.
+    """
+    fields = {f.name for f in dataclasses.fields(config.data)}
+    given = {name: at for name, at in {"path": path, "root": root}.items() if at is not None}
+    for name in given:
+        if name not in fields:
+            other = " or ".join(f"--data.{n}" for n in PLACES if n in fields) or "no place"
+            raise checks.data_lies_otherwise(f"data.{name}", other, config.data.kind)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **given))
 
 
 def resume(
@@ -150,7 +189,8 @@ def resume(
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
             going = f"{run_folder.path}: going on from update {checkpoint.update}."
-            display.say(f"{notices(config)}{going}")
+            for line in (*notices(config), going):
+                display.say(line)
         own.any(False)  # nobody writes before everybody has read
         if own.first:
             path = run_folder.place("config.toml")
@@ -223,7 +263,18 @@ def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Bat
         ranks=ranks,
         device=device,
     )
-    return learners.build(config.model, problem, seed=config.seed), batches
+    learner = learners.build(config.model, problem, seed=config.seed)
+    refuse_too_large(config, splits, learner)
+    return learner, batches
+
+
+def refuse_too_large(config: RunConfig, splits: Splits, learner: Learner) -> None:
+    """Raise where one update, or one validation score, cannot fit in memory."""
+    size = math.prod(splits.event_shape)
+    k, m = learner.batches_per_step, config.batch_size
+    refuse_larger("model", f"{k} minibatches of {m} in an update", numbers=k * m * size)
+    samples = config.evaluation.samples
+    refuse_larger("evaluation.samples", samples, numbers=samples * size)
 
 
 def contexts(config: RunConfig, splits: Splits) -> Context | None:
@@ -295,7 +346,7 @@ def config_of(folder: RunDir | Path | str) -> RunConfig:
     return read_config(folder.path / "config.toml")
 
 
-def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> str:
+def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> list[str]:
     """What a person should know while a run goes on; `samples`: whether the model has a sampler."""
     n, shape = len(splits.train), " x ".join(map(str, splits.event_shape))
     every = config.trainer.score_every
@@ -306,11 +357,12 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
     )
     if not samples:
         rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
-    about = f"\nThe data is {splits.notice}" if splits.notice else ""
-    return notices(config) + (
+    about = (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
-        f"{config.batch_size}{_played_in(config)}. {rule}\n{config.model.logged}{about}"
+        f"{config.batch_size}{_played_in(config)}. {rule}"
     )
+    notice = [f"The data is {splits.notice}"] if splits.notice else []
+    return [*notices(config), about, config.model.logged, *notice]
 
 
 def _played_in(config: RunConfig) -> str:
@@ -318,12 +370,11 @@ def _played_in(config: RunConfig) -> str:
     return f", in {precision}" if precision else ""
 
 
-def notices(config: RunConfig) -> str:
+def notices(config: RunConfig) -> list[str]:
     """Lines on what will be slow, before a run begins or goes on."""
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     lines = [checks.slow_bfloat16()] if slow and has_bfloat16() is False else []
-    lines += [checks.compiling()] if getattr(config.model, "compiled", False) else []
-    return "".join(f"{line}\n" for line in lines)
+    return lines + ([checks.compiling()] if getattr(config.model, "compiled", False) else [])
 
 
 def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:

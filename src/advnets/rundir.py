@@ -28,6 +28,7 @@ from torch import Tensor
 
 from advnets import checks, files, schema
 from advnets.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from advnets.tensorboard import Board
 
 KEEP = 2
 """Numbered checkpoints kept: the newest, and the one before in case that is damaged."""
@@ -54,8 +55,7 @@ class RunDir:
             raise checks.unreadable(self.path, error) from None
         if not found:
             raise checks.not_a_run(self.path)
-        self._board: Any = None
-        self._begun_after = 0
+        self._board = Board(self.path / "tensorboard")
 
     @classmethod
     def create(cls, path: Path | str, *, config: str, **facts: Mapping[str, Any]) -> "RunDir":
@@ -137,10 +137,8 @@ class RunDir:
     def log(self, record: Mapping[str, Any], *, to: str = "metrics") -> None:
         """Append one JSON line to `metrics.jsonl` or `clock.jsonl`. It has an entry `update`."""
         files.append(self.place(f"{to}.jsonl"), json.dumps(record) + "\n")
-        board = self._tensorboard()
-        if board is not None:
-            for name, value in flat(record).items():
-                board.add_scalar(f"{to}/{name}", value, record["update"])
+        numbers = {f"{to}/{name}": value for name, value in flat(record).items()}
+        self._board.add(numbers, record["update"])
 
     def records(self, name: str = "metrics") -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl` or `clock.jsonl`, without those that a kill cut off.
@@ -157,7 +155,7 @@ class RunDir:
 
     def forget_after(self, update: int) -> None:
         """Drop what was logged, drawn and saved after this update: the run goes on from there."""
-        self._begun_after = update
+        self._board.after = update
         for name in ("metrics", "clock"):
             kept = [line + b"\n" for line, r in self._lines(name) if r["update"] <= update]
             files.write_atomically(self.place(f"{name}.jsonl"), b"".join(kept))
@@ -176,17 +174,6 @@ class RunDir:
         """The pictures that were drawn, the oldest first."""
         return _numbered_files(self.path / "samples", ".png")
 
-    def _tensorboard(self) -> Any:
-        if self._board is None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                self._board = False
-            else:
-                purge = self._begun_after + 1 if self._begun_after else None
-                self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=purge)
-        return self._board or None
-
     # Checkpoints
 
     def save(
@@ -202,8 +189,6 @@ class RunDir:
             if file.exists():
                 with checks.saving(file):
                     files.flush(file)
-        if self._board:
-            self._board.flush()
         path = self._own("checkpoints") / f"{update:08d}.safetensors"
         paths = [path.with_name("best.safetensors"), path] if best else [path]
         write_checkpoint(paths, update, tensors, facts)

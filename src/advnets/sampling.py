@@ -1,6 +1,7 @@
 """Drawing from a model: one seed a sample, pictures and arrays of samples."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from advnets import checks, rng
 from advnets.contexts import Context
+from advnets.memory import refuse_larger
 from advnets.priors import Prior
 from advnets.protocols import Chain, Examples, Sampler
 from advnets.ranks import ALONE, Ranks
@@ -123,12 +125,19 @@ def draw(
 
     A Markov chain cannot be cut, nor is a list of contexts: every process draws the whole of it.
     """
-    checks.at_least(1, n=n)
+    _refuse_too_many(n, sampler, start)
     rows, whole = ranks.rows(n), isinstance(sampler, Chain) or context is not None
     if ranks.world == 1 or n < ranks.world or whole:
         return sampler.sample(n, seed=seed, start=start, context=context)
     own = sampler.sample(rows.stop - rows.start, seed=seed, start=start + rows.start)
     return ranks.gather(own, n)
+
+
+def _refuse_too_many(n: int, sampler: Sampler, start: int) -> None:
+    checks.at_least(1, n=n)
+    checks.at_least(0, start=start)
+    checks.at_least(0, **{"start + n": start + n})
+    refuse_larger("n", n, numbers=n * math.prod(sampler.event_shape))
 
 
 def class_rows(sampler: Sampler, most: int = 10) -> list[str]:
@@ -153,6 +162,7 @@ def class_by_class(
     if context is None:
         raise checks.not_conditional_run(" ".join(classes))
     labels = [context.named(name) for name in classes]
+    _refuse_too_many(n * len(labels), sampler, start)
     return torch.cat([sampler.sample(n, seed=seed, start=start, context=c) for c in labels])
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from advnets import (
@@ -26,29 +25,37 @@ from advnets.data import Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.measures import Against
 from advnets.process import settings_of_a_run
-from advnets.progress import Lines
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
-from advnets.run import RunConfig, config_of, describe, refuse_foreign, refuse_other_data
+from advnets.run import RunConfig, config_of, describe, moved, refuse_foreign, refuse_other_data
 from advnets.rundir import RunDir
 from advnets.sampling import class_by_class, draw
+from advnets.terminal import say
 
 Which = Literal["best", "last"]
 
 
-def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
+def load(
+    folder: Path | str,
+    *,
+    checkpoint: Which = "best",
+    data_path: str | None = None,
+    data_root: str | None = None,
+) -> "Run":
     """Load a run at one of its checkpoints, on the CPU.
 
     Args:
         folder: A run's folder.
         checkpoint: 'best' by the validation score, or 'last'.
+        data_path: Where the data lies by now (`--data.path`), when it has been moved.
+        data_root: The same for data that is given by its `--data.root`.
 
     Raises:
         BadFile: When the folder is no run's, or has no whole checkpoint.
     """
     run_folder = RunDir(folder)
-    config = config_of(run_folder)
-    saved = run_folder.best(_say) if checkpoint == "best" else run_folder.latest(_say)
+    config = moved(config_of(run_folder), path=data_path, root=data_root)
+    saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
     if saved is None:
         raise checks.no_checkpoint(run_folder.path)
     facts, context = run_folder.data(), None
@@ -165,7 +172,7 @@ class Run:
         """
         samplers, config = self.samplers(), config or self.config.evaluation
         splits = self.splits()
-        space = ranks.from_first(lambda: features.learn(splits, say=_say)) if quality else None
+        space = features.learn(splits, say=say) if quality and ranks.first else None
         return evaluation.evaluate(samplers, splits, config, seed=seed, space=space, ranks=ranks)
 
     def quality(
@@ -181,7 +188,7 @@ class Run:
         samplers, n = self.samplers(), n or self.config.evaluation.samples
         splits = self.splits()
         drawn = {name: s.sample(n, seed=seed) for name, s in samplers.items()}
-        space = features.learn(splits, say=_say)
+        space = features.learn(splits, say=say)
         return measures.measure(drawn, splits, space, seed=seed, against=against)
 
     def score(
@@ -198,7 +205,7 @@ class Run:
             try:
                 self.keep(result, seed=seed)
             except checks.CannotWrite as refused:
-                _say(checks.not_kept(refused))
+                say(checks.not_kept(refused))
         return result
 
     def keep(self, result: Evaluation, *, seed: int = 0) -> None:
@@ -214,7 +221,3 @@ class Run:
             checkpoint=self.checkpoint, update=self.update, seed=seed, **vars(result)
         )
         checkpoints.write_atomically(self.folder.place("evaluation.json"), kept.to_json())
-
-
-def _say(text: str) -> None:
-    Lines(Console(stderr=True)).say(text)

@@ -305,7 +305,7 @@ def fit(
 
     Raises:
         BadValue: For data of another kind.
-        KeyboardInterrupt: When Ctrl-C or SIGTERM ended the training, between two updates.
+        KeyboardInterrupt: When Ctrl-C, SIGTERM or SIGHUP ended the training, between two updates.
     """
     before: Fitted = getattr(learner, "fitted", None) or Fitted(_updates_of(learner))
     steps = replace(config, steps=before.updates + config.steps)
@@ -331,15 +331,17 @@ def _updates_of(learner: Learner) -> int:
 def interrupted(
     say: Callable[[str], object], *, insist: bool = True
 ) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end the loop between two steps; a second one ends it at once.
+    """Ctrl-C, SIGTERM and SIGHUP end the loop between two steps; a second one ends it at once.
 
-    `torchrun` passes a Ctrl-C on that every process has had already: there nothing is to be read
-    from a second signal, and `insist` is False.
+    A terminal that is closed may send SIGHUP more than once: a second one is no wish to lose the
+    run. A signal that the process was told to ignore (`nohup`) is left so, and one whose handler is
+    not Python's, because it could not be put back. `torchrun` passes a Ctrl-C on that every process
+    has had already: there nothing is to be read from a second signal, and `insist` is False.
     """
     received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        if received and insist:
+        if received and insist and number != getattr(signal, "SIGHUP", None):
             raise KeyboardInterrupt
         if not received:
             hint = " (a second signal stops at once)" if insist else ""
@@ -349,9 +351,17 @@ def interrupted(
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in _to_be_noted()}
     try:
         yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _to_be_noted() -> list[signal.Signals]:
+    """The signals that ask a training to end, but for those that others have claimed."""
+    ask = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ask.append(signal.SIGHUP)
+    return [number for number in ask if signal.getsignal(number) is not None]

@@ -472,7 +472,7 @@ def test_a_file_too_long_to_be_a_picture_is_not_read(folder, read, monkeypatch):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, r"must hold pictures, got none among 0 other files\."),
+        ({}, r"must hold pictures, got an empty one\."),
         ({"a.txt": "x", "b/c.pdf": "y"}, r"must hold pictures, got none among 2 other files\."),
         (pictures("a/")| {"c/notes.txt": "x"}, r"class 'c' must have at least one picture, got none \(or choose --data\.labels none\)\."),
         (pictures("a/", "b/") | {"c/z.png": b""}, r"class 'c' must have at least one training picture that can be used, got none"),
@@ -502,7 +502,7 @@ def test_a_folder_of_links_says_that_they_are_not_followed(folder, read, tmp_pat
     (folder / "all").symlink_to(tmp_path / "other")
     with pytest.raises(
         BadFile,
-        match=r"got none among 0 other files and 1 symbolic links, which are not followed\.",
+        match=r"got none among 1 symbolic links, which are not followed\.",
     ):
         read(folder)
     assert len(read(folder / "all").train) == 10  # a link that is named is meant

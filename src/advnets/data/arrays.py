@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from advnets import checks
-from advnets.config import FREE
+from advnets.config import FREE, expanded
 from advnets.data.mapped import Array, Header, Mapped, as_examples, read_header
 from advnets.data.splits import DataConfig, Split, Splits, split
 from advnets.protocols import Examples
+from advnets.ranks import beside
 from advnets.streaming import blocks
 
 
@@ -58,7 +59,7 @@ def load(config: ArrayConfig, *, seed: int) -> Splits:
             that is not to be resident.
     """
     checks.require(bool(config.path), "data.path", "the .npy or .npz file to train on", "nothing")
-    path = Path(config.path).expanduser()
+    path = expanded(config.path)
     data = map_array(path, config.resident) or from_arrays(*read(path))
     return split(data, validation=config.validation, test=config.test, seed=seed)
 
@@ -90,7 +91,7 @@ def map_array(path: Path, resident: bool | None) -> Split | None:
 def _is_large(header: Header) -> bool:
     """Whether an array would, as float32, take more than a quarter of the machine's memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    memory //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # each process has its own
+    memory //= beside()  # each process has its own
     return 4 * math.prod(header.shape) > memory / 4
 
 

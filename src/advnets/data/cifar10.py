@@ -29,7 +29,7 @@ import pooch
 import torch
 
 from advnets import checks
-from advnets.config import FREE
+from advnets.config import FREE, expanded
 from advnets.contrast import normalise, span
 from advnets.data import images
 from advnets.data.downloads import ENVIRONMENT, fetch
@@ -104,7 +104,7 @@ def load(config: Cifar10Config, *, seed: int) -> Splits:
 
 def find(root: str | None) -> Path:
     """The archive, or the folder with the files: what is named, or the usual places below."""
-    top = Path(root or os.environ[ENVIRONMENT]).expanduser()
+    top = expanded(root or os.environ[ENVIRONMENT])
     if top.is_file():
         return top
     for folder in (top, top / "cifar-10-batches-bin", top / "cifar10"):

@@ -21,7 +21,7 @@ import pooch
 import torch
 
 from advnets import checks
-from advnets.config import FREE
+from advnets.config import FREE, expanded
 from advnets.data.downloads import ENVIRONMENT, fetch
 from advnets.data.splits import DataConfig, Split, Splits
 
@@ -65,7 +65,7 @@ def load(config: MnistConfig, *, seed: int) -> Splits:
 
 def find(root: str | None) -> Path:
     """The folder with the IDX files: the one named, or the usual places below it."""
-    top = Path(root or os.environ[ENVIRONMENT]).expanduser()
+    top = expanded(root or os.environ[ENVIRONMENT])
     for folder in (top, top / "mnist", top / "MNIST" / "raw"):
         if _path(folder, "train-images-idx3-ubyte").exists():
             return folder

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from advnets import checks
-from advnets.config import FREE
+from advnets.config import FREE, expanded
 from advnets.data.splits import DataConfig, Split, Splits
 
 Train = Literal["unlabelled", "labelled"]
@@ -125,7 +125,7 @@ def load(config: TfdConfig, *, seed: int) -> Splits:
         BadValue: Without a path.
     """
     checks.require(bool(config.path), "data.path", "the file TFD_48x48.mat", "nothing")
-    return read(Path(config.path).expanduser()).splits(config.fold, config.train)
+    return read(expanded(config.path)).splits(config.fold, config.train)
 
 
 def read(path: Path) -> Faces:

@@ -13,6 +13,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from advnets.terminal import printable
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -65,12 +67,20 @@ def _environment() -> Environment:
         loader=PackageLoader(__package__, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters |= {"anchor": anchor, "grouped": grouped, "symbols": symbols}
     return environment
+
+
+def _shown(value: object) -> object:
+    """Text without control characters, as it is shown on a terminal; its line ends stay."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(map(printable, value.split("\n")))
 
 
 def anchor(title: str) -> str:

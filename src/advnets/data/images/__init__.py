@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from advnets import checks
-from advnets.config import FREE
+from advnets.config import FREE, expanded
 from advnets.data.images.cache import Cache, find_or_build
 from advnets.data.images.decoding import Look
 from advnets.data.images.sources import Folder, Source
@@ -86,9 +86,9 @@ def load(config: ImagesConfig, *, seed: int) -> Splits:
 
 def cached(config: ImagesConfig) -> Cache:
     """The decoded pictures of a source, decoded now where they are not yet."""
-    root = Path(config.cache).expanduser() if config.cache else Path(pooch.os_cache("advnets"))
+    root = expanded(config.cache) if config.cache else Path(pooch.os_cache("advnets"))
     look = Look(size=config.size, grey=config.grey, smallest=config.smallest)
-    with opened(Path(config.path).expanduser()) as source:
+    with opened(expanded(config.path)) as source:
         return find_or_build(
             source,
             root if config.cache else root / "images",

@@ -78,7 +78,7 @@ def write(db: sqlite3.Connection, source: Source, *, labels: bool) -> None:
         label = _labels_of_folders(db, source, layout) if labels else _no_label
     found = {label(name) for name in _names(db, "found")}
     classes = in_order(name for name in found if name)
-    db.executemany("INSERT INTO classes VALUES (?)", [(name,) for name in classes])
+    db.executemany("INSERT INTO classes VALUES (?)", [(_storable(name),) for name in classes])
     _arrange(db, layout, label, {name: i for i, name in enumerate(classes)})
     db.execute("INSERT INTO progress VALUES (0, 0)")
     db.execute("COMMIT")
@@ -252,6 +252,11 @@ def text(name: bytes) -> str:
 def printable(name: str) -> str:
     """A name in one line that every terminal takes."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def _storable(name: str) -> str:
+    """A name of a class as the database and JSON can hold it, where it is no UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _bytes(name: str) -> bytes:

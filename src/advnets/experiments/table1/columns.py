@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from advnets import data, run
+from advnets.config import expanded
 from advnets.data import DataConfig, Mnist5kConfig, MnistConfig, Splits, tfd
 from advnets.data.downloads import ENVIRONMENT
 from advnets.evaluation import EvaluationConfig
@@ -76,7 +77,7 @@ def faces(path: Path, *, small: bool) -> Column:
     Raises:
         BadFile: As `tfd.read`; for an image that is trained on and held out.
     """
-    held = tfd.read(path.expanduser())
+    held = tfd.read(expanded(path))
     for fold in range(tfd.FOLDS):
         held.split(fold, tfd.TEST)  # refuses a fold that is not there by its own name
         held.refuse_leaks(fold)
