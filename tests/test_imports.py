@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"checks", "config", "contexts", "protocols", "ranks", "rng"},
+    {"checks", "config", "contexts", "files", "protocols", "ranks", "rng"},
     {
         "value",
         "priors",
@@ -74,6 +74,8 @@ FLOORS = [
 ]
 WITHIN_A_FLOOR = {
     ("config", "checks"),
+    ("config", "files"),
+    ("files", "checks"),
     ("rng", "checks"),
     ("protocols", "config"),
     ("protocols", "contexts"),
@@ -82,6 +84,7 @@ WITHIN_A_FLOOR = {
     ("contexts", "rng"),
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
+    ("data", "checkpoints"),
     ("data", "progress"),
     ("pair", "plots"),
     ("game", "player"),

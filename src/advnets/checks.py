@@ -32,6 +32,10 @@ class Bomb(Unusable):
     """A picture that would fill the memory when it is decoded."""
 
 
+class DamagedHeader(BadFile):
+    """The header of an array's file; says what is wrong with it, without the file's name."""
+
+
 class WrongMoment(UserError, RuntimeError):
     """A call that is right in itself, made at the wrong moment."""
 
@@ -317,6 +321,16 @@ def array_not_finite(name: str, row: int) -> BadValue:
     return bad_value(name, "finite everywhere", f"NaN or infinity, first in row {row}")
 
 
+def other_channels(got: Iterable[int]) -> BadValue:
+    """Images of two channels, of four (RGBA) or more."""
+    shape = ", ".join(map(str, got))
+    return bad_value(
+        "data",
+        "images of 1 or 3 channels, (n, H, W), (n, C, H, W) or (n, H, W, C)",
+        f"shape ({shape}); drop the alpha channel, as in x[..., :3], or flatten them to (n, d)",
+    )
+
+
 def array_too_short(name: str, need: int, got: int) -> BadValue:
     """An array with too few rows to be split into training, validation and test."""
     return bad_value(name, f"an array of at least {need} rows (examples)", f"{got}")
@@ -348,6 +362,17 @@ def missing_file(path: Path, hint: str) -> BadFile:
 def unreadable(path: Path, why: OSError) -> BadFile:
     """A file that the system does not let us read."""
     return BadFile(f"{path}: cannot be read ({why.strerror or why}).")
+
+
+def no_regular_file(path: Path, got: str) -> BadFile:
+    """A named pipe, socket or device in the place of a file."""
+    return BadFile(f"{path}: must be a regular file, got {got}.")
+
+
+def damaged_header(why: object) -> DamagedHeader:
+    """A `.npy` header that cannot be read, or asks for an array that cannot be."""
+    lines = str(why).splitlines() or ["it cannot be read"]
+    return DamagedHeader(f"a damaged header ({lines[0][:80]})")
 
 
 def file_shrank(path: Path, need: int, got: int) -> BadFile:
@@ -613,6 +638,14 @@ def setting_changed(path: Path, name: str, need: object, got: object) -> BadValu
     return BadValue(
         f"'{name}' must be {need!r} to resume {path}, got {got!r}: it changes the run. "
         "Start a new one with --folder."
+    )
+
+
+def rows_as_in_file(path: Path) -> str:
+    """The notice where a run was begun before the rows of its data were shuffled."""
+    return (
+        f"{path}: this run began before advnets shuffled the rows of each split; they are read in "
+        "the order of their file, as then."
     )
 
 

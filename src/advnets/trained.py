@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from advnets import checkpoints, checks, data, evaluation, features, learners, measures, plots
+from advnets import checkpoints, checks, evaluation, features, learners, measures, plots
 from advnets.checkpoints import below
 from advnets.contexts import Context
 from advnets.data import Splits
@@ -19,7 +19,7 @@ from advnets.measures import Against
 from advnets.progress import Lines
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
-from advnets.run import RunConfig, config_of, describe, refuse_foreign, refuse_other_data
+from advnets.run import RunConfig, config_of, read_again, refuse_foreign
 from advnets.rundir import RunDir
 from advnets.sampling import class_by_class, draw
 
@@ -131,9 +131,7 @@ class Run:
     def splits(self) -> Splits:
         """The data it was trained on. Raises `BadValue` where that is other data by now."""
         torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
-        splits = data.load(self.config.data, seed=self.config.seed)
-        refuse_other_data(self.folder, describe(splits))
-        return splits
+        return read_again(self.folder, self.config, _say)
 
     def evaluate(
         self,

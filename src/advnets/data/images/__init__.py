@@ -127,7 +127,8 @@ def _splits(config: ImagesConfig, data: Split, cache: Cache, seed: int) -> Split
     validation = data.take(slice(n_train, n_train + n_validation))
     test = data.take(slice(n_train + n_validation, None))
     if not n_validation and not n_test:
-        drawn = split(train, validation=config.validation, test=config.test, seed=seed)
+        shares = {"validation": config.validation, "test": config.test}
+        drawn = split(train, **shares, seed=seed, order="file")
         train, validation, test = drawn.train, drawn.validation, drawn.test
     elif not n_validation:
         train, validation = hold_out(train, config.validation, seed=seed)

@@ -50,8 +50,9 @@ class Column:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What a run's `data.json` says where it was trained on this."""
-        return run.describe(self.splits[0])
+        """What a run's `data.json` says where it was trained on this, in whatever order."""
+        about = run.describe(self.splits[0])
+        return {name: fact for name, fact in about.items() if name not in ("order", "notice")}
 
 
 def digits(folder: Path | None, *, small: bool) -> Column:
