@@ -399,10 +399,15 @@ def idx_wrong_magic(path: Path, got: int) -> BadFile:
     )
 
 
+def idx_wrong_label(path: Path, got: int, image: int) -> BadFile:
+    """A file of MNIST's labels with one that is no digit."""
+    return BadFile(f"{path}: must hold labels from 0 to 9, got {got}, first of image {image}.")
+
+
 def idx_wrong_size(path: Path, need: int, got: int) -> BadFile:
     """An IDX file that is shorter or longer than its header says."""
-    what = "truncated" if got < need else "too long"
-    return BadFile(f"{path}: {what}: its header asks for {need} bytes of data, got {got}.")
+    what, more = ("truncated", "") if got < need else ("too long", "at least ")
+    return BadFile(f"{path}: {what}: its header asks for {need} bytes of data, got {more}{got}.")
 
 
 def idx_wrong_shape(path: Path, need: str, got: tuple[int, ...]) -> BadFile:

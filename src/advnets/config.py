@@ -28,6 +28,7 @@ from typing import (
 import tomli_w
 
 from advnets import checks
+from advnets.files import open_regular
 
 C = TypeVar("C")
 Kinds = Mapping[type, Mapping[str, type]]
@@ -68,9 +69,8 @@ def dumps(config: object) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file. Raises `BadFile` when it is missing or not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise checks.missing_file(path, "give the path of a TOML configuration") from None
+        with open_regular(path, missing="give the path of a TOML configuration") as file:
+            return tomllib.loads(file.read().decode("utf-8"))
     except OSError as error:
         raise checks.unreadable(path, error) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -25,10 +25,9 @@ from advnets import checks
 from advnets.config import FREE
 from advnets.data.archives import NUMBERS, read_npy, read_npz
 from advnets.data.mapped import CHANNELS, Array, Header, Mapped, as_examples, read_header
-from advnets.data.splits import DataConfig, Split, Splits, split
+from advnets.data.splits import DataConfig, Split, Splits, refuse_non_finite, split
 from advnets.files import open_regular
 from advnets.protocols import Examples
-from advnets.streaming import blocks
 
 
 _KEPT = {
@@ -171,15 +170,8 @@ def _refuse_other_arrays(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
 
 
 def _refuse_non_finite(x: Examples, dtype: np.dtype[Any]) -> None:
-    """Raise, with the first bad row, for NaN, infinity and what float32 cannot hold."""
-    if dtype.kind != "f":  # integers are finite, and float32 holds the largest
-        return
-    start = 0
-    for block in blocks(x):
-        finite = block.flatten(1).isfinite().all(dim=1)
-        if not finite.all():
-            raise checks.array_not_finite("data", start + int(finite.logical_not().nonzero()[0]))
-        start += len(block)
+    if dtype.kind == "f":  # integers are finite, and float32 holds the largest
+        refuse_non_finite("data", x)
 
 
 def _labels(labels: Array, n: int) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from advnets import checks, rng
 from advnets.data.mapped import Mapped
-from advnets.data.splits import Split
+from advnets.data.splits import Split, refuse_non_finite
 from advnets.protocols import Batch
 from advnets.ranks import ALONE, Ranks
 
@@ -27,7 +27,8 @@ class Batches:
             there batch by batch.
 
     Raises:
-        BadValue: When a batch would be larger than the data, or cannot be shared out.
+        BadValue: When a batch would be larger than the data, or cannot be shared out; for NaN or
+            infinity in the data, with the first row that has it.
 
     Example:
         >>> batches = Batches(torch.arange(10.0)[:, None], size=4, seed=0)
@@ -45,6 +46,8 @@ class Batches:
         device: torch.device | str = "cpu",
     ) -> None:
         data = data if isinstance(data, Split) else Split(data)
+        if isinstance(data.x, Tensor):  # what is in a file has been looked through
+            refuse_non_finite("x", data.x)
         self.data, self.device = data.to(device), device
         checks.at_least(1, batch_size=size)
         if size > len(data):

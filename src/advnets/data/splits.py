@@ -13,7 +13,7 @@ from advnets.checkpoints import checksum
 from advnets.config import Variant
 from advnets.data.mapped import Mapped
 from advnets.protocols import Examples
-from advnets.streaming import Statistics, statistics
+from advnets.streaming import Statistics, blocks, statistics
 
 Order = Literal["file", "shuffled"]
 """How the rows of a split stand: as in their file, or shuffled by a seed that never changes."""
@@ -50,6 +50,16 @@ class Split:
         """The same on another device; examples that are in a file still stay there."""
         x = self.x if isinstance(self.x, Mapped) else self.x.to(device)
         return Split(x, None if self.context is None else self.context.to(device))
+
+
+def refuse_non_finite(name: str, x: Examples) -> None:
+    """Raise, with the first bad row, for NaN, infinity and what float32 cannot hold."""
+    start = 0
+    for block in blocks(x):
+        finite = block.isfinite().flatten(1).all(dim=1)
+        if not finite.all():
+            raise checks.array_not_finite(name, start + int(finite.logical_not().nonzero()[0]))
+        start += len(block)
 
 
 def _rows(x: Tensor, rows: Tensor | slice) -> Tensor:
