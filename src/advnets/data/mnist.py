@@ -216,16 +216,18 @@ def _idx(path: Path, content: IO[bytes], need: tuple[int, ...] | None) -> Bytes:
     if len(start) < 4 or magic >> 8 != UNSIGNED or not 0 < axes <= MOST_AXES:
         raise checks.idx_wrong_magic(path, magic)
     sizes = content.read(4 * axes)
+    if len(sizes) < 4 * axes:
+        raise checks.idx_wrong_size(path, 4 * axes, len(sizes))
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * axes, 4))
-    if need is not None and len(sizes) == 4 * axes and shape != need:
+    if need is not None and shape != need:
         raise checks.idx_wrong_shape(path, _words(need), shape)
     asked = math.prod(shape)
     raw = bytearray()
-    while len(sizes) == 4 * axes and len(raw) <= asked:
+    while len(raw) <= asked:
         part = content.read(min(asked + 1 - len(raw), CHUNK))
         if not part:
             break
         raw += part
-    if len(raw) != asked or len(sizes) < 4 * axes:
+    if len(raw) != asked:
         raise checks.idx_wrong_size(path, asked, len(raw))
     return np.frombuffer(raw, dtype=np.uint8).reshape(shape)
