@@ -692,9 +692,16 @@ def disk_full(path: Path, why: object) -> CannotWrite:
 # The game
 
 
-def diverged(quantity: str, value: float, update: int) -> Diverged:
+FAR = 10.0
+"""Absolute value above which data is named beside the learning rate when a game diverges."""
+
+
+def diverged(quantity: str, value: float, update: int, *, largest: float = 1.0) -> Diverged:
     """A value or parameter that is no longer finite: `V is nan at update 812.`, and what to do."""
+    cure = "A lower learning rate is the usual cure."
+    if largest > FAR:
+        cure = f"The data reaches {largest:g}: scale it to about [0, 1] or [-1, 1] first."
     return Diverged(
         f"{quantity} is {value} at update {update}. The run stops; its last good checkpoint "
-        "is kept. A lower learning rate is the usual cure."
+        f"is kept. {cure}"
     )

@@ -13,7 +13,16 @@ import pytest
 
 from advnets import config, files
 from advnets.checks import BadFile, BadValue
-from advnets.data import ArrayConfig, Cifar10Config, ImagesConfig, MnistConfig, TfdConfig, arrays, load, mnist
+from advnets.data import (
+    ArrayConfig,
+    Cifar10Config,
+    ImagesConfig,
+    MnistConfig,
+    TfdConfig,
+    arrays,
+    load,
+    mnist,
+)
 from advnets.data.tfd import read as read_tfd
 
 X = np.random.default_rng(0).normal(size=(20, 3))
@@ -159,7 +168,9 @@ def test_other_labels_stay_vectors(labels):
 
 
 def test_labels_that_do_not_fit_say_their_shape():
-    with pytest.raises(BadValue, match=r"'labels' must be of shape \(20\), .*, got shape \(1, 20\)\."):
+    with pytest.raises(
+        BadValue, match=r"'labels' must be of shape \(20\), .*, got shape \(1, 20\)\."
+    ):
         arrays.from_arrays(X, np.zeros((1, 20)))
     with pytest.raises(BadValue, match=r"'labels' must be finite .* first in row 3\."):
         arrays.from_arrays(X, np.where(np.arange(20) == 3, np.nan, 0))
@@ -171,7 +182,9 @@ def test_labels_that_do_not_fit_say_their_shape():
 @pytest.mark.parametrize("resident", [False, True])
 def test_images_of_other_channels_are_refused(shape, resident, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros(shape))
-    with pytest.raises(BadValue, match=r"'data' must be images of 1 or 3 channels, .* drop the alpha"):
+    with pytest.raises(
+        BadValue, match=r"'data' must be images of 1 or 3 channels, .* drop the alpha"
+    ):
         load(ArrayConfig(path=str(tmp_path / "x.npy"), resident=resident), seed=0)
 
 
@@ -199,7 +212,9 @@ def test_an_idx_file_is_unpacked_no_further_than_its_header_asks(tmp_path):
 def test_a_label_that_is_no_digit_is_named(tmp_path):
     head = bytes([0, 0, 8, 3]) + struct.pack(">3I", 4, 28, 28)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(head + bytes(4 * 784))
-    (tmp_path / "train-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 4, 1, 9, 10, 77]))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(
+        bytes([0, 0, 8, 1, 0, 0, 0, 4, 1, 9, 10, 77])
+    )
     with pytest.raises(BadFile, match=r"must hold labels from 0 to 9, got 10, first of image 2\."):
         mnist._read(tmp_path, "train", 4)
 
@@ -223,7 +238,9 @@ def nested_cells(depth):
 
     def cell(number, name, content):
         flags = element(6, struct.pack("<II", number, 0))
-        return element(14, flags + element(5, struct.pack("<ii", 1, 1)) + element(1, name) + content)
+        return element(
+            14, flags + element(5, struct.pack("<ii", 1, 1)) + element(1, name) + content
+        )
 
     x = cell(6, b"", element(9, struct.pack("<d", 1.0)))
     for _ in range(depth):
@@ -233,5 +250,7 @@ def nested_cells(depth):
 
 def test_nested_cells_are_refused_before_they_are_read(tmp_path):
     (tmp_path / "f.mat").write_bytes(nested_cells(3_000))
-    with pytest.raises(BadFile, match=r"f\.mat: must be a MATLAB file with an array 'images', got .*cell"):
+    with pytest.raises(
+        BadFile, match=r"f\.mat: must be a MATLAB file with an array 'images', got .*cell"
+    ):
         read_tfd(tmp_path / "f.mat")

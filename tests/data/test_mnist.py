@@ -64,7 +64,10 @@ DAMAGED = {
     "a byte short": (GOOD[:-1], r"truncated: its header asks for 2352 bytes of data, got 2351\."),
     "header alone": (GOOD[:16], r"truncated: its header asks for 2352 bytes of data, got 0\."),
     "half a header": (GOOD[:9], "truncated"),
-    "a byte long": (GOOD + b"\x00", r"too long: its header asks for 2352 bytes of data, got at least 2353"),
+    "a byte long": (
+        GOOD + b"\x00",
+        r"too long: its header asks for 2352 bytes of data, got at least 2353",
+    ),
     "huge sizes": (HUGE, "truncated"),
     "truncated gzip": (ZIPPED[:-20], r"truncated or damaged gzip file \("),
     "gzip a byte short": (ZIPPED[:-1], r"truncated or damaged gzip file \("),
@@ -279,7 +282,9 @@ def test_the_validation_images_are_the_last_of_the_training_file(mnist):
     for name in ("train", "validation", "test"):
         own, other = getattr(in_order, name).x, getattr(mnist, name).x
         assert not torch.equal(own, other)
-        assert torch.equal(own.sum(dim=(1, 2, 3)).sort().values, other.sum(dim=(1, 2, 3)).sort().values)
+        assert torch.equal(
+            own.sum(dim=(1, 2, 3)).sort().values, other.sum(dim=(1, 2, 3)).sort().values
+        )
     mnist = in_order
     assert mnist.train.context[:5].tolist() == [5, 0, 4, 1, 9]
     assert mnist.validation.context[:3].tolist() == [3, 8, 6]

@@ -26,7 +26,10 @@ def file(tmp_path):
 @pytest.mark.parametrize("fold", range(5))
 @pytest.mark.parametrize("train", ["unlabelled", "labelled"])
 def test_each_part_is_the_rows_that_its_fold_says_divided_by_255(file, fold, train):
-    held, found = arrays(), load(TfdConfig(path=str(file), fold=fold, train=train), seed=7, order="file")
+    held, found = (
+        arrays(),
+        load(TfdConfig(path=str(file), fold=fold, train=train), seed=7, order="file"),
+    )
     of_train = PARTS["unlabelled" if train == "unlabelled" else "train"]
     for part, number in (("train", of_train), ("validation", 2), ("test", 3)):
         rows = held["folds"][:, fold] == number

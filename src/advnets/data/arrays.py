@@ -29,10 +29,19 @@ from advnets.data.splits import DataConfig, Split, Splits, refuse_non_finite, sp
 from advnets.files import open_regular
 from advnets.protocols import Examples
 
-
 _KEPT = {
     name: np.dtype(name)
-    for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "float16", "float32", "float64")
+    for name in (
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "float16",
+        "float32",
+        "float64",
+    )
 }
 """Types of labels that torch counts with; others become the widest of their kind."""
 _EXACT = 2**53

@@ -56,7 +56,7 @@ def refuse_non_finite(name: str, x: Examples) -> None:
     """Raise, with the first bad row, for NaN, infinity and what float32 cannot hold."""
     start = 0
     for block in blocks(x):
-        finite = block.isfinite().flatten(1).all(dim=1)
+        finite = block.isfinite().reshape(len(block), -1).all(dim=1)
         if not finite.all():
             raise checks.array_not_finite(name, start + int(finite.logical_not().nonzero()[0]))
         start += len(block)

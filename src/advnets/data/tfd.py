@@ -31,7 +31,9 @@ Train = Literal["unlabelled", "labelled"]
 UNLABELLED, TRAIN, VALIDATION, TEST = range(4)
 FOLDS = 5
 SIDE = 48
-NUMBERS = {"double", "single", "logical"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
+NUMBERS = {"double", "single", "logical"} | {
+    f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
+}
 """What MATLAB calls arrays of numbers."""
 MOST = 2**30
 """Numbers in an array of the file: four times those of the database."""
