@@ -45,8 +45,9 @@ def read_npy(path: Path, file: IO[bytes], size: int) -> Array:
 
 
 def _numbers(raw: bytes, header: Header) -> Array:
-    order = "F" if header.fortran else "C"
-    array: Array = np.ndarray(header.shape, header.dtype, buffer=raw, order=order)
+    array: Array = np.ndarray(
+        header.shape, header.dtype, buffer=raw, order="F" if header.fortran else "C"
+    )
     return array
 
 

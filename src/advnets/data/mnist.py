@@ -11,7 +11,6 @@ Reference: LeCun et al. (1998); goodfeli/adversarial, `mnist.yaml`: the first 50
     train, the rest validate.
 """
 
-import contextlib
 import gzip
 import hashlib
 import math
@@ -20,7 +19,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 import numpy as np
 import pooch
@@ -195,8 +194,8 @@ def read_idx(path: Path, shape: tuple[int, ...] | None = None) -> Bytes:
         packed = file.read(2) == GZIP
         file.seek(0)
         try:
-            with gzip.GzipFile(fileobj=file) if packed else contextlib.nullcontext(file) as content:
-                return _idx(path, content, shape)
+            content = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
+            return _idx(path, content, shape)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise checks.damaged_gzip(path, error) from None
         except OSError as error:
