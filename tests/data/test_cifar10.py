@@ -267,7 +267,7 @@ def test_a_download_is_read_and_asked_for_once(served, tmp_path, monkeypatch):
 def test_a_wrong_checksum_is_refused_and_nothing_is_kept(served, tmp_path):
     mirror, files, _ = served
     files[f"/{cifar10.ARCHIVE}"] = b"something else"
-    words = r"the download's checksum is not sha256:[0-9a-f]{32}; nothing was kept"
+    words = r"the download's checksum is not sha256:[0-9a-f]{64}; nothing was kept"
     with pytest.raises(BadFile, match=words):
         cifar10.download((mirror,), tmp_path / "kept")
     assert not any(p.is_file() for p in (tmp_path / "kept").rglob("*"))

@@ -218,9 +218,9 @@ def _idx(path: Path, content: IO[bytes], need: tuple[int, ...] | None) -> Bytes:
     if len(sizes) < 4 * axes:
         raise checks.idx_wrong_size(path, 4 * axes, len(sizes))
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * axes, 4))
-    if need is not None and shape != need:
-        raise checks.idx_wrong_shape(path, _words(need), shape)
     asked = math.prod(shape)
+    if need is not None and asked > math.prod(need):
+        raise checks.idx_wrong_shape(path, _words(need), shape)
     raw = bytearray()
     while len(raw) <= asked:
         part = content.read(min(asked + 1 - len(raw), CHUNK))
@@ -229,4 +229,6 @@ def _idx(path: Path, content: IO[bytes], need: tuple[int, ...] | None) -> Bytes:
         raw += part
     if len(raw) != asked:
         raise checks.idx_wrong_size(path, asked, len(raw))
+    if need is not None and shape != need:
+        raise checks.idx_wrong_shape(path, _words(need), shape)
     return np.frombuffer(raw, dtype=np.uint8).reshape(shape)
