@@ -205,7 +205,9 @@ def test_an_idx_file_is_unpacked_no_further_than_its_header_asks(tmp_path):
     tracemalloc.start()
     with pytest.raises(BadFile, match=r"too long: its header asks for 1568 bytes .* at least 1569"):
         mnist.read_idx(tmp_path / "x.gz")
-    with pytest.raises(BadFile, match=r"must hold 3 images of 28 x 28, got shape \(65536, 28, 28\)"):
+    with pytest.raises(
+        BadFile, match=r"must hold 3 images of 28 x 28, got shape \(65536, 28, 28\)"
+    ):
         mnist.read_idx(tmp_path / "y.gz", (3, 28, 28))
     assert tracemalloc.get_traced_memory()[1] < 2**23
     tracemalloc.stop()
