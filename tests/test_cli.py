@@ -176,7 +176,7 @@ def test_no_output_takes_the_place_of_what_is_no_file(trained, command, tmp_path
         os.mkfifo(pipe)
         link.symlink_to("/dev/null")
         folder.mkdir()
-        for out, got in ((pipe, "a pipe"), (link, "a symbolic link"), (folder, "a folder")):
+        for out, got in ((pipe, "a named pipe"), (link, "a symbolic link"), (folder, "a folder")):
             assert cli.main([*command.split(), *run, "--out", str(out)]) == 2
             need = f"'out' must be a new or a regular file, got {out}, {got}."
             assert need in capsys.readouterr().err

@@ -92,6 +92,7 @@ WITHIN_A_FLOOR = {
     ("ranks", "checks"),
     ("rundir", "checkpoints"),
     ("rundir", "tensorboard"),
+    ("data", "checkpoints"),
     ("data", "progress"),
     ("data", "process"),
     ("pair", "plots"),

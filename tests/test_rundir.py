@@ -640,7 +640,7 @@ def test_a_hard_link_to_the_lock_or_the_log_changes_nothing_elsewhere(run, elsew
 @pytest.mark.parametrize("name", ["metrics.jsonl", "data.json", "checkpoints/00000001.safetensors"])
 def test_a_pipe_is_refused_and_not_waited_for(run, name):
     os.mkfifo(run.path / name)
-    with pytest.raises(BadFile, match=rf"{name}: must be a regular file, got a pipe\."):
+    with pytest.raises(BadFile, match=rf"{name}: must be a regular file, got a named pipe\."):
         {"m": run.records, "d": run.data, "c": lambda: run.latest(silent)}[name[0]]()
     if name == "metrics.jsonl":
         with pytest.raises((BadFile, CannotWrite), match=r"metrics\.jsonl: "):

@@ -32,6 +32,10 @@ class Bomb(Unusable):
     """A picture that would fill the memory when it is decoded."""
 
 
+class DamagedHeader(BadFile):
+    """The header of an array's file; says what is wrong with it, without the file's name."""
+
+
 class WrongMoment(UserError, RuntimeError):
     """A call that is right in itself, made at the wrong moment."""
 
@@ -437,6 +441,16 @@ def array_not_finite(name: str, row: int) -> BadValue:
     return bad_value(name, "finite everywhere", f"NaN or infinity, first in row {row}")
 
 
+def other_channels(got: Iterable[int]) -> BadValue:
+    """Images of two channels, of four (RGBA) or more."""
+    shape = ", ".join(map(str, got))
+    return bad_value(
+        "data",
+        "images of 1 or 3 channels, (n, H, W), (n, C, H, W) or (n, H, W, C)",
+        f"shape ({shape}); drop the alpha channel, as in x[..., :3], or flatten them to (n, d)",
+    )
+
+
 def array_too_short(name: str, need: int, got: int) -> BadValue:
     """An array with too few rows to be split into training, validation and test."""
     return bad_value(name, f"an array of at least {need} rows (examples)", f"{got}")
@@ -480,6 +494,12 @@ def file_too_large(path: Path, most: int, got: int) -> BadFile:
     return BadFile(f"{path}: must have at most {most:,} bytes, got {got:,}.")
 
 
+def damaged_header(why: object) -> DamagedHeader:
+    """A `.npy` header that cannot be read, or asks for an array that cannot be."""
+    lines = str(why).splitlines() or ["it cannot be read"]
+    return DamagedHeader(f"a damaged header ({lines[0][:80]})")
+
+
 def file_shrank(path: Path, need: int, got: int) -> BadFile:
     """A memory-mapped file that is shorter than its header says, or has become so."""
     return BadFile(
@@ -516,10 +536,15 @@ def idx_wrong_magic(path: Path, got: int) -> BadFile:
     )
 
 
+def idx_wrong_label(path: Path, got: int, image: int) -> BadFile:
+    """A file of MNIST's labels with one that is no digit."""
+    return BadFile(f"{path}: must hold labels from 0 to 9, got {got}, first of image {image}.")
+
+
 def idx_wrong_size(path: Path, need: int, got: int) -> BadFile:
     """An IDX file that is shorter or longer than its header says."""
-    what = "truncated" if got < need else "too long"
-    return BadFile(f"{path}: {what}: its header asks for {need} bytes of data, got {got}.")
+    what, more = ("truncated", "") if got < need else ("too long", "at least ")
+    return BadFile(f"{path}: {what}: its header asks for {need} bytes of data, got {more}{got}.")
 
 
 def idx_wrong_shape(path: Path, need: str, got: tuple[int, ...]) -> BadFile:
@@ -805,6 +830,14 @@ def setting_changed(path: Path, name: str, need: object, got: object) -> BadValu
     )
 
 
+def rows_as_in_file(path: Path) -> str:
+    """The notice where a run was begun before the rows of its data were shuffled."""
+    return (
+        f"{path}: this run began before advnets shuffled the rows of each split; they are read in "
+        "the order of their file, as then."
+    )
+
+
 def foreign_settings(path: Path, name: str, need: object, got: object) -> BadFile:
     """A checkpoint that a run with other settings saved."""
     its, own = short(repr(got)), short(repr(need))
@@ -865,9 +898,16 @@ def scored_anew(damaged: BadFile) -> str:
 # The game
 
 
-def diverged(quantity: str, value: float, update: int) -> Diverged:
+FAR = 10.0
+"""Absolute value above which data is named beside the learning rate when a game diverges."""
+
+
+def diverged(quantity: str, value: float, update: int, *, largest: float = 1.0) -> Diverged:
     """A value or parameter that is no longer finite: `V is nan at update 812.`, and what to do."""
+    cure = "A lower learning rate is the usual cure."
+    if largest > FAR:
+        cure = f"The data reaches {largest:g}: scale it to about [0, 1] or [-1, 1] first."
     return Diverged(
         f"{quantity} is {value} at update {update}. The run stops; its last good checkpoint "
-        "is kept. A lower learning rate is the usual cure."
+        f"is kept. {cure}"
     )

@@ -6,6 +6,7 @@ behind can be told from what another command is writing. What is read must be a 
 """
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -38,6 +39,34 @@ NO_WAIT: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # Reading
 
 
+def open_regular(path: Path, *, missing: str = "") -> IO[bytes]:
+    """Open a file for reading; it is the caller's to close.
+
+    Args:
+        path: The file; symbolic links are followed.
+        missing: What to do where there is none, for the error.
+
+    Raises:
+        BadFile: For a file that is missing, cannot be opened, or is no regular file.
+    """
+    try:
+        _refuse_others(path, path.stat().st_mode)  # opening a device may already do something
+        handle = os.open(path, os.O_RDONLY | NO_WAIT)
+    except FileNotFoundError:
+        raise checks.missing_file(path, missing or "give the path of a file") from None
+    except OSError as error:
+        raise checks.unreadable(path, error) from None
+    except ValueError as error:  # a NUL in its name
+        raise checks.unreadable(path, OSError(str(error))) from None
+    file = os.fdopen(handle, "rb")
+    try:
+        _refuse_others(path, os.fstat(handle).st_mode)  # it may have been replaced meanwhile
+    except checks.UserError:
+        file.close()
+        raise
+    return file
+
+
 def read(path: Path, *, most: int | None = None) -> bytes:
     """The bytes of a regular file.
 
@@ -49,20 +78,25 @@ def read(path: Path, *, most: int | None = None) -> bytes:
         BadFile: When it cannot be read, is a device or a folder, or is larger.
     """
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | NO_WAIT), "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise checks.not_a_file(path, kind(found.st_mode))
+        with open_regular(path) as file:
             if most is None:
                 return file.read()
-            raw = file.read(most + 1) if found.st_size <= most else b""
-    except (OSError, ValueError) as error:  # ValueError: a name that no system allows
+            size = os.fstat(file.fileno()).st_size
+            raw = file.read(most + 1) if size <= most else b""
+    except OSError as error:
         if isinstance(error, checks.UserError):
             raise
         raise checks.unreadable(path, error) from None
-    if max(found.st_size, len(raw)) > most:
-        raise checks.too_large(path, most, max(found.st_size, len(raw)))
+    if max(size, len(raw)) > most:
+        raise checks.file_too_large(path, most, max(size, len(raw)))
     return raw
+
+
+def _refuse_others(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise checks.unreadable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    if not stat.S_ISREG(mode):
+        raise checks.not_a_file(path, kind(mode))
 
 
 def kind(mode: int) -> str:
@@ -71,7 +105,7 @@ def kind(mode: int) -> str:
         stat.S_ISREG: "a file",
         stat.S_ISDIR: "a folder",
         stat.S_ISLNK: "a symbolic link",
-        stat.S_ISFIFO: "a pipe",
+        stat.S_ISFIFO: "a named pipe",
         stat.S_ISSOCK: "a socket",
     }
     return next((words for is_one, words in kinds.items() if is_one(mode)), "a device")

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,7 +25,7 @@ from advnets.config import (
     settings,
 )
 from advnets.contexts import Context
-from advnets.data import Batches, DataConfig, Splits
+from advnets.data import Batches, DataConfig, Order, Splits
 from advnets.environment import differences_of_bits, environment, has_bfloat16, resolved
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
@@ -34,7 +35,7 @@ from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.parzen import LogLikelihood
 from advnets.process import settings_of_a_run
 from advnets.progress import Display, Silent
-from advnets.protocols import Examples, Learner, ModelConfig, Problem
+from advnets.protocols import Learner, ModelConfig, Problem
 from advnets.ranks import Ranks, joined
 from advnets.rng import Streams
 from advnets.rundir import RunDir
@@ -179,8 +180,7 @@ def resume(
         display = display if own.first and display else Silent()
         if own.first:
             stack.enter_context(run_folder.lock())
-        splits = data.load(config.data, seed=config.seed)
-        refuse_other_data(run_folder, describe(splits))
+        splits = read_again(run_folder, config, display.say)
         parts = build(config, splits, own)
         going_on = trainer(config, splits, *parts, own, run_folder, display)
         checkpoint = run_folder.latest(display.say)
@@ -401,14 +401,13 @@ def matters(config: RunConfig) -> dict[str, Any]:
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """What `data.json` says of the data: sizes, range, and a fingerprint of all its bytes."""
+    """What `data.json` says of the data: sizes, range, and a fingerprint of all its bytes.
+
+    It says no order where rows stand as in their file: runs from before rows were shuffled do not.
+    """
     low, high, _ = splits.statistics
-    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    everything: dict[str, Examples] = {f"{name}.x": part.x for name, part in parts.items()}
-    for name, part in parts.items():
-        if part.context is not None:
-            everything[f"{name}.context"] = part.context
     about = {
+        "order": splits.order if splits.order != "file" else "",
         "classes": list(splits.classes),
         "notice": splits.notice,
         "span": list(splits.span or ()),
@@ -418,13 +417,35 @@ def describe(splits: Splits) -> dict[str, Any]:
         "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
         "low": low,
         "high": high,
-        "crc32": checkpoints.checksum(everything, {}),
+        "crc32": splits.fingerprint,
     }
 
 
+def read_again(folder: RunDir, config: RunConfig, say: Callable[[str], None]) -> Splits:
+    """The data of a run, in the order that it had when the run began.
+
+    Args:
+        folder: The run's folder.
+        config: Where the data lies now, and the run's seed.
+        say: Hears of a run whose rows were not shuffled.
+
+    Raises:
+        BadValue: When it is other data by now.
+    """
+    order = folder.facts("data").get("order", "file")
+    if order not in get_args(Order):
+        need = f"'order' must be one of {', '.join(get_args(Order))}"
+        raise checks.damaged_facts(folder.path / "data.json", need)
+    if order == "file":
+        say(checks.rows_as_in_file(folder.path))
+    splits = data.load(config.data, seed=config.seed, order=order)
+    refuse_other_data(folder, describe(splits))
+    return splits
+
+
 def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:
-    """Raise where the data is not the data that the run began with."""
+    """Raise where the data is not the data that the run began with, whatever is said of it."""
     own = folder.facts("data")
     for name, value in found.items():
-        if own.get(name) != value:
+        if name != "notice" and own.get(name) != value:
             raise checks.setting_changed(folder.path, f"data ({name})", own.get(name), value)

@@ -8,17 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from advnets import (
-    checkpoints,
-    checks,
-    data,
-    evaluation,
-    features,
-    learners,
-    measures,
-    plots,
-    schema,
-)
+from advnets import checkpoints, checks, evaluation, features, learners, measures, plots, schema
 from advnets.checkpoints import below
 from advnets.contexts import Context
 from advnets.data import Splits
@@ -27,7 +17,7 @@ from advnets.measures import Against
 from advnets.process import settings_of_a_run
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
-from advnets.run import RunConfig, config_of, describe, moved, refuse_foreign, refuse_other_data
+from advnets.run import RunConfig, config_of, moved, read_again, refuse_foreign
 from advnets.rundir import RunDir
 from advnets.sampling import class_by_class, draw
 from advnets.terminal import say
@@ -149,9 +139,7 @@ class Run:
     def splits(self) -> Splits:
         """The data it was trained on. Raises `BadValue` where that is other data by now."""
         with settings_of_a_run():  # the data is the run's only when it is read as the run did
-            splits = data.load(self.config.data, seed=self.config.seed)
-            refuse_other_data(self.folder, describe(splits))
-        return splits
+            return read_again(self.folder, self.config, say)
 
     def evaluate(
         self,

@@ -38,6 +38,7 @@ from advnets.protocols import Info, Learner, Moded, Watched
 from advnets.ranks import ALONE, Ranks
 from advnets.rng import Streams
 from advnets.rundir import RunDir
+from advnets.streaming import statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +216,8 @@ class Trainer:
         record = values | {name: value.item() for name, value in seen.items()}
         for name, value in record.items():
             if not math.isfinite(value):
-                raise checks.diverged(name, value, self.update)
+                low, high, _ = statistics(self.batches.data.x)
+                raise checks.diverged(name, value, self.update, largest=max(-low, high))
         update, stepping = self._logged
         speed = (self.update - update) / max(self._stepping - stepping, 1e-9)
         self._logged, self.values = (self.update, self._stepping), values

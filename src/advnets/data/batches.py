@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from advnets import checks, rng
 from advnets.data.mapped import Mapped
-from advnets.data.splits import Split
+from advnets.data.splits import Split, refuse_non_finite
 from advnets.process import global_stream_kept
 from advnets.protocols import Batch
 from advnets.ranks import ALONE, Ranks
@@ -41,7 +41,7 @@ class Batches:
 
     Raises:
         BadValue: For data of another kind, or when a batch would be larger than the data, or cannot
-            be shared out.
+            be shared out; for NaN or infinity in the data, with the first row that has it.
 
     Example:
         >>> batches = Batches(torch.arange(10.0)[:, None], size=4, seed=0)
@@ -59,6 +59,8 @@ class Batches:
         device: torch.device | str = "cpu",
     ) -> None:
         data = _split(data)
+        if isinstance(data.x, Tensor):  # what is in a file has been looked through
+            refuse_non_finite("x", data.x)
         self.data, self.device = data.to(device), device
         checks.at_least(1, batch_size=size)
         if size > len(data):

@@ -22,6 +22,7 @@ from advnets.data.images.sources import Folder, Source
 from advnets.data.images.zipped import Zip
 from advnets.data.mapped import Mapped, read_header
 from advnets.data.splits import DataConfig, Split, Splits, hold_out, split
+from advnets.files import open_regular
 from advnets.progress import Lines
 from advnets.ranks import here
 from advnets.rng import generator
@@ -110,13 +111,9 @@ def opened(path: Path) -> Iterator[Source]:
     if path.is_dir():
         yield Folder(path)
         return
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise checks.not_pictures(path) from None
-    except OSError as error:
-        raise checks.unreadable(path, error) from None
-    with file:
+    if not path.exists():
+        raise checks.not_pictures(path)
+    with open_regular(path, missing="give the pictures with --data.path") as file:
         yield Zip(path, file)
 
 
@@ -127,7 +124,8 @@ def _splits(config: ImagesConfig, data: Split, cache: Cache, seed: int) -> Split
     validation = data.take(slice(n_train, n_train + n_validation))
     test = data.take(slice(n_train + n_validation, None))
     if not n_validation and not n_test:
-        drawn = split(train, validation=config.validation, test=config.test, seed=seed)
+        shares = {"validation": config.validation, "test": config.test}
+        drawn = split(train, **shares, seed=seed, order="file")
         train, validation, test = drawn.train, drawn.validation, drawn.test
     elif not n_validation:
         train, validation = hold_out(train, config.validation, seed=seed)

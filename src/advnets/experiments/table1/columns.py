@@ -4,6 +4,7 @@ MNIST: sigma is chosen on the first 1,000 validation images, the score is the me
 test images, its standard error is over these. TFD: one model, trained on the unlabelled images of
 fold 0, as the authors' run was; in each of the five folds sigma is chosen on all validation images,
 and the score is taken on the test images; the mean is over the folds, and so is the standard error.
+No checkpoint is chosen there: the last one is scored.
 
 Reference: goodfeli/adversarial, `parzen_ll.py`; Goodfellow et al. (2014), Table 1.
 """
@@ -24,6 +25,7 @@ from advnets.experiments.table1 import quick
 from advnets.experiments.table1.faces import for_faces
 from advnets.experiments.table1.rows import ColumnName
 from advnets.run import RunConfig
+from advnets.trained import Which
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Column:
 
     Attributes:
         name: As in the paper.
+        checkpoint: Which of a run is scored. What selects one must not be in the test: of TFD the
+            validation images of fold 0, which the best one is chosen on, are test images of other
+            folds, so that the last one stands there.
         title: As printed: a file that is not what the paper's column is of says so.
         splits: One for each fold; all have the same training images.
         protocol: The constants of the score.
@@ -43,6 +48,7 @@ class Column:
     splits: tuple[Splits, ...]
     protocol: EvaluationConfig
     recipe: Callable[[RunConfig], RunConfig]
+    checkpoint: Which = "best"
 
     @property
     def notice(self) -> str:
@@ -51,8 +57,9 @@ class Column:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What a run's `data.json` says where it was trained on this."""
-        return run.describe(self.splits[0])
+        """What a run's `data.json` says where it was trained on this, in whatever order."""
+        about = run.describe(self.splits[0])
+        return {name: fact for name, fact in about.items() if name not in ("order", "notice")}
 
 
 def digits(folder: Path | None, *, small: bool) -> Column:
@@ -68,6 +75,8 @@ def digits(folder: Path | None, *, small: bool) -> Column:
         return quick.in_tiny(own) if small else own
 
     splits = data.load(config, seed=0)
+    if splits.notice:
+        title = f"not MNIST ({Path(known or '').resolve().name})"
     return Column("MNIST", title, (splits,), _protocol(small), recipe)
 
 
@@ -93,7 +102,7 @@ def faces(path: Path, *, small: bool) -> Column:
 
     protocol = replace(_protocol(small), validation=len(held.images))  # all that the fold has
     title = f"not TFD ({path.name})" if held.notice else "TFD"
-    return Column("TFD", title, (first, *others), protocol, recipe)
+    return Column("TFD", title, (first, *others), protocol, recipe, checkpoint="last")
 
 
 def _protocol(small: bool) -> EvaluationConfig:

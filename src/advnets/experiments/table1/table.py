@@ -17,9 +17,10 @@ TINY = (
 )
 PROTOCOL = (
     "Parzen log-likelihood, nats an example, sigma chosen on validation images. MNIST: mean over "
-    "the test images, +- the standard error over them. TFD: one model, trained on the unlabelled "
-    "images of fold 0; mean over five folds, +- the standard error across them (deviation of the "
-    "five over root 5)."
+    "the test images, +- the standard error over them; the checkpoint is the best by validation "
+    "score. TFD: one model, trained on the unlabelled images of fold 0, at its last checkpoint, "
+    "because fold 0's validation images are test images of other folds; mean over five folds, +- "
+    "the standard error across them (deviation of the five over root 5)."
 )
 
 TOOK = (
