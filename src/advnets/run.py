@@ -148,6 +148,7 @@ def resume(
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
             going = f"{run_folder.path}: going on from update {checkpoint.update}."
+            going += f"\n{splits.reading}" if splits.reading else ""
             display.say(f"{notices(config)}{going}")
         own.any(False)  # nobody writes before everybody has read
         if own.first:
@@ -188,7 +189,7 @@ def contexts(config: RunConfig, splits: Splits) -> Context | None:
     if not config.model.conditional:
         return None
     if splits.train.context is None:
-        raise checks.no_labels()
+        raise checks.no_labels(splits.reading)
     return Context.of(splits.train.context, splits.classes, seed=config.seed)
 
 
@@ -260,6 +261,7 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
     if not samples:
         rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
     about = f"\nThe data is {splits.notice}" if splits.notice else ""
+    about += f"\n{splits.reading}" if splits.reading else ""
     return notices(config) + (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
         f"{config.batch_size}. {rule}\n{config.model.logged}{about}"
