@@ -13,7 +13,7 @@ import advnets
 from advnets import run
 from advnets.checks import BadFile, BadValue, CannotWrite
 from advnets.data import Batches, ImagesConfig, Mapped, images, load
-from advnets.data.images import cache, cached, decoding
+from advnets.data.images import building, cached, decoding, sources
 from conftest import small_run
 from pictures import UNUSABLE, bomb, classes, encoded, pixels, png, write, zipped
 
@@ -36,8 +36,10 @@ def read(tmp_path):
 def decoded(monkeypatch):
     """Counts what is decoded."""
     counted = []
-    real = cache.decode
-    monkeypatch.setattr(cache, "decode", lambda raw, look: counted.append(raw) or real(raw, look))
+    real = building.decoded
+    monkeypatch.setattr(
+        building, "decoded", lambda raw, *a, **k: counted.append(raw) or real(raw, *a, **k)
+    )
     return counted
 
 
@@ -156,6 +158,7 @@ def pictures(*names):
         (["x/a/", "x/b/"], ("a", "b"), (20, 2, 2)),
         (["a/deep/er/", "b/"], ("a", "b"), (20, 2, 2)),
         (["", "a/"], (), (19, 3, 2)),
+        (["", "a/", "b/"], (), (29, 3, 4)),
         (["a/"], (), (10, 1, 1)),
         ([""], (), (10, 1, 1)),
         (["10/", "9/", "2/"], ("2", "9", "10"), (30, 3, 3)),
@@ -166,8 +169,11 @@ def pictures(*names):
         (["train/", "validation/", "test/"], (), (12, 12, 12)),
         (["train/", "valid/", "test/"], (), (12, 12, 12)),
         (["p/train/a/", "p/train/b/", "p/test/b/"], ("a", "b"), (22, 2, 12)),
-        (["train/", "testing/"], ("testing", "train"), (20, 2, 2)),
-        (["val/", "test/"], ("test", "val"), (20, 2, 2)),
+        (["training/", "testing/"], (), (11, 1, 12)),
+        (["train/", "dev/", "testing/"], (), (12, 12, 12)),
+        (["train/", "test/", "extra/"], (), (11, 1, 12)),
+        (["p/train/", "p/training/", "p/val/"], (), (22, 12, 2)),
+        (["train/a/", "train/b/", "test/"], ("a", "b"), (22, 2, 12)),
         (["train/a/", "train/b/"], ("a", "b"), (20, 2, 2)),
     ],
 )  # fmt: skip
@@ -177,7 +183,7 @@ def test_sub_folders_are_classes_and_train_and_test_are_splits(
     splits = read(write(folder, pictures(*places)))
     assert splits.classes == expected
     assert tuple(len(p) for p in parts(splits)) == sizes
-    assert all((p.context is not None) == bool(expected) for p in parts(splits))
+    assert (splits.train.context is not None) == bool(expected)
 
 
 def test_a_class_is_that_of_its_folder_in_every_split(folder, read):
@@ -312,22 +318,24 @@ def test_interrupted_it_goes_on_where_it_stopped(stop, folder, read, tmp_path, m
     files = classes(12) | {"cat/bad.png": b"hello"}
     write(folder, files)
     whole = read(folder, cache=str(tmp_path / "whole"))
-    monkeypatch.setattr(cache, "BLOCK", 3)
-    monkeypatch.setattr(cache, "CHUNK", 1)
-    real, tried = cache.decode, []
+    monkeypatch.setattr(building, "BLOCK", 3)
+    monkeypatch.setattr(building, "CHUNK", 1)
+    real, tried = building.decoded, []
 
-    def until(raw, look):
+    def until(raw, look, *, depth):
         tried.append(raw)
         if len(tried) == stop + 1:
             raise KeyboardInterrupt
-        return real(raw, look)
+        return real(raw, look, depth=depth)
 
-    monkeypatch.setattr(cache, "decode", until)
+    monkeypatch.setattr(building, "decoded", until)
     with pytest.raises(KeyboardInterrupt):
         read(folder)
     assert [n for n in kept(tmp_path / "cache") if not n.startswith(".")] == []
     tried.clear()
-    monkeypatch.setattr(cache, "decode", lambda raw, look: tried.append(raw) or real(raw, look))
+    monkeypatch.setattr(
+        building, "decoded", lambda raw, *a, **k: tried.append(raw) or real(raw, *a, **k)
+    )
     after = read(folder)
     assert len(tried) <= 25 - 3 * (stop // 3)
     assert run.describe(after) == run.describe(whole)
@@ -342,18 +350,18 @@ def test_what_was_written_beyond_the_last_look_at_the_disk_is_dropped(
 ):
     write(folder, classes(12))
     whole = read(folder, cache=str(tmp_path / "whole"))
-    monkeypatch.setattr(cache, "BLOCK", 5)
-    real = cache.decode
+    monkeypatch.setattr(building, "BLOCK", 5)
+    real = building.decoded
     count = iter(range(99))
     monkeypatch.setattr(
-        cache, "decode", lambda raw, look: 1 / 0 if next(count) == 12 else real(raw, look)
+        building, "decoded", lambda *a, **k: 1 / 0 if next(count) == 12 else real(*a, **k)
     )
     with pytest.raises(ZeroDivisionError):
         read(folder)
     (aside,) = (tmp_path / "cache").glob(".part.*")
     with (aside / "images.npy").open("ab") as file:
         file.write(b"x" * 500)
-    monkeypatch.setattr(cache, "decode", real)
+    monkeypatch.setattr(building, "decoded", real)
     assert run.describe(read(folder)) == run.describe(whole)
 
 
@@ -389,7 +397,7 @@ def test_a_full_disk_keeps_what_was_decoded(folder, read, tmp_path, monkeypatch)
 
     write(folder, classes(12))
     whole = read(folder, cache=str(tmp_path / "whole"))
-    monkeypatch.setattr(cache, "BLOCK", 5)
+    monkeypatch.setattr(building, "BLOCK", 5)
     real, calls = os.fsync, []
 
     def full(handle):
@@ -398,12 +406,14 @@ def test_a_full_disk_keeps_what_was_decoded(folder, read, tmp_path, monkeypatch)
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)
 
-    monkeypatch.setattr(cache.os, "fsync", full)
+    monkeypatch.setattr(building.os, "fsync", full)
     with pytest.raises(CannotWrite, match=r"could not be saved \(No space left on device\)"):
         read(folder)
     seen = []
-    decode = cache.decode
-    monkeypatch.setattr(cache, "decode", lambda raw, look: seen.append(raw) or decode(raw, look))
+    decode = building.decoded
+    monkeypatch.setattr(
+        building, "decoded", lambda raw, *a, **k: seen.append(raw) or decode(raw, *a, **k)
+    )
     assert run.describe(read(folder)) == run.describe(whole)
     assert len(seen) == 24 - 10
 
@@ -449,24 +459,25 @@ def test_all_that_is_left_out_is_counted_each_time(folder, read, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("unreadable", ["skip", "refuse"])
-def test_a_bomb_is_refused_whatever_is_chosen(unreadable, folder, read):
+def test_one_picture_of_too_many_pixels_is_left_out_or_refused(folder, read, capsys):
     write(folder, classes(10) | {"dog/bomb.png": bomb(40_000, 40_000)})
-    with pytest.raises(
-        BadFile,
-        match=r"photos: dog/bomb\.png: must have at most 134,217,728 pixels, got .*\(a decompression bomb\?\); take it out\.",
-    ):
-        read(folder, unreadable=unreadable)
+    assert sum(len(p) for p in parts(read(folder))) == 20
+    words = (
+        r"dog/bomb\.png: must have at most 134,217,728 pixels, got .*\(a decompression bomb\?\); "
+    )
+    assert re.search(rf"left out: 1, first {words}", capsys.readouterr().err)
+    with pytest.raises(BadFile, match=rf"photos: {words}take it out, or choose"):
+        read(folder, unreadable="refuse")
 
 
 def test_a_file_too_long_to_be_a_picture_is_not_read(folder, read, monkeypatch):
-    monkeypatch.setattr(cache, "MOST_BYTES", 3_000)
+    monkeypatch.setattr(sources, "MOST_BYTES", 3_000)
     write(folder, classes(10) | {"dog/long.png": bytes(3_001)})
     with pytest.raises(
         BadFile,
         match=r"dog/long\.png: must have at most 3,000 bytes, got 3,001 \(a decompression bomb\?\)",
     ):
-        read(folder)
+        read(folder, unreadable="refuse")
 
 
 @pytest.mark.parametrize(
@@ -475,10 +486,10 @@ def test_a_file_too_long_to_be_a_picture_is_not_read(folder, read, monkeypatch):
         ({}, r"must hold pictures, got none among 0 other files\."),
         ({"a.txt": "x", "b/c.pdf": "y"}, r"must hold pictures, got none among 2 other files\."),
         (pictures("a/")| {"c/notes.txt": "x"}, r"class 'c' must have at least one picture, got none \(or choose --data\.labels none\)\."),
-        (pictures("a/", "b/") | {"c/z.png": b""}, r"class 'c' must have at least one training picture that can be used, got none"),
+        (pictures("a/", "b/") | {"c/z.png": b""}, r"class 'c' must have at least one training picture that can be used, got none, first c/z\.png: zero bytes \("),
         (pictures("train/a/", "train/b/", "test/c/"), r"class 'c' must have at least one training picture that can be used, got none"),
         ({f"{i}.png": png(i) for i in range(9)}, r"must hold at least 10 pictures, got 9\."),
-        ({f"{i}.png": b"x" for i in range(30)}, r"must hold at least 10 pictures, got 0 and 30 that cannot be used\."),
+        ({f"{i}.png": b"x" for i in range(30)}, r"must hold at least 10 pictures, got 0 and 30 that cannot be used, first 0\.png: in no format of pictures that Pillow reads\."),
     ],
 )  # fmt: skip
 def test_a_source_that_is_not_as_it_must_be_is_named(files, words, folder, read, tmp_path):
@@ -502,7 +513,7 @@ def test_a_folder_of_links_says_that_they_are_not_followed(folder, read, tmp_pat
     (folder / "all").symlink_to(tmp_path / "other")
     with pytest.raises(
         BadFile,
-        match=r"got none among 0 other files and 1 symbolic links, which are not followed\.",
+        match=r"got none among 0 other files and 1 left out, first all: a symbolic link, which is not followed\.",
     ):
         read(folder)
     assert len(read(folder / "all").train) == 10  # a link that is named is meant
@@ -560,9 +571,9 @@ def test_decoding_needs_no_look_at_other_pictures(folder, read, monkeypatch):
     """What a picture becomes does not depend on how many threads there are or where blocks end."""
     write(folder, classes(12))
     a = read(folder)
-    monkeypatch.setattr(cache, "BLOCK", 5)
-    monkeypatch.setattr(cache, "CHUNK", 2)
-    monkeypatch.setattr(cache, "_processors", lambda: 4)
+    monkeypatch.setattr(building, "BLOCK", 5)
+    monkeypatch.setattr(building, "CHUNK", 2)
+    monkeypatch.setattr(building, "_processors", lambda: 4)
     b = read(folder, cache=str(folder.parent / "other"))
     assert run.describe(a) == run.describe(b)
     assert decoding.Look(size=8, grey=False, smallest=8).shape == (3, 8, 8)

@@ -116,7 +116,13 @@ def _decode_all(
 
 
 def _decode_from(
-    p: _Progress, db: sqlite3.Connection, source: Source, file: IO[bytes], look: Look, *, refuse: bool
+    p: _Progress,
+    db: sqlite3.Connection,
+    source: Source,
+    file: IO[bytes],
+    look: Look,
+    *,
+    refuse: bool,
 ) -> _Progress:
     """Append pictures to the array, from where the last look at the disk was."""
     (total,) = db.execute("SELECT COUNT(*) FROM files").fetchone()

@@ -212,7 +212,7 @@ def _alone(path: Path) -> Iterator[None]:
         yield
         return
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW  # a link in its place is not written through
-    with open(os.open(path, flags, 0o644), "r+") as handle:
+    with os.fdopen(os.open(path, flags, 0o644), "r+") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
         path.unlink(missing_ok=True)  # all is done: who comes now need not wait

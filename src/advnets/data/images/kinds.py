@@ -8,7 +8,25 @@ from advnets.data.images.decoding import suffixes
 from advnets.data.images.sources import LABELS, Entry, Source
 
 FOREIGN = frozenset(
-    ".heic .heif .hif .jxl .svg .eps .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .exr .xcf .dcm".split()
+    [
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
+        ".svg",
+        ".eps",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".orf",
+        ".rw2",
+        ".raf",
+        ".exr",
+        ".xcf",
+        ".dcm",
+    ]
 )
 """Endings of pictures that Pillow does not read; where a plug-in reads them, it decides."""
 STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")

@@ -151,10 +151,10 @@ def labels_of_folders(db: sqlite3.Connection, path: Path, layout: Layout) -> tup
     train = counts[0]
     if not labelled[0]:
         why = f"{train[None]:,} of {train.total():,} training pictures lie in no sub-folder"
-        return no_label, f"none: {why if train.total() > train[None] else 'no sub-folders'}"
+        return no_label, why if train.total() > train[None] else "no sub-folders"
     _refuse_empty(db, path, layout, classes, required=not train[None] or len(classes) > 1)
     if len(classes) == 1:
-        return no_label, "none: all lie in one sub-folder"
+        return no_label, "all lie in one sub-folder"
 
     def stray(name: str) -> str | None:
         loose = labelled[layout.split(name)] and layout.folder(name) is None
@@ -195,7 +195,10 @@ def names(db: sqlite3.Connection, table: str, top: str = "") -> Iterator[str]:
     """The names in a table, in order; those below a folder where one is given."""
     query, below = f"SELECT name FROM {table}", (raw(top), raw(top)[:-1] + b"0")
     if top:  # "0" follows "/"
-        return (text(n) for (n,) in db.execute(f"{query} WHERE name > ? AND name < ? ORDER BY name", below))
+        return (
+            text(n)
+            for (n,) in db.execute(f"{query} WHERE name > ? AND name < ? ORDER BY name", below)
+        )
     return (text(n) for (n,) in db.execute(f"{query} ORDER BY name"))
 
 

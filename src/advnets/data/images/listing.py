@@ -91,7 +91,9 @@ def write(db: sqlite3.Connection, source: Source, *, labels: bool, splits: bool)
         label, origin = labels_of_folders(db, source.path, layout)
     _arrange(db, layout, label)
     folders = _split_folders(db, layout)
-    db.execute("INSERT INTO origin VALUES (?)", (json.dumps({"classes": origin, "splits": folders}),))
+    db.execute(
+        "INSERT INTO origin VALUES (?)", (json.dumps({"classes": origin, "splits": folders}),)
+    )
     db.execute("INSERT INTO progress VALUES (0, 0, 0, 16, -1, 0)")
     db.execute("COMMIT")
 
@@ -113,7 +115,9 @@ def _find(db: sqlite3.Connection, source: Source) -> list[Entry]:
             elif (why := why_not(source, e)) is None:
                 yield (raw(e.name), *e[1:6])
             elif why:
-                db.execute("INSERT OR REPLACE INTO left VALUES (?, ?)", (raw(e.name.rstrip("/")), why))
+                db.execute(
+                    "INSERT OR REPLACE INTO left VALUES (?, ?)", (raw(e.name.rstrip("/")), why)
+                )
             else:
                 others += 1
 

@@ -40,7 +40,7 @@ def _part(
 
 def _classes(cache: Cache) -> str:
     if not cache.classes:
-        return f"classes {cache.classes_from}"
+        return f"no classes ({cache.classes_from})"
     more = ", ..." if len(cache.classes) > MOST_CLASSES else ""
     some = ", ".join(cache.classes[:MOST_CLASSES])
     return f"{len(cache.classes):,} classes {cache.classes_from} ({some}{more})"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from advnets import checks
-from advnets.data.images.kinds import may_be_picture, ending
+from advnets.data.images.kinds import ending, may_be_picture
 from advnets.data.images.layout import Label, Layout, class_name, names, printable, raw
 from advnets.data.images.sources import LABELS, Entry, Source
 
@@ -43,10 +43,12 @@ def labels(
     for table in tables:
         path, base = source.path / printable(table.name), table.name[: -len(LABELS)]
         try:
-            for name, label in _rows(path, source.read(table)):
-                db.execute("INSERT INTO labels VALUES (?, ?)", (_key(base + name), label))
+            for name, its_class in _rows(path, source.read(table)):
+                db.execute("INSERT INTO labels VALUES (?, ?)", (_key(base + name), its_class))
         except sqlite3.IntegrityError:
-            raise checks.bad_labels(path, "each file once", f"'{printable(base + name)}' twice") from None
+            raise checks.bad_labels(
+                path, "each file once", f"'{printable(base + name)}' twice"
+            ) from None
         except checks.Unusable as why:
             raise checks.bad_labels(path, "a table that can be read", why) from None
 
