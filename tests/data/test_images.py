@@ -4,13 +4,15 @@ cache that is built once, goes on where it stopped, and one line for everything 
 import json
 import os
 import re
+import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import advnets
-from advnets import run
+from advnets import checks, run
 from advnets.checks import BadFile, BadValue, CannotWrite
 from advnets.data import Batches, ImagesConfig, Mapped, images, load
 from advnets.data.images import building, cached, decoding, sources
@@ -186,6 +188,104 @@ def test_sub_folders_are_classes_and_train_and_test_are_splits(
     assert (splits.train.context is not None) == bool(expected)
 
 
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        (["val/", "test/"], r"must hold train/ and test/ or validation/ to have splits, got test/; if it is a class, choose --data\.splits none"),
+        (["bus/", "train/"], r"got train/ beside bus; "),
+        (["", "test/"], r"got test/ beside pictures; "),
+        (["x/a/", "x/Dev/"], r"got x/Dev/ beside a; "),
+        (["a/train/", "a/test/", "b/train/", "b/test/"], r"must hold its splits at the top \(train/CLASS/\), got them in a/; "),
+    ],
+)  # fmt: skip
+def test_a_folder_that_may_be_a_split_or_a_class_is_refused_unless_chosen(
+    places, words, folder, read
+):
+    write(folder, pictures(*places))
+    with pytest.raises(BadFile, match=rf"photos: .*{words}"):
+        read(folder)
+    assert sum(len(p) for p in parts(read(folder, splits="none"))) == 12 * len(places)
+
+
+STRAY = {"preview.png": png(999)}
+
+
+@pytest.mark.parametrize(
+    ("files", "sizes", "classes_", "left"),
+    [
+        (pictures("train/", "test/") | STRAY, (11, 1, 12), (), "1 beside the splits (first preview.png)"),
+        (pictures("train/", "test/", "extra/"), (11, 1, 12), (), "12 in a folder that is no split (first extra/00.png)"),
+        (pictures("a/", "b/") | STRAY, (20, 2, 2), ("a", "b"), "1 beside the class folders (first preview.png)"),
+        (pictures("train/a/", "train/b/", "test/a/") | {"test/x.png": png(9)}, (22, 2, 12), ("a", "b"), "1 beside the class folders (first test/x.png)"),
+        (pictures("x/train/", "x/test/") | STRAY, (11, 1, 12), (), "1 outside x/ (first preview.png)"),
+        (pictures("x/train/", "x/test/") | {"docs/a.txt": "x"}, (11, 1, 12), (), ""),
+        (pictures("x/a/", "x/b/") | STRAY, (20, 2, 2), ("a", "b"), "1 outside x/ (first preview.png)"),
+    ],
+)  # fmt: skip
+def test_strays_are_left_out_and_the_rest_is_read(
+    files, sizes, classes_, left, folder, read, tmp_path
+):
+    for path in (write(folder, files), zipped(tmp_path / "z.zip", files)):
+        splits = read(path)
+        assert tuple(len(p) for p in parts(splits)) == sizes
+        assert splits.classes == classes_
+        assert (f"left out: {left}" if left else "1 other files") in splits.reading
+        assert "\n" not in splits.reading
+    if left:
+        with pytest.raises(BadFile, match=r"take it out, or choose --data\.unreadable skip\."):
+            read(folder, unreadable="refuse")
+
+
+def test_a_test_set_without_classes_costs_the_others_none(folder, read):
+    splits = read(write(folder, pictures("train/a/", "train/b/", "test/")))
+    assert [p.context is None for p in parts(splits)] == [False, False, True]
+    assert "12 test (test/, without classes)" in splits.reading
+
+
+def test_the_header_says_what_was_read_and_a_conditional_run_why_it_has_no_classes(folder, read):
+    splits = read(write(folder, pictures("", "a/", "b/")))
+    reading = "no classes (12 of 36 training pictures lie in no sub-folder)"
+    assert reading in splits.reading
+    assert splits.reading.startswith(f"Read {folder}: 29 training (drawn at random), ")
+    config = small_run(data=ImagesConfig(path=str(folder)), batch_size=8)
+    assert splits.reading in run.header(SimpleNamespace(path=folder), config, splits, samples=True)
+    assert reading in str(checks.no_labels(splits.reading))
+
+
+def test_pictures_that_pillow_does_not_read_and_links_are_counted_and_named(
+    folder, read, capsys, tmp_path
+):
+    heic = b"\0\0\0\x18ftypheic" + bytes(64)
+    files = pictures("a/", "b/") | {f"a/IMG_{i}.HEIC": heic for i in range(3)} | {"b/live": heic}
+    write(folder, files | {"LICENSE": "text", "a/scan": png(77), "b/photo.1": png(78)})
+    (folder / "c").symlink_to(tmp_path)
+    (folder / "a" / "round").symlink_to(folder)
+    (folder / "a" / "self.png").symlink_to("self.png")
+    os.mkfifo(folder / "b" / "pipe.png")
+    splits = read(folder)
+    assert sum(len(p) for p in parts(splits)) == 26  # those without an ending are read
+    assert (
+        "4 in a format that Pillow does not read; convert it to PNG or JPEG (first a/IMG_0.HEIC)"
+        in splits.reading
+    )
+    assert "3 a symbolic link, which is not followed (first a/round)" in splits.reading
+    assert "1 no regular file (first b/pipe.png)" in splits.reading
+    assert splits.reading.endswith("; 1 other files.")
+    assert "Pictures left out: 8, first a/IMG_0.HEIC: in a format" in capsys.readouterr().err
+
+
+def test_class_folders_that_are_no_utf8_or_spelled_in_two_ways_have_printable_names(folder, read):
+    composed, apart = "caf\xe9", "cafe\u0301"
+    write(folder, pictures(f"train/{composed}/", "train/b\x1b[31m/", f"test/{apart}/"))
+    (folder / "train" / "x").mkdir()
+    (folder / "train" / "x").rename(folder / "train" / os.fsdecode(b"\xff"))
+    for i in range(12):
+        (folder / "train" / os.fsdecode(b"\xff") / f"{i}.png").write_bytes(png(i))
+    splits = read(folder)
+    assert splits.classes == (r"\udcff", r"b\x1b[31m", composed)
+    assert set(splits.test.context.tolist()) == {2}
+
+
 def test_a_class_is_that_of_its_folder_in_every_split(folder, read):
     splits = read(write(folder, pictures("train/a/", "train/b/", "test/b/", "test/a/")))
     assert sorted(shown(splits.test)) == sorted(
@@ -247,6 +347,84 @@ def test_a_table_that_does_not_fit_is_named(table, words, folder, read):
     with pytest.raises(BadFile, match=rf"photos/labels\.csv: {words}"):
         read(write(folder, pictures("") | {"labels.csv": table}))
     assert len(read(folder, labels="none").train) == 10
+
+
+@pytest.mark.parametrize(
+    "heading", ["file,width,label", "label,width,file", "Width,Class,Filename", "class,image"]
+)
+def test_the_heading_says_which_column_is_the_class(heading, folder, read):
+    columns = [c.lower() for c in heading.split(",")]
+    said = {"width": "16", "label": "odd", "class": "odd"}
+    rows = [
+        ",".join(
+            said.get(c, f"{i:02d}.png").replace("odd", ("even", "odd")[i % 2]) for c in columns
+        )
+        for i in range(12)
+    ]
+    splits = read(write(folder, pictures("") | {"labels.csv": "\n".join([heading, *rows])}))
+    assert splits.classes == ("even", "odd")
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [("file,a,b", "must hold one column for the class, called one of class, label, .*, got file, a, b"),
+     ("file,class,label", "must hold one column for the class"),
+     ("", "must hold two columns, or a heading that names one 'class' or 'label', got 3 columns without")],
+)  # fmt: skip
+def test_more_than_two_columns_need_a_heading_that_names_the_class(heading, words, folder, read):
+    rows = [f"{i:02d}.png,16,{'ab'[i % 2]}" for i in range(12)]
+    table = "\n".join([heading, *rows] if heading else rows)
+    with pytest.raises(BadFile, match=words):
+        read(write(folder, pictures("") | {"labels.csv": table}))
+
+
+def test_a_table_matches_however_accents_are_coded_and_hints_at_case(folder, read):
+    names = [f"\xe9{i:02}.png" for i in range(12)]
+    files = {unicodedata.normalize("NFD", n): png(i) for i, n in enumerate(names)}
+    table = "\n".join(f"{n},{'ab'[i % 2]}" for i, n in enumerate(names))
+    assert read(write(folder, files | {"labels.csv": table})).classes == ("a", "b")
+    (folder / "labels.csv").write_text(table.replace("\xe900.png", "\xe900.PNG"))
+    with pytest.raises(
+        BadFile, match=r"first '\xe900\.PNG' \(there is 'e\u030100\.png': upper and lower"
+    ):
+        read(folder)
+
+
+def test_each_split_may_have_its_table_and_the_test_none(folder, read):
+    splits = read(write(folder, pictures("train/", "test/") | {"train/labels.csv": TABLE}))
+    assert splits.classes == ("even", "odd")
+    assert splits.test.context is None
+    assert "2 classes by train/labels.csv" in splits.reading
+    (folder / "train" / "labels.csv").unlink()
+    top = re.sub(r"(\d\d\.png)", r"train/\1", TABLE)
+    assert read(write(folder, {"labels.csv": top})).test.context is None
+
+
+# Depth
+
+
+@pytest.mark.parametrize(("bits", "expected"), [(8, 8), (9, 10), (12, 12), (13, 14), (16, 16)])
+def test_sixteen_bit_files_are_scaled_by_the_bits_that_the_set_uses(
+    bits, expected, folder, read, monkeypatch
+):
+    monkeypatch.setattr(building, "BLOCK", 5)
+    deep = [
+        np.random.default_rng(i).integers(0, 2 ** (bits if i == 7 else 7), (8, 8), dtype=np.uint16)
+        for i in range(12)
+    ]
+    deep[7][0, 0] = 2**bits - 1  # one picture decides for all
+    splits = read(write(folder, {f"{i}.png": encoded(x) for i, x in enumerate(deep)}), grey=True)
+    seen = sorted(x for p in parts(splits) for x, _ in shown(p))
+    assert seen == sorted((x >> (expected - 8)).astype(np.uint8).tobytes() for x in deep)
+    assert (f"scaled by the {expected} bits" in splits.reading) == (expected < 16)
+
+
+def test_a_nearly_black_set_is_said(folder, read, capsys):
+    read(write(folder, {f"{i}.png": encoded(pixels(i) // 32) for i in range(12)}))
+    assert (
+        "photos: nearly black: the brightest value of all pictures is 7 of 255."
+        in capsys.readouterr().err
+    )
 
 
 # The cache
@@ -384,6 +562,65 @@ def test_a_damaged_cache_is_made_anew(damage, folder, read, tmp_path):
     damage(place)
     assert run.describe(read(folder)) == before
     assert kept(place) == ["facts.json", "images.npy", "labels.npy", "skipped.txt"]
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
+def test_changed_bytes_in_a_cache_are_noticed_said_and_mended(name, folder, read, tmp_path, capsys):
+    before = run.describe(read(write(folder, classes(8))))
+    (place,) = (tmp_path / "cache").iterdir()
+    raw = bytearray((place / name).read_bytes())
+    raw[-3] ^= 1
+    (place / name).write_bytes(raw)
+    capsys.readouterr()
+    assert run.describe(read(folder)) == before
+    said = capsys.readouterr().err
+    assert (
+        f"{place}: this cache is damaged (a checksum is wrong); the pictures are decoded again."
+        in said
+    )
+    read(folder)
+    assert "damaged" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "facts", ["[]", "3", "{}", "[" * 99_999, '{"examples": "abc"}', '{"examples": [1, 2]}', "\0"]
+)
+def test_facts_of_another_shape_are_damage(facts, folder, read, tmp_path):
+    before = run.describe(read(write(folder, classes(8))))
+    (place,) = (tmp_path / "cache").iterdir()
+    (place / "facts.json").write_text(facts)
+    assert run.describe(read(folder)) == before
+
+
+def test_a_half_built_cache_that_was_damaged_is_begun_anew(folder, read, tmp_path, monkeypatch):
+    write(folder, classes(12))
+    whole = run.describe(read(folder, cache=str(tmp_path / "whole")))
+    monkeypatch.setattr(building, "BLOCK", 5)
+    real = building.decoded
+    for damage in ("images.npy", "listing"):
+        count = iter(range(99))
+        monkeypatch.setattr(
+            building, "decoded", lambda *a, c=count, **k: 1 / 0 if next(c) == 12 else real(*a, **k)
+        )
+        with pytest.raises(ZeroDivisionError):
+            read(folder, cache=str(tmp_path / damage))
+        monkeypatch.setattr(building, "decoded", real)
+        (aside,) = (tmp_path / damage).glob(".part.*")
+        raw = bytearray((aside / damage).read_bytes())
+        raw[150 if damage == "images.npy" else 0] ^= 1
+        (aside / damage).write_bytes(raw)
+        assert run.describe(read(folder, cache=str(tmp_path / damage))) == whole
+
+
+def test_a_picture_of_the_same_size_and_time_is_decoded_anew(folder, read, decoded):
+    write(folder, {n: encoded(pixels(i), "BMP") for i, n in enumerate(classes(8))})
+    before = read(folder)
+    path = folder / "cat" / "000.png"
+    facts = path.stat()
+    path.write_bytes(encoded(pixels(99), "BMP"))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert path.stat().st_size == facts.st_size
+    assert run.describe(read(folder))["crc32"] != run.describe(before)["crc32"]
 
 
 def test_a_cache_that_cannot_be_written_is_named(folder, read, tmp_path):

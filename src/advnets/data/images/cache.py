@@ -54,6 +54,8 @@ class Cache:
     """Where the classes come from, or why there are none."""
     folders: tuple[tuple[str, ...], ...]
     """The folders of each split; empty where the source has no such split."""
+    others: int
+    """Files without an ending that are no pictures."""
     left: tuple[tuple[str, int, str], ...]
     """Why pictures are left out: the reason, how many, and the first of them."""
     depth: int
@@ -124,7 +126,7 @@ def find_or_build(source: Source, root: Path, rules: Rules, *, say: Say) -> tupl
         say(checks.pictures_skipped(cache.skipped, cache.first_skipped(), cache.folder))
     if cache.brightest < DARK:
         say(checks.nearly_black(source.path, cache.brightest))
-    return cache, others
+    return cache, others + cache.others
 
 
 def _build(source: Source, root: Path, name: str, rules: Rules) -> Cache:
@@ -182,6 +184,7 @@ def _read(folder: Path, facts: dict[str, Any]) -> Cache:
         int(facts["skipped"]),
         str(facts["origin"]["classes"]),
         tuple(tuple(str(name) for name in names) for names in facts["origin"]["splits"]),
+        int(facts["origin"]["others"]),
         tuple((str(why), int(n), str(first)) for why, n, first in facts["left"]),
         int(facts["depth"]),
         int(facts["brightest"]),

@@ -80,7 +80,7 @@ def write(db: sqlite3.Connection, source: Source, *, labels: bool, splits: bool)
     db.execute("BEGIN")
     for statement in TABLES.split(";"):
         db.execute(statement)
-    found = _find(db, source)
+    found, others = _find(db, source)
     layout = find(db, source.path, splits=splits)
     leave_out(db, layout.outside)
     label: Label = no_label
@@ -92,19 +92,20 @@ def write(db: sqlite3.Connection, source: Source, *, labels: bool, splits: bool)
     _arrange(db, layout, label)
     folders = _split_folders(db, layout)
     db.execute(
-        "INSERT INTO origin VALUES (?)", (json.dumps({"classes": origin, "splits": folders}),)
+        "INSERT INTO origin VALUES (?)",
+        (json.dumps({"classes": origin, "splits": folders, "others": others}),),
     )
     db.execute("INSERT INTO progress VALUES (0, 0, 0, 16, -1, 0)")
     db.execute("COMMIT")
 
 
-def _find(db: sqlite3.Connection, source: Source) -> list[Entry]:
-    """Take down all files; give the tables of labels."""
+def _find(db: sqlite3.Connection, source: Source) -> tuple[list[Entry], int]:
+    """Take down all files; give the tables of labels, and how many might have been pictures."""
     found: list[Entry] = []
-    others = 0
+    others = unknown = 0
 
     def pictures() -> Iterator[tuple[bytes, int, int, int, int, int]]:
-        nonlocal others
+        nonlocal others, unknown
         for e in source.entries():
             if e.name.endswith("/") and not e.why:
                 db.execute("INSERT OR IGNORE INTO folders VALUES (?)", (raw(e.name),))
@@ -119,16 +120,17 @@ def _find(db: sqlite3.Connection, source: Source) -> list[Entry]:
                     "INSERT OR REPLACE INTO left VALUES (?, ?)", (raw(e.name.rstrip("/")), why)
                 )
             else:
-                others += 1
+                unknown += 1
 
     db.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?, ?)", pictures())
     (n,) = db.execute("SELECT COUNT(*) FROM found").fetchone()
     if n < FEWEST:
         left, first = first_left(db)
         if n == 0:
-            raise checks.no_pictures(source.path, others + len(found), left, first)
+            others += unknown + len(found)
+            raise checks.no_pictures(source.path, others, left, first)
         raise checks.too_few_pictures(source.path, FEWEST, n, left, first)
-    return found
+    return found, unknown
 
 
 def first_left(db: sqlite3.Connection) -> tuple[int, str]:

@@ -103,7 +103,8 @@ def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
     n, first = db.execute(query).fetchone()
     if n:
         name = first.decode("utf-8", "surrogateescape")
-        near = next((f for f in names(db, "found") if f.casefold() == name.casefold()), None)
+        alike = (f for f in names(db, "found") if _key(f.casefold()) == _key(name.casefold()))
+        near = next(alike, None)
         hint = f" (there is '{printable(near)}': upper and lower case differ)" if near else ""
         got = f"{n} not there, first '{printable(name)}'{hint}"
         raise checks.bad_labels(path, "names of pictures that are there", got)
