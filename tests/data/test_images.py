@@ -725,6 +725,7 @@ def test_a_file_too_long_to_be_a_picture_is_not_read(folder, read, monkeypatch):
         (pictures("a/")| {"c/notes.txt": "x"}, r"class 'c' must have at least one picture, got none \(or choose --data\.labels none\)\."),
         (pictures("a/", "b/") | {"c/z.png": b""}, r"class 'c' must have at least one training picture that can be used, got none, first c/z\.png: zero bytes \("),
         (pictures("train/a/", "train/b/", "test/c/"), r"class 'c' must have at least one training picture that can be used, got none"),
+        (pictures("test/") | {f"train/{i}.png": b"x" for i in range(12)}, r"must hold training pictures, got none and 12 that cannot be used, first train/0\.png: in no format"),
         ({f"{i}.png": png(i) for i in range(9)}, r"must hold at least 10 pictures, got 9\."),
         ({f"{i}.png": b"x" for i in range(30)}, r"must hold at least 10 pictures, got 0 and 30 that cannot be used, first 0\.png: in no format of pictures that Pillow reads\."),
     ],
