@@ -307,7 +307,9 @@ CASES = [
     ("a table of a file that is not there", photos(pictures.classes(9) | {"labels.csv": b"z.png,a\n"}), ON_PICTURES, r"photos/labels\.csv: must hold names of pictures that are there, got 1 not there, first 'z\.png'\."),
     ("too few pictures", photos(pictures.classes(4)), ON_PICTURES, r"photos: must hold at least 10 pictures, got 8\."),
     ("a picture that is refused", photos(pictures.classes(9) | {"cat/z.png": b""}), ON_PICTURES + " --data.unreadable refuse", r"photos: cat/z\.png: zero bytes; take it out, or choose --data\.unreadable skip\."),
-    ("a decompression bomb", photos(pictures.classes(9) | {"cat/z.png": pictures.bomb(60_000, 60_000)}), ON_PICTURES, r"photos: cat/z\.png: must have at most 134,217,728 pixels, got 3600000000 pixels \(a decompression bomb\?\); take it out\."),
+    ("a decompression bomb", photos(pictures.classes(9) | {"cat/z.png": pictures.bomb(60_000, 60_000)}), ON_PICTURES + " --data.unreadable refuse", r"photos: cat/z\.png: must have at most 134,217,728 pixels, got 3600000000 pixels \(a decompression bomb\?\); take it out, or choose"),
+    ("a class that may be a split", photos({f"{c}/{i}.png": pictures.png(i) for c in ("bus", "train") for i in range(6)}), ON_PICTURES, r"photos: must hold train/ and test/ or validation/ to have splits, got train/ beside bus; if it is a class, choose --data\.splits none\."),
+    ("splits below classes", photos({f"{c}/{s}/{i}.png": pictures.png(i) for c in "ab" for s in ("train", "test") for i in range(6)}), ON_PICTURES, r"photos: must hold its splits at the top \(train/CLASS/\), got them in a/; "),
     ("pictures of no size", nothing, "train images --data.size 0", r"'data\.size' must be a number that is at least 1, got 0\."),
     ("labels that there are not", nothing, "train images --data.labels some", r"'data\.labels' must be one of auto, none, got some\."),
     # run folders

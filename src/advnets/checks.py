@@ -238,10 +238,11 @@ def goes_on_elsewhere(update: int, changed: str) -> str:
     )
 
 
-def no_labels() -> BadValue:
-    """A conditional model is to be trained on data without labels."""
+def no_labels(reading: str = "") -> BadValue:
+    """A conditional model is to be trained on data without labels; `reading` says what was read."""
     need = "'none' for data without labels (an archive's array 'y', folders that are classes)"
-    return bad_value("model.context", need, "'labels'")
+    error = bad_value("model.context", need, "'labels'")
+    return BadValue(f"{error} {reading}") if reading else error
 
 
 def no_classes(size: int, got: str) -> BadValue:
@@ -588,25 +589,48 @@ def not_pictures(path: Path) -> BadFile:
     return BadFile(f"{path}: no such folder or zip; give the pictures with --data.path.")
 
 
-def no_pictures(path: Path, others: int, links: int) -> BadFile:
-    """A folder or zip without a picture."""
-    beside = [f"{others} other files"] if others else []
-    beside += [f"{links} symbolic links, which are not followed"] if links else []
-    got = f"none among {' and '.join(beside)}" if beside else "an empty one"
+def no_pictures(path: Path, others: int, left: int, first: str) -> BadFile:
+    """A folder or zip without a picture; the first that was left out says why."""
+    more = f" and {left} left out, first {first}" if left else ""
+    got = f"none among {others} other files{more}" if others or left else "an empty one"
     return BadFile(f"{path}: must hold pictures, got {got}.")
 
 
-def too_few_pictures(path: Path, need: int, got: int, skipped: int) -> BadFile:
-    """Not enough pictures that can be used for three splits."""
-    more = f" and {skipped} that cannot be used" if skipped else ""
+def too_few_pictures(path: Path, need: int, got: int, skipped: int, first: str) -> BadFile:
+    """Not enough pictures that can be used for three splits; the first left out says why."""
+    more = f" and {skipped} that cannot be used, first {first}" if skipped else ""
     return BadFile(f"{path}: must hold at least {need} pictures, got {got}{more}.")
 
 
-def empty_class(path: Path, name: str, what: str) -> BadFile:
-    """A class without a picture."""
+def no_training_pictures(path: Path, skipped: int, first: str) -> BadFile:
+    """A training set of which no picture can be used."""
+    more = f" and {skipped} that cannot be used, first {first}" if skipped else ""
+    return BadFile(f"{path}: must hold training pictures, got none{more}.")
+
+
+def empty_class(path: Path, name: str, what: str, first: str = "") -> BadFile:
+    """A class without a picture; the first that cannot be used says why."""
+    why = f", first {first}" if first else ""
     return BadFile(
-        f"{path}: class '{name}' must have at least one {what}, got none "
+        f"{path}: class '{name}' must have at least one {what}, got none{why} "
         "(or choose --data.labels none)."
+    )
+
+
+def split_or_class(path: Path, name: str, beside: Iterable[str]) -> BadFile:
+    """A folder whose name is a split's, and that may be a class."""
+    others = f" beside {', '.join(beside)}" if beside else ""
+    return BadFile(
+        f"{path}: must hold train/ and test/ or validation/ to have splits, got {name}/{others}; "
+        "if it is a class, choose --data.splits none."
+    )
+
+
+def splits_too_deep(path: Path, parent: str) -> BadFile:
+    """Splits below classes."""
+    return BadFile(
+        f"{path}: must hold its splits at the top (train/CLASS/), got them in {parent}; "
+        "if they are folders like others, choose --data.splits none."
     )
 
 
@@ -628,13 +652,25 @@ def bomb(most: str, got: str) -> Bomb:
 
 def unusable_picture(path: Path, problem: str) -> BadFile:
     """A picture that ends the reading; `problem` is its name and what is wrong with it."""
-    hint = "take it out" if "bomb" in problem else "take it out, or choose --data.unreadable skip"
-    return BadFile(f"{path}: {problem}; {hint}.")
+    return BadFile(f"{path}: {problem}; take it out, or choose --data.unreadable skip.")
 
 
 def pictures_skipped(n: int, first: str, folder: Path) -> str:
     """The notice of pictures that are left out."""
     return f"Pictures left out: {n:,}, first {first}; all are named in {folder}/skipped.txt."
+
+
+def nearly_black(path: Path, brightest: int) -> str:
+    """The notice of pictures that show next to nothing."""
+    return (
+        f"{path}: nearly black: the brightest value of all pictures is {brightest} of 255. Colour "
+        "pictures of 16 bits that use fewer are read so: save them with 8 bits."
+    )
+
+
+def cache_damaged(folder: Path) -> str:
+    """The notice of a cache whose files are not as they were written."""
+    return f"{folder}: this cache is damaged (a checksum is wrong); the pictures are decoded again."
 
 
 def bad_zip(path: Path, why: object) -> BadFile:

@@ -64,7 +64,7 @@ def in_bfloat16(network: nn.Module) -> nn.Module:
 def _round(module: nn.Module) -> None:
     if _counts(module):
         if not isinstance(module, _MIXED):
-            module.forward = functools.partial(_in_float32, module)  # type: ignore[method-assign]
+            module.forward = functools.partial(_in_float32, module)
         return
     for p in module.parameters(recurse=False):
         if p.is_floating_point():

@@ -77,7 +77,10 @@ def learn(splits: Splits, *, cache: Path | None = None, say: Say = print) -> Fea
     """
     if math.prod(splits.event_shape) <= FEW:
         return DataSpace(splits)
-    known = class_labels(splits.train)
+    told = (
+        splits.validation.context is not None
+    )  # a test set or a validation set may have no labels
+    known = class_labels(splits.train) if told else None
     kind: Kind = "classifier" if known else "autoencoder"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(0, "features"))

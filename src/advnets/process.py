@@ -16,7 +16,8 @@ _ENOUGH = 2**17
 @contextlib.contextmanager
 def global_stream_kept() -> Iterator[None]:
     """Inside, torch's global random streams may be seeded and drawn from; afterwards as before."""
-    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    gpus = range(torch.cuda.device_count()) if begun else ()
     with torch.random.fork_rng(devices=list(gpus)):
         yield
 

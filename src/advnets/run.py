@@ -189,7 +189,8 @@ def resume(
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
             going = f"{run_folder.path}: going on from update {checkpoint.update}."
-            for line in (*notices(config), going):
+            read = [splits.reading] if splits.reading else []
+            for line in (*notices(config), going, *read):
                 display.say(line)
         own.any(False)  # nobody writes before everybody has read
         if own.first:
@@ -286,7 +287,7 @@ def contexts(config: RunConfig, splits: Splits) -> Context | None:
     if not config.model.conditional:
         return None
     if splits.train.context is None:
-        raise checks.no_labels()
+        raise checks.no_labels(splits.reading)
     return Context.of(splits.train.context, splits.classes, seed=config.seed)
 
 
@@ -362,7 +363,8 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
         f"{config.batch_size}{_played_in(config)}. {rule}"
     )
     notice = [f"The data is {splits.notice}"] if splits.notice else []
-    return [*notices(config), about, config.model.logged, *notice]
+    read = [splits.reading] if splits.reading else []
+    return [*notices(config), about, *read, config.model.logged, *notice]
 
 
 def _played_in(config: RunConfig) -> str:

@@ -132,8 +132,8 @@ def _normalised(network: nn.Module) -> Iterator[tuple[list[str], Callable[[], ob
             for i, one in enumerate(steps):
                 if isinstance(one, _TORCHS):
                     where = f"{at}parametrizations.{name}.{i}"
-                    step = functools.partial(_computed_in_training, module, name, one)
-                    yield [f"{where}._{vector}" for vector in "uv"], step
+                    once = functools.partial(_computed_in_training, module, name, one)
+                    yield [f"{where}._{vector}" for vector in "uv"], once
 
 
 def _computed_in_training(module: nn.Module, name: str, one: nn.Module) -> None:

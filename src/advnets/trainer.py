@@ -216,8 +216,7 @@ class Trainer:
         record = values | {name: value.item() for name, value in seen.items()}
         for name, value in record.items():
             if not math.isfinite(value):
-                low, high, _ = statistics(self.batches.data.x)
-                raise checks.diverged(name, value, self.update, largest=max(-low, high))
+                raise checks.diverged(name, value, self.update, largest=self._largest())
         update, stepping = self._logged
         speed = (self.update - update) / max(self._stepping - stepping, 1e-9)
         self._logged, self.values = (self.update, self._stepping), values
@@ -236,6 +235,14 @@ class Trainer:
                 score=self._words,
             )
         )
+
+    def _largest(self) -> float:
+        """The largest magnitude in the training data, as far as it is at hand; else 0."""
+        data = getattr(self.batches, "data", None)
+        if data is None:
+            return 0.0
+        low, high, _ = statistics(data.x)
+        return max(-low, high)
 
     def _score(self) -> bool:
         """Score on validation data; True when the first sampler did better than ever before."""

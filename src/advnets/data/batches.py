@@ -126,7 +126,7 @@ class Loaded:
         if i != self._next or i == 0:  # a training that goes on in the middle of a pass
             self._coming = self._from(i)
         self._next = i + 1
-        item = next(self._coming)
+        item: Any = next(self._coming)
         x, context = (item[0], item[1]) if _is_pair(item) else (item, None)
         x = x[0] if isinstance(x, tuple | list) and len(x) == 1 else x
         if not isinstance(x, Tensor) or not (context is None or isinstance(context, Tensor)):

@@ -77,6 +77,8 @@ class Splits:
     """Names of the classes, by label; empty where they have none."""
     notice: str = field(default="", kw_only=True)
     """What has to be said wherever a score on this data is printed."""
+    reading: str = field(default="", kw_only=True)
+    """What was read of a source whose layout has to be guessed, in one line."""
     span: tuple[float, float] | None = field(default=None, kw_only=True)
     """The values that pictures draw black and white; by default 0 and 1, or the data's own ends."""
 
