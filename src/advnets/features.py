@@ -23,6 +23,7 @@ from torch import Tensor
 from advnets import checkpoints, checks
 from advnets.data.splits import Split, Splits
 from advnets.feature_network import SOME, Network, ask, some, train
+from advnets.neighbours import nearest
 from advnets.rng import derive, generator
 
 Kind = Literal["classifier", "autoencoder", "data"]
@@ -32,7 +33,6 @@ RECIPE = 1
 """Version of how networks are built and trained; a cached one of another version is left alone."""
 FEW = 16
 """Numbers in an example up to which the data itself is compared."""
-_CHUNK = 1_000
 
 
 class FeatureSpace(Protocol):
@@ -252,8 +252,4 @@ class DataSpace:
         """The class of each one's nearest training example."""
         known = class_labels(self._known)
         assert known is not None
-        points = self._known.x[:].flatten(1)
-        near = [
-            torch.cdist(rows.flatten(1), points).argmin(dim=1) for rows in torch.split(x, _CHUNK)
-        ]
-        return known[1][torch.cat(near)]
+        return known[1][nearest(x, self._known.x).number]
