@@ -184,8 +184,8 @@ def inside(x: Tensor, y: Tensor, *radii: Tensor) -> Iterator[tuple[Tensor, ...]]
     r"""Which pairs of rows are at most a radius apart, `ROWS` rows of x at a time.
 
     A distance that equals the radius counts, and so does one that differs from it only by what the
-    coordinates themselves are rounded by: :math:`4 u (\|x\| + \|y\|)` in float64. A radius of 0 holds
-    equal rows alone.
+    coordinates themselves are rounded by: :math:`4 u (\|x\| + \|y\|)` in float64. A radius of 0
+    holds equal rows alone.
 
     Args:
         x: Rows `(n, d)`.

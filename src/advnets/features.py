@@ -31,6 +31,7 @@ Say = Callable[[str], None]
 
 RECIPE = 1
 """Version of how networks are built and trained; a cached one of another version is left alone."""
+_LEAST = 1e-10
 FEW = 16
 """Numbers in an example up to which the data itself is compared."""
 
@@ -77,11 +78,17 @@ def learn(splits: Splits, *, cache: Path | None = None, say: Say = print) -> Fea
     """
     if math.prod(splits.event_shape) <= FEW:
         return DataSpace(splits)
+    # A caller's `torch.no_grad()` or default dtype is none of the network's business.
+    with torch.inference_mode(False), torch.enable_grad():
+        return _network_space(splits, cache, say)
+
+
+def _network_space(splits: Splits, cache: Path | None, say: Say) -> FeatureSpace:
     known = class_labels(splits.train)
     kind: Kind = "classifier" if known else "autoencoder"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(0, "features"))
-        network = Network(splits.event_shape, classes=len(known[0]) if known else 0)
+        network = Network(splits.event_shape, classes=len(known[0]) if known else 0).float()
     facts = {"kind": kind, "recipe": RECIPE, "data": _fingerprint(splits)}
     folder = cache or Path(pooch.os_cache("advnets")) / "features"
     path = folder / f"{kind}-{facts['data']:08x}-v{RECIPE}.safetensors"
@@ -91,7 +98,7 @@ def learn(splits: Splits, *, cache: Path | None = None, say: Say = print) -> Fea
         say(f"Training a small {kind} on the {n:,} training examples, to compare features with ...")
         train(network, splits.train, known[1] if known else None, rng=generator(0, "features"))
         score = _score(network, splits, known)
-        _keep(path, network, facts | {"score": score}, say)
+        _keep(path, network, facts | {"score": None if math.isnan(score) else score}, say)
     return NetworkSpace(network, splits, score)
 
 
@@ -109,7 +116,10 @@ def class_labels(split: Split) -> tuple[Tensor, Tensor] | None:
 
 
 def _score(network: Network, splits: Splits, known: tuple[Tensor, Tensor] | None) -> float:
-    """Of validation examples, the share of classes told or of variance given back."""
+    """Of validation examples, the share of classes told or of variance given back.
+
+    NaN where there is no variance: a single example has none.
+    """
     held_out = some(splits.validation)
     x = held_out.x[:]
     answer = ask(network, network, x)
@@ -118,7 +128,10 @@ def _score(network: Network, splits: Splits, known: tuple[Tensor, Tensor] | None
         return (told == held_out.context).double().mean().item()
     seen = ask(network, network.look, x).flatten(1)
     lost, all_of_it = answer - seen, seen - seen.mean(dim=0)
-    return 1 - (lost.square().sum() / all_of_it.square().sum().clamp_min(1e-12)).item()
+    variance = all_of_it.double().square().sum().item()
+    if len(x) < 2 or variance <= _LEAST * seen.double().square().sum().item():
+        return math.nan
+    return 1 - lost.double().square().sum().item() / variance
 
 
 # The cache
@@ -146,7 +159,8 @@ def _read(path: Path, network: Network, facts: dict[str, Any], say: Say) -> floa
         say(checks.trained_anew(damaged))
         return None
     network.load_state_dict(saved.tensors)
-    return float(saved.facts["score"])
+    score = saved.facts["score"]
+    return math.nan if score is None else float(score)
 
 
 def _keep(path: Path, network: Network, facts: dict[str, Any], say: Say) -> None:
@@ -188,12 +202,16 @@ class NetworkSpace:
     def describe(self) -> str:
         """One sentence for a reader."""
         n, held_out = len(self.splits.train), min(SOME, len(self.splits.validation))
-        good = "gets {:.1%} of {:,} validation examples right"
+        examples = f"{held_out:,} validation example{'s' * (held_out != 1)}"
+        good = f"gets {self.score:.1%} of {examples} right"
         if not self.classes:
-            good = "gives back {:.1%} of the variance of {:,} validation examples"
+            good = f"gives back {self.score:.1%} of the variance of {examples}"
+        if not -1 <= self.score <= 1:
+            good = f"says little: on {examples} it cannot be told how good it is"
+            good += " (they do not vary)" if math.isnan(self.score) else " (it gives back nothing)"
         return (
             f"Features: {len(self.network.centre)} inner numbers of a small {self.kind} trained on "
-            f"the run's own {n:,} training examples; it {good.format(self.score, held_out)}."
+            f"the run's own {n:,} training examples; it {good}."
         )
 
     def features(self, x: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def neighbourhoods(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Neighbourho
     return Neighbourhoods(
         precision=bootstrap.share(torch.cat(real), rng=rng),
         recall=bootstrap.share(found, rng=rng),
-        density=bootstrap.mean(torch.cat(balls) / _DENSE, rng=rng),
+        density=bootstrap.mean(torch.cat(balls).double() / _DENSE, rng=rng),
         coverage=bootstrap.share(covered, rng=rng),
     )
 

@@ -18,8 +18,9 @@ Reference: Goodfellow et al. (2014), Section 5; Breuleux et al. (2011); goodfeli
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,6 +63,17 @@ class LogLikelihood:
     n: int
     sigma: float
     centres: int
+
+    def to_dict(self) -> dict[str, float | None]:
+        """As JSON holds it, which has no NaN."""
+        known = None if math.isnan(self.standard_error) else self.standard_error
+        return asdict(self) | {"standard_error": known}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "LogLikelihood":
+        """The inverse of `to_dict`."""
+        known = record["standard_error"]
+        return cls(**{**record, "standard_error": math.nan if known is None else known})
 
     def __str__(self) -> str:
         if math.isnan(self.standard_error):
@@ -128,8 +140,8 @@ class _Window:
     def log_sums(self, points: Tensor) -> tuple[Tensor, Tensor]:
         r"""Log of the sum over centres, `(K, rows)`, and for which rows it is exact enough.
 
-        With :math:`s_j = x^\top \mu_j - \|\mu_j\|^2 / 2`, the exponent is :math:`(s_j - \|x\|^2 / 2)
-        / \sigma^2`: its maximum over j serves every width.
+        With :math:`s_j = x^\top \mu_j - \|\mu_j\|^2 / 2`, the exponent is
+        :math:`(s_j - \|x\|^2 / 2) / \sigma^2`: its maximum over j serves every width.
         """
         x = about(points, self.origin, self.dtype)
         precisions = [1 / w**2 for w in self.widths.tolist()]

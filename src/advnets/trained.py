@@ -34,7 +34,8 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
         checkpoint: 'best' by the validation score, or 'last'.
 
     Raises:
-        BadFile: When the folder is no run's, or has no whole checkpoint.
+        BadFile: When the folder is no run's, or has no whole checkpoint, or one with weights that
+            are not finite.
     """
     run_folder = RunDir(folder)
     config = config_of(run_folder)
@@ -56,6 +57,9 @@ def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
     )
     learner = learners.build(config.model, problem, seed=config.seed)
     refuse_foreign(saved, config)
+    bad = checkpoints.first_non_finite(saved.tensors)
+    if bad is not None:
+        raise checks.checkpoint_not_finite(saved.path, bad.removeprefix("learner."))
     with checks.foreign_checkpoints(saved.path):
         learner.load_state(below("learner.", saved.tensors))
     return Run(run_folder, config, learner, saved.update, saved.path.name)
@@ -169,7 +173,7 @@ class Run:
         """
         samplers, n = self.samplers(), n or self.config.evaluation.samples
         splits = self.splits()
-        drawn = {name: s.sample(n, seed=seed) for name, s in samplers.items()}
+        drawn = {name: draw(s, n, seed=seed) for name, s in samplers.items()}
         space = features.learn(splits, say=_say)
         return measures.measure(drawn, splits, space, seed=seed, against=against)
 
