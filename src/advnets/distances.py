@@ -160,9 +160,12 @@ def _none(n: int, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 def _keep_least(least: Tensor, found: Tensor, d: Tensor, start: int) -> None:
     """Take the distances of some more examples, from number `start`, among the least so far."""
-    near = d.topk(min(least.shape[1], d.shape[1]), largest=False)
-    values = torch.cat([least, near.values], dim=1)
-    numbers = torch.cat([found, near.indices + start], dim=1)
+    k = min(least.shape[1], d.shape[1])
+    # What is found by differences is final: of equals, the first. topk takes any of them.
+    final = d.dtype == torch.float64
+    near, at = d.sort(dim=1, stable=True) if final else d.topk(k, largest=False)
+    values = torch.cat([least, near[:, :k]], dim=1)
+    numbers = torch.cat([found, at[:, :k] + start], dim=1)
     values, chosen = values.sort(dim=1, stable=True)
     least.copy_(values[:, : least.shape[1]])
     found.copy_(numbers.gather(1, chosen)[:, : least.shape[1]])

@@ -39,6 +39,10 @@ def neighbourhoods(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Neighbourho
     some sample (k = 3). Density is the number of real examples' balls that a sample lies in, over
     k; coverage the share of real examples whose ball holds a sample (k = 5).
 
+    A distance equal to the radius counts, as in both papers' definitions (and the first's code; the
+    second's, `prdc`, leaves it out, which differs only where there are ties). Ties are settled in
+    float64, up to the rounding of the features themselves (`distances.inside`).
+
     Intervals resample the examples that are asked and leave the balls: a doubled example would
     shrink its own ball to nothing. So they are narrower than those of fresh balls.
 
