@@ -300,6 +300,6 @@ def test_features_that_are_no_numbers_get_one_line(take, bad, rng):
     x, y = torch.randn(30, 3, generator=rng), torch.randn(30, 3, generator=rng)
     x[4, 1] = bad
     with pytest.raises(
-        ValueError, match="of samples' must be finite everywhere, .* first in row 4"
+        ValueError, match=r"of samples' must be finite everywhere, .* first in row 4"
     ):
         take(x, y, rng=rng)
