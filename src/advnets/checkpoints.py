@@ -61,9 +61,18 @@ def write_checkpoint(
 
 def refuse_non_finite(update: int, tensors: Mapping[str, Tensor]) -> None:
     """Raise `Diverged`, with the tensor's name, where one is not finite."""
+    name = first_non_finite(tensors)
+    if name is not None:
+        t = tensors[name]
+        raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
+
+
+def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor with NaN or infinity; None where all are finite."""
     for name, t in tensors.items():
         if t.is_floating_point() and not t.isfinite().all():
-            raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
+            return name
+    return None
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

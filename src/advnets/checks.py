@@ -383,6 +383,19 @@ def runaway_chain(value: float, step: int, bound: float) -> Diverged:
     )
 
 
+def samples_not_finite(row: int) -> Diverged:
+    """What a model gives is no number: its weights are not, or its output overflows."""
+    return Diverged(
+        f"The samples must be finite, got NaN or infinity, first in sample {row}: weights of the "
+        "model are not finite, or its output overflows."
+    )
+
+
+def checkpoint_not_finite(path: Path, name: str) -> BadFile:
+    """A checkpoint whose numbers are no numbers: nothing that it gives means anything."""
+    return BadFile(f"{path}: '{name}' must be finite, got NaN or infinity; use another checkpoint.")
+
+
 # Quality
 
 

@@ -138,7 +138,10 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return asdict(self)
+        record = asdict(self)
+        for kept, own in zip(record["lines"], self.lines, strict=True):
+            kept |= {"validation": own.validation.to_dict(), "test": own.test.to_dict()}
+        return record
 
     def at_edge(self, line: Line) -> bool:
         """Whether a line's sigma is the smallest or the largest of the grid."""
@@ -147,6 +150,8 @@ class Evaluation:
     def notes(self) -> list[str]:
         """What a reader of the table has to be told, one sentence each."""
         notes = ["n: samples that the window stands on. +-: standard error over the test examples."]
+        if any(math.isnan(s.standard_error) for li in self.lines for s in (li.validation, li.test)):
+            notes += ["unknown: one example has no standard error."]
         if any(map(self.at_edge, self.lines)):
             notes += ["*: at the edge of the grid of sigmas; a wider grid might score higher."]
         if min(line.test.centres for line in self.lines[:-1]) < self.lines[0].test.centres:

@@ -21,7 +21,7 @@ from advnets.features import FeatureSpace, Kind
 from advnets.protocols import Examples
 from advnets.ranks import Ranks
 from advnets.rng import generator
-from advnets.sampling import TrainingSet
+from advnets.sampling import TrainingSet, refuse_non_finite
 
 Against = Literal["test", "validation"]
 Better = Literal["lower", "higher", "near"]
@@ -166,6 +166,8 @@ def measure(
     """
     checks.one_of(get_args(Against), against=against)
     held_out, train = getattr(splits, against).x, splits.train.x
+    for x in samples.values():
+        refuse_non_finite(x)
     n = min(len(held_out), len(train), *(len(x) for x in samples.values()))
     data = _Side(TrainingSet(held_out).sample(n, seed=seed), space, train)
     sides = {name: _Side(x[:n].cpu(), space, train) for name, x in samples.items()}

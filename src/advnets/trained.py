@@ -41,7 +41,8 @@ def load(
         data_root: The same for data that is given by its `--data.root`.
 
     Raises:
-        BadFile: When the folder is no run's, or has no whole checkpoint.
+        BadFile: When the folder is no run's, or has no whole checkpoint, or one with weights that
+            are not finite.
     """
     run_folder = RunDir(folder)
     config = moved(config_of(run_folder), path=data_path, root=data_root)
@@ -62,6 +63,9 @@ def load(
     )
     learner = learners.build(config.model, problem, seed=config.seed)
     refuse_foreign(saved, config)
+    bad = checkpoints.first_non_finite(saved.tensors)
+    if bad is not None:
+        raise checks.checkpoint_not_finite(saved.path, bad.removeprefix("learner."))
     with checks.foreign_checkpoints(saved.path):
         state = below("learner.", saved.tensors)
         checkpoints.refuse_other_types(learner.state(), state)
@@ -175,7 +179,7 @@ class Run:
         """
         samplers, n = self.samplers(), n or self.config.evaluation.samples
         splits = self.splits()
-        drawn = {name: s.sample(n, seed=seed) for name, s in samplers.items()}
+        drawn = {name: draw(s, n, seed=seed) for name, s in samplers.items()}
         space = features.learn(splits, say=say)
         return measures.measure(drawn, splits, space, seed=seed, against=against)
 

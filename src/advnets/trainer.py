@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -255,7 +255,7 @@ class Trainer:
                 raise checks.diverged(f"The validation score of {name}", s.mean, self.update)
         self._words = ", ".join(f"{name} {s.mean:.1f}" for name, s in scores.items())
         self.display.say(f"update {self.update}  validation score (nats): {self._words}")
-        self._keep({"validation": {name: asdict(s) for name, s in scores.items()}})
+        self._keep({"validation": {name: s.to_dict() for name, s in scores.items()}})
         first = next(iter(scores.values())).mean
         improved = first > self.best.get("score", -math.inf)
         if improved:

@@ -37,7 +37,7 @@ from advnets.optim import OptimizerConfig
 from advnets.priors import Gaussian
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
-from advnets.sampling import GeneratorSampler, evaluating
+from advnets.sampling import GeneratorSampler, untouched
 
 Likelihood = Literal["bernoulli", "gaussian"]
 _LOG_2_PI = math.log(2 * math.pi)
@@ -255,9 +255,9 @@ class VAE(Descent):
             k: Draws of z an example.
         """
         checks.at_least(1, k=k)
-        with evaluating(self.autoencoder):
+        with untouched(self.autoencoder) as network:
             rows = self._prepared(x, rng)
-            log_p, kl = self.autoencoder.elbo(rows, self._epsilon(k, len(x), rng))
+            log_p, kl = network.elbo(rows, self._epsilon(k, len(x), rng))
         return log_p - kl
 
     def importance_weighted(self, x: Tensor, *, k: int, rng: torch.Generator) -> Tensor:
@@ -268,11 +268,11 @@ class VAE(Descent):
         """
         checks.at_least(1, k=k)
         blocks = []
-        with evaluating(self.autoencoder):
+        with untouched(self.autoencoder) as network:
             rows = self._prepared(x, rng)
             for done in range(0, k, _DRAWS):
                 epsilon = self._epsilon(min(_DRAWS, k - done), len(x), rng)
-                blocks.append(self.autoencoder.log_weights(rows, epsilon).logsumexp(dim=0))
+                blocks.append(network.log_weights(rows, epsilon).logsumexp(dim=0))
         return torch.stack(blocks).logsumexp(dim=0) - math.log(k)
 
     def _prepared(self, x: Tensor, rng: torch.Generator) -> Tensor:

@@ -110,7 +110,7 @@ def series(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Array, Array
     points: dict[str, list[tuple[float, float]]] = {}
     for record in records:
         for name, value in flat(record).items():
-            if math.isfinite(value):
+            if value is not None and math.isfinite(value):
                 points.setdefault(name, []).append((float(record["update"]), float(value)))
     arrays = {name: np.array(sorted(pairs)) for name, pairs in points.items()}
     return {name: (xy[:, 0], xy[:, 1]) for name, xy in arrays.items()}
