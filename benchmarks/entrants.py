@@ -70,6 +70,7 @@ class Ours:
     def __init__(
         self, s: Sizes, x: Tensor, order: Order, precision: Precision, *, compiled: bool = False
     ) -> None:
+        keep_freed_memory()  # as the command does
         config = advnets.GameConfig(
             order=order,
             precision=precision,

@@ -1,6 +1,7 @@
 """The command, as its user meets it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 
 import advnets
-from advnets import cli, recipes, run
+from advnets import checkpoints, checks, cli, recipes, run
 from conftest import small_config, small_run
 
 IMAGES = (
@@ -118,6 +119,97 @@ def test_samples_come_as_a_picture_an_array_or_single_files(trained, capsys):
     assert sorted(p.name for p in (trained / "singles").iterdir()) == ["000041.png", "000042.png"]
     with Image.open("singles/000042.png") as picture:
         assert picture.size == (5, 6)
+
+
+def test_an_array_gets_the_name_that_was_asked_for(trained):
+    assert cli.main(["sample", "runs/a", "--n", "3", "--out", "upper.NPY"]) == 0
+    assert np.load("upper.NPY").shape == (3, 1, 6, 5)
+    assert not list(trained.glob(".part.*"))
+
+
+def test_a_folder_holds_the_samples_of_one_call(trained, capsys):
+    assert cli.main(["sample", "runs/a", "--n", "2", "--out", "one-call"]) == 0
+    before = {p: p.read_bytes() for p in (trained / "one-call").iterdir()}
+    for seed in ("0", "1"):
+        words = ["sample", "runs/a", "--n", "1", "--seed", seed, "--out", "one-call"]
+        assert cli.main(words) == 2
+        assert "'out' must be a new or an empty folder, got one-call" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in (trained / "one-call").iterdir()} == before
+
+
+OWN = [
+    ("sample", "samples/00000006.png"),
+    ("sample", "samples"),
+    ("sample", "tensorboard"),
+    ("sample", "checkpoints/x.npy"),
+    ("sample", "evaluation.png"),
+    ("report", "config.toml"),
+    ("report", "samples/page.html"),
+    ("figure 2", "samples/00000006.png"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), OWN, ids=lambda words: words)
+def test_no_output_takes_the_place_of_a_runs_own_file(trained, command, name, capsys):
+    run = trained / "runs/a"
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    assert cli.main([*command.split(), "runs/a", "--out", f"runs/a/{name}"]) == 2
+    err = capsys.readouterr().err
+    assert re.search(r"^advnets: 'out' must be [^\n]*\n$", err), err
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+OUTPUTS = {
+    "sample": (".png", ".npy"),
+    "report": (".html",),
+    "figure 2": (".png",),
+    "theory": (".html",),
+    "theory --failures": (".html", ".md"),
+}
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_no_output_takes_the_place_of_what_is_no_file(trained, command, tmp_path, capsys):
+    run = [] if command.startswith("theory") else ["runs/a"]
+    for suffix in OUTPUTS[command]:
+        pipe, link, folder = (tmp_path / f"{name}{suffix}" for name in ("pipe", "link", "folder"))
+        os.mkfifo(pipe)
+        link.symlink_to("/dev/null")
+        folder.mkdir()
+        for out, got in ((pipe, "a named pipe"), (link, "a symbolic link"), (folder, "a folder")):
+            assert cli.main([*command.split(), *run, "--out", str(out)]) == 2
+            need = f"'out' must be a new or a regular file, got {out}, {got}."
+            assert need in capsys.readouterr().err
+        assert pipe.is_fifo() and link.is_symlink() and folder.is_dir()
+
+
+def test_a_table_is_not_made_in_a_run(trained, capsys):
+    assert cli.main(["table", "1", "--quick", "--out", "runs/a"]) == 2
+    assert "'out' must be a folder of runs, or a new one" in capsys.readouterr().err
+
+
+def test_scores_that_cannot_be_kept_are_shown_all_the_same(trained, monkeypatch, capsys):
+    def refused(path):
+        raise checks.disk_full(path, "Read-only file system")
+
+    monkeypatch.setattr(checkpoints, "written_aside", refused)
+    assert cli.main(["evaluate", "runs/a", "--samples", "20", "--quality", "False"]) == 0
+    out, err = capsys.readouterr()
+    assert "training mean" in out and "Scores:" not in out
+    assert err.startswith("advnets: The scores are not kept: runs/a/evaluation.png: could not be")
+    assert err.count("\n") == 1
+    result = advnets.load("runs/a").score(quality=False)
+    assert len(result.lines) == 4
+    assert "The scores are not kept" in capsys.readouterr().err
+
+
+def test_memory_that_runs_out_without_a_word_is_one_line(monkeypatch, capsys):
+    def no_memory(words):
+        raise MemoryError
+
+    monkeypatch.setitem(cli.COMMANDS, "sample", no_memory)
+    assert cli.main(["sample", "runs/a"]) == 2
+    assert "do not fit in memory (no reason given)" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

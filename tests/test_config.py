@@ -1,20 +1,23 @@
 """Configurations: to a dictionary and to TOML and back, and every way to word one wrongly."""
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal, get_args, get_type_hints
 
 import pytest
 
 import advnets
-from advnets import data
+from advnets import checks, data
 from advnets.checks import BadFile, BadValue
 from advnets.config import (
     FREE,
     Variant,
     differences,
     dumps,
+    expanded,
     fields_of,
     from_dict,
     read_toml,
@@ -223,3 +226,30 @@ def test_every_class_of_the_library_is_frozen_keyword_only_and_optional_by_none(
         assert f.kw_only, f.name
         if type(None) in get_args(hints[f.name]):  # what TOML leaves out must mean None
             assert f.default is None, f.name
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (2**63, "a whole number of at most 9223372036854775807"),
+        (-(10**400), "a whole number of at most 9223372036854775807"),
+        (1e-320, r"a number that float32 holds: 0, or from 1\.18e-38 to 3\.4e\+38 in size"),
+        (1e39, "a number that float32 holds"),
+        (math.nan, "a number that float32 holds"),
+        ((1.0, math.inf), "a number that float32 holds"),
+        ("caf\udce9", "text that UTF-8 can write, without NUL"),
+        ("a\0b", "text that UTF-8 can write, without NUL"),
+    ],
+)
+def test_what_cannot_be_held_is_refused_by_its_limit(value, words):
+    with pytest.raises(checks.BadValue, match=f"'x' must be {words}"):
+        checks.representable("x", value)
+    for fine in (0, 2**63 - 1, 0.0, -1e-38 * 2, 3e38, True, None, "é", Path("a\udcff")):
+        checks.representable("x", fine)
+
+
+def test_a_path_is_expanded_and_the_home_of_nobody_named(monkeypatch):
+    monkeypatch.setenv("HOME", "/h")
+    assert expanded("~/a") == Path("/h/a")
+    with pytest.raises(checks.BadFile, match=r"~nobodyhere/x: must begin with the name of a user"):
+        expanded("~nobodyhere/x")

@@ -87,6 +87,26 @@ def test_the_ids_of_a_drawing_are_its_own_and_its_references_stay_inside():
         assert not re.findall(r'href="(?!#)|https?:|<style|<metadata|font-family', svg)
 
 
+def test_text_is_eleven_pixels_high_on_a_telephone():
+    """360 pixels wide, 32 of them the page's margins."""
+    svg = drawing()
+    width = float(re.search(r'viewBox="0 0 ([\d.]+) ', svg)[1])
+    sizes = re.findall(r"font(?:-size)?: (?:[a-z]+ )*([\d.]+)px", svg)
+    assert len(sizes) >= svg.count("<text") > 0
+    assert min(map(float, sizes)) * (360 - 32) / width >= 11
+
+
+def test_long_names_stand_one_under_another():
+    def height(label):
+        both = [Curve(label=label * n, x=np.arange(3.0), y=np.arange(3.0)) for n in (1, 2)]
+        svg = curves.draw(both, name="c", end=2)
+        texts = re.findall(r"<text[^>]*y=\"([\d.]+)\"[^>]*>([^<]*)</text>", svg)
+        return {y for y, words in texts if words.startswith(label)}
+
+    assert len(height("short")) == 1
+    assert len(height("one of the longer names")) == 2
+
+
 def test_colours_are_left_to_the_page():
     svg = drawing()
     for colour in ("var(--curve-0)", "var(--curve-1)", "var(--rule)", "currentColor"):

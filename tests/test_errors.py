@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import pictures
-from advnets import checkpoints, checks, cli, recipes, run, rundir, table_game, theory
+from advnets import checks, cli, files, recipes, run, rundir, table_game, theory
 from advnets.baselines.autoencoder import AutoencoderConfig
 from advnets.baselines.binary import binarise
 from advnets.baselines.gsn import GSNConfig
@@ -152,6 +152,10 @@ def facts_of_another_time(folder):
     (folder / "run" / "data.json").write_text('{"low": 0.0}')
 
 
+def facts(text):
+    return lambda folder: (a_run(folder), (folder / "run" / "data.json").write_text(text))
+
+
 def toml(text):
     return lambda folder: (folder / "my.toml").write_text(text)
 
@@ -215,12 +219,12 @@ CASES = [
     ("no run to sample", nothing, "sample", r"'RUN' must be given: the folder of a run, got nothing\."),
     ("a stray word", nothing, "train ring 12", r"Unknown argument '12'\."),
     ("a GPU where there is none", nothing, "train ring --device cuda", r"'device' must be cpu: torch finds no CUDA GPU here, got cuda\."),
-    ("an unknown precision", nothing, "train ring --model.precision bf16", r"'model\.precision' must be one of float32, bfloat16, got bf16\."),
+    ("an unknown precision", nothing, "train ring --model.precision bf16", r"'model\.precision' must be one of auto, float32, bfloat16, got bf16\."),
     ("no figure", nothing, "figure", r"'figure' must be the first word: one of 1, 2, 3, got nothing\."),
     ("an unknown figure", nothing, "figure 7 run", r"Unknown figure '7'\. Valid: 1, 2, 3\."),
     ("no run for a figure", nothing, "figure 2", r"'RUN' must be given: the folder of a run, got nothing\."),
     ("no run to report on", nothing, "report", r"'RUN' must be given: the folder of a run, got nothing\."),
-    ("an unknown option of report", nothing, "report run --seed 1", r"Unknown option '--seed'\. Valid: --out, --checkpoint\."),
+    ("an unknown option of report", nothing, "report run --seed 1", r"Unknown option '--seed'\. Valid: --out, --checkpoint, --data\.path, --data\.root\."),
     # configurations
     ("a missing TOML file", nothing, "train my.toml", r"my\.toml: no such file; give the path of a TOML configuration\."),
     ("a file that is no TOML", toml("a = = 1"), "train my.toml", r"my\.toml: is not valid TOML: "),
@@ -231,8 +235,19 @@ CASES = [
     # IDX files
     ("no folder of MNIST", nothing, "train mnist --data.root mnist", r"mnist/train-images-idx3-ubyte\.gz: no such file; --data\.root or \$ADVNETS_DATA must be the folder"),
     ("a missing IDX file", image_file(shape=(60_000, 28, 28)), "train mnist --data.root mnist", r"train-labels-idx1-ubyte\.gz: no such file"),
+    ("a number beyond 2^63", nothing, "train ring --model.z_dim 9223372036854775808", r"z_dim' must be a whole number of at most 9223372036854775807, got 9223372036854775808\."),
+    ("a number below float32", nothing, "train ring --model.D.irange 1e-320", r"irange' must be a number that float32 holds: 0, or from 1\.18e-38"),
+    ("a bias that is no number", nothing, "train demo --model.G.sigmoid_bias nan", r"sigmoid_bias' must be "),
+    ("minibatches without end", nothing, "train ring --model.k 1000000000000 --folder new", r"'model' must be such that it fits in the [\d.,]+ GiB of memory here, got 1000000000000 minibatches"),
+    ("samples without end", nothing, "train ring --evaluation.samples 1000000000000000 --folder new", r"'evaluation\.samples' must be such that it fits in the"),
+    ("examples without end", nothing, "train ring --data.examples 1000000000000000 --folder new", r"'data\.examples' must be such that it fits in the"),
+    ("more samples than memory", a_run, "sample run --n 1000000000000000", r"'n' must be such that it fits in the"),
+    ("a sample number beyond 2^63", a_run, "sample run --start 9223372036854775807", r"'start \+ n' must be a whole number of at most 9223372036854775807"),
+    ("the home of nobody", nothing, "train images --data.path ~nobodyhere/x --folder new", r"~nobodyhere/x: must begin with the name of a user of this machine"),
+    ("a folder in the home of nobody", nothing, "train ring --folder ~nobodyhere/x", r"~nobodyhere/x: must begin with the name of a user of this machine"),
+    ("a place of other data", a_run, "evaluate run --data.root x", r"'data\.root' must be left out: data of kind 'ring' takes no place, got a path\."),
     ("a truncated IDX file", image_file(drop=5), "train mnist --data.root mnist", r"train-images-idx3-ubyte\.gz: truncated: its header asks for 4704 bytes of data, got 4699\."),
-    ("an IDX file that is too long", image_file(drop=-3), "train mnist --data.root mnist", r"too long: its header asks for 4704 bytes of data, got 4707\."),
+    ("an IDX file that is too long", image_file(drop=-3), "train mnist --data.root mnist", r"too long: its header asks for 4704 bytes of data, got at least 4705\."),
     ("a truncated gzip file", cut_gzip, "train mnist --data.root mnist", r"train-images-idx3-ubyte\.gz: truncated or damaged gzip file"),
     ("a wrong magic", image_file(magic=0x0D03), "train mnist --data.root mnist", r"must be an IDX file of unsigned bytes \(magic 0x000008NN\), got magic 0x00000d03\."),
     ("images of another size", image_file(shape=(6, 20, 20)), "train mnist --data.root mnist", r"must hold 60000 images of 28 x 28, got shape \(6, 20, 20\)\."),
@@ -292,7 +307,9 @@ CASES = [
     ("a table of a file that is not there", photos(pictures.classes(9) | {"labels.csv": b"z.png,a\n"}), ON_PICTURES, r"photos/labels\.csv: must hold names of pictures that are there, got 1 not there, first 'z\.png'\."),
     ("too few pictures", photos(pictures.classes(4)), ON_PICTURES, r"photos: must hold at least 10 pictures, got 8\."),
     ("a picture that is refused", photos(pictures.classes(9) | {"cat/z.png": b""}), ON_PICTURES + " --data.unreadable refuse", r"photos: cat/z\.png: zero bytes; take it out, or choose --data\.unreadable skip\."),
-    ("a decompression bomb", photos(pictures.classes(9) | {"cat/z.png": pictures.bomb(60_000, 60_000)}), ON_PICTURES, r"photos: cat/z\.png: must have at most 134,217,728 pixels, got 3600000000 pixels \(a decompression bomb\?\); take it out\."),
+    ("a decompression bomb", photos(pictures.classes(9) | {"cat/z.png": pictures.bomb(60_000, 60_000)}), ON_PICTURES + " --data.unreadable refuse", r"photos: cat/z\.png: must have at most 134,217,728 pixels, got 3600000000 pixels \(a decompression bomb\?\); take it out, or choose"),
+    ("a class that may be a split", photos({f"{c}/{i}.png": pictures.png(i) for c in ("bus", "train") for i in range(6)}), ON_PICTURES, r"photos: must hold train/ and test/ or validation/ to have splits, got train/ beside bus; if it is a class, choose --data\.splits none\."),
+    ("splits below classes", photos({f"{c}/{s}/{i}.png": pictures.png(i) for c in "ab" for s in ("train", "test") for i in range(6)}), ON_PICTURES, r"photos: must hold its splits at the top \(train/CLASS/\), got them in a/; "),
     ("pictures of no size", nothing, "train images --data.size 0", r"'data\.size' must be a number that is at least 1, got 0\."),
     ("labels that there are not", nothing, "train images --data.labels some", r"'data\.labels' must be one of auto, none, got some\."),
     # run folders
@@ -306,6 +323,14 @@ CASES = [
     ("two folders", a_run, "train --resume run --folder other", r"'folder' must be left out with --resume"),
     ("an unreadable checkpoint", folder_for_a_checkpoint, "train --resume run", r"00000040\.safetensors: cannot be read \(Is a directory\)"),
     ("samples to a kind of file that there is not", a_run, "sample run --out a.jpg", r"'out' must be NAME\.png, NAME\.npy or the name of a folder, got a\.jpg\."),
+    ("a report that is no page", a_run, "report run --out run/config.toml", r"'out' must be NAME\.html, got run/config\.toml\."),
+    ("a sample in a run's own folder", a_run, "sample run --out run/checkpoints/x.png", r"'out' must be another file than those that the run .*run is made of, got run/checkpoints/x\.png\."),
+    ("facts of another shape", facts('{"event_shape": "2", "low": 0, "high": 1}'), "sample run", r"run/data\.json: missing or damaged \(event_shape: expected array, got str\)\."),
+    ("scores of another shape", lambda f: (a_run(f), (f / "run" / "metrics.jsonl").write_text('[]\n{"update": 1}\n')), "train --resume run", r"run/metrics\.jsonl: missing or damaged \(line 1: expected object, got array\)\."),
+    ("a number beyond all others", toml(f"seed = {2**63}\n[data]\nkind='ring'\n[model]\nkind='game'"), "train my.toml", r"my\.toml: 'seed' must be a number between -2\^63 and 2\^63, got 9223372036854775808\."),
+    ("a number that is none", toml("[data]\nkind='ring'\nstd=nan\n[model]\nkind='game'"), "train my.toml", r"my\.toml: 'data\.std' must be a finite number, got nan\."),
+    ("a configuration without a floor", toml("a = " + "[" * 100_000), "train my.toml", r"my\.toml: is not valid TOML: nested too deeply\."),
+    ("a configuration that is a folder", lambda f: (f / "my.toml").mkdir(), "train my.toml", r"my\.toml: cannot be read \(Is a directory\)"),
     ("a flag that is neither", nothing, "train ring --model.G.bias_from_marginals maybe", r"'model\.G\.bias_from_marginals' must be True or False, got maybe\."),
     ("sizes beyond all memory", nothing, "train ring --model.G.hidden 100000000000 --folder run", r"The sizes asked for do not fit in memory"),
     ("a changed precision", a_run, "train --resume run --model.precision bfloat16", r"'model\.precision' must be 'float32' to resume run, got 'bfloat16': it changes the run\."),
@@ -317,7 +342,7 @@ CASES = [
     ("no whole checkpoint to sample", all_damaged, "sample run", r"best\.safetensors: damaged checkpoint \("),
     ("no checkpoint yet", no_checkpoints, "sample run", r"run: has no checkpoint yet; go on with: advnets train --resume run"),
     ("facts that are cut short", facts_cut_short, "sample run", r"run/data\.json: missing or damaged \("),
-    ("facts that lack some", facts_of_another_time, "sample run", r"run/data\.json: missing or damaged \(it must hold event_shape, low, high\)"),
+    ("facts that lack some", facts_of_another_time, "sample run", r"run/data\.json: missing or damaged \(object missing required field event_shape\)"),
     ("a name that the system does not take", nothing, "train ring --trainer.steps 2 --folder " + "x" * 300, r"x: File name too long\."),
     ("weights that there are not", a_run, "sample run --weights mean", r"Unknown weights 'mean'\. .*Valid: raw, averaged\."),
     ("no samples", a_run, "sample run --n 0", r"'n' must be a number that is at least 1, got 0\."),
@@ -407,7 +432,7 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
         trainer=TrainerConfig(steps=40, log_every=5, score_every=10, checkpoint_every=10)
     )
     (tmp_path / "small.toml").write_text(config.to_toml())
-    real, calls = checkpoints._sync, []
+    real, calls = files._sync, []
 
     def full_from_the_third_on(handle):
         calls.append(handle.name)
@@ -415,14 +440,14 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
             raise OSError(number, os.strerror(number))
         real(handle)
 
-    monkeypatch.setattr(checkpoints, "_sync", full_from_the_third_on)
+    monkeypatch.setattr(files, "_sync", full_from_the_third_on)
     assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert re.search(
         rf"could not be saved \({os.strerror(number)}\); what was saved before is kept", err
     )
     assert not list(tmp_path.rglob("*.part"))
-    monkeypatch.setattr(checkpoints, "_sync", real)
+    monkeypatch.setattr(files, "_sync", real)
     assert rundir.RunDir("run").latest(print).update >= 10
     assert cli.main(["train", "--resume", "run"]) == 0
 

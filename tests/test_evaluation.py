@@ -51,8 +51,8 @@ def test_the_test_set_plays_no_part_in_any_choice():
         evaluate(samplers, shuffled, PROTOCOL, seed=0).lines,
         strict=True,
     ):
-        assert a.validation == b.validation
-        assert a.test.sigma == b.test.sigma
+        assert a.validation.mean == pytest.approx(b.validation.mean, abs=1e-6)
+        assert a.validation.sigma == b.validation.sigma == a.test.sigma == b.test.sigma
 
 
 def test_reference_lines_stand_beside_every_score():

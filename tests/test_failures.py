@@ -318,8 +318,8 @@ def test_a_finding_says_the_same_in_both_forms_and_escapes():
     line = advnets.curves.Curve(label="c", x=np.arange(3.0), y=np.arange(3.0))
     found = Finding(
         name="one",
-        title="A < B",
-        says="Words & words.",
+        title="A",
+        says="Words & words, A < B.",
         measured=("First.", "Second."),
         charts=(Chart(title="Chart", meaning="It rises.", lines=(line,)),),
         pictures=(
@@ -329,8 +329,7 @@ def test_a_finding_says_the_same_in_both_forms_and_escapes():
         helps="Help.",
     )
     html, text = section(found), markdown(found)
-    assert "A &lt; B" in html
-    assert "Words &amp; words." in html
+    assert "Words &amp; words, A &lt; B." in html
     assert 'width="5" height="4"' in html
     assert "| a | b |\n| --- | --- |\n| 1 | 2 |" in text
     for words in ("First.", "Second.", "It rises.", "Help.", "Numbers"):

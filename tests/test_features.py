@@ -193,3 +193,16 @@ def test_an_unreadable_cache_is_trained_anew(tmp_path, said, monkeypatch):
     assert learn(pictures(), cache=tmp_path, say=said.append).accuracy > 0.9
     assert "cannot be read (Is a directory)" in said[1]
     assert not any(path.iterdir())
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_network_is_trained_whatever_the_callers_mode(mode, tmp_path):
+    x = torch.rand(40, 20, generator=torch.Generator().manual_seed(0))
+    parts = [Split(x[:30]), Split(x[30:31]), Split(x[31:])]
+    with mode():
+        space = features.learn(Splits(*parts), cache=tmp_path, say=lambda _: None)
+        assert space.features(x).isfinite().all()
+    # One validation example does not vary, and that is what is said.
+    assert "on 1 validation example it cannot be told how good it is" in space.describe
+    again = features.learn(Splits(*parts), cache=tmp_path, say=lambda _: None)
+    assert again.describe == space.describe

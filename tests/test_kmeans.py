@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from advnets import streaming
+from advnets.distances import squared_distances
 from advnets.kmeans import KMeans, kmeans, lloyd, spread
-from advnets.neighbours import squared_distances
 
 
 def clouds(n=60, d=3, *, seed=0):

@@ -250,23 +250,3 @@ def test_a_loss_of_ones_own_is_taken(rng):
     expected = weight + RATE * (x.mean(dim=0) - G(z).mean(dim=0)).detach()
     game.step((Batch(x),), rng=torch.Generator().manual_seed(4))
     torch.testing.assert_close(D.weight.detach(), expected)
-
-
-class Overridden(advnets.Discriminator):
-    """A D whose `forward` is its own, and whose inherited `forward_pair` is not."""
-
-    def forward(self, x, c=None):
-        return super().forward(x, c) * 2
-
-
-def test_a_forward_pair_inherited_past_ones_own_forward_is_not_used():
-    from advnets.player import has_forward_pair
-
-    config = advnets.DiscriminatorConfig(units=(4,), pieces=2)
-    rng = torch.Generator().manual_seed(0)
-    assert has_forward_pair(advnets.Discriminator(config, event_shape=(2,), rng=rng))
-    own = Overridden(config, event_shape=(2,), rng=rng)
-    assert not has_forward_pair(own)
-    hooked = advnets.Discriminator(config, event_shape=(2,), rng=rng)
-    hooked.register_forward_hook(lambda *_: None)
-    assert not has_forward_pair(hooked)

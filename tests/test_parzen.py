@@ -151,7 +151,7 @@ def test_the_score_is_the_mean_and_its_standard_error():
     assert result.mean == pytest.approx(mean, abs=1e-14)
     assert result.standard_error == pytest.approx(deviation / math.sqrt(40), abs=1e-14)
     assert (result.n, result.sigma, result.centres) == (40, 0.2, 7)
-    assert summarise(log_p[:1], 0.2, 7).standard_error == 0
+    assert math.isnan(summarise(log_p[:1], 0.2, 7).standard_error)
 
 
 def test_score_is_the_summary_of_the_log_densities():
@@ -207,3 +207,74 @@ def test_what_has_no_density_is_refused(x, centres, sigmas, message):
 def test_a_choice_needs_a_width_to_choose():
     with pytest.raises(BadValue, match=r"'sigmas' must be at least one width, got 0\."):
         choose_sigma(BAD, BAD, [])
+
+
+# Data that is not of order 1
+
+
+def modes(distance, n=240):
+    """Eight modes of width .3, so far apart."""
+    rng = torch.Generator().manual_seed(0)
+    angle = torch.arange(8) * math.pi / 4
+    means = distance / (2 * math.sin(math.pi / 8)) * torch.stack([angle.cos(), angle.sin()], dim=1)
+    return means[torch.randint(8, (n,), generator=rng)] + 0.3 * torch.randn(n, 2, generator=rng)
+
+
+def normals(n, d, seed):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+AWKWARD = {
+    "modes 1,000 apart": modes(1e3),
+    "modes 1e4 apart": modes(1e4),
+    "scale 1e3": 1e3 * normals(240, 20, 0),
+    "offset 1e4": 1e4 + normals(240, 20, 0),
+    "mixed": torch.cat([normals(200, 20, 0), 1e4 + normals(38, 20, 1), 1e7 * normals(2, 20, 2)]),
+    "flat images": points(240, 1, dtype=torch.float32).expand(240, 784),
+    "flat images, 3,072 numbers": points(240, 1, dtype=torch.float32).expand(240, 3072),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("case", AWKWARD)
+def test_no_log_density_is_off_by_a_hundredth_of_a_nat(case, dtype):
+    data = AWKWARD[case].to(dtype)
+    x, centres = data[:40], data[40:]
+    found, sigmas = log_densities(x, centres, [0.1, 0.3, 1.0]), [0.1, 0.3, 1.0]
+    expected = written_out(x, centres, sigmas)
+    assert ((found - expected).abs() <= 1e-2 + 1e-12 * expected.abs()).all()
+    ceiling = -data.shape[1] * torch.tensor(sigmas).double().mul(math.sqrt(2 * math.pi)).log()
+    assert (found <= ceiling[:, None]).all()
+
+
+def rows_by_dtype(monkeypatch, x, centres):
+    seen = {}
+    log_sums = parzen._Window.log_sums
+
+    def spy(self, points):
+        seen[self.dtype] = seen.get(self.dtype, 0) + len(points)
+        return log_sums(self, points)
+
+    monkeypatch.setattr(parzen._Window, "log_sums", spy)
+    log_densities(x, centres, parzen.SIGMAS)
+    return seen
+
+
+def test_images_of_order_1_are_scored_by_float32_products_alone(monkeypatch):
+    x, centres = (points(n, 784, seed=n, dtype=torch.float32).pow(8) for n in (300, 500))
+    assert rows_by_dtype(monkeypatch, x, centres) == {torch.float32: 300}
+
+
+def test_only_the_points_that_need_it_are_scored_anew(monkeypatch):
+    x, centres = points(300, 9, dtype=torch.float32), points(400, 9, seed=1, dtype=torch.float32)
+    x[:7] = x[:7] + 1e5
+    seen = rows_by_dtype(monkeypatch, torch.cat([x[7:], x[:7]]), centres)
+    assert seen[torch.float64] <= 300
+
+
+def test_one_example_has_no_standard_error():
+    found = score(points(1, 2), points(4, 2, seed=1), 0.3)
+    assert str(found).endswith("+- unknown nats")
+    assert found.to_dict()["standard_error"] is None
+    again = LogLikelihood.from_dict(found.to_dict())
+    assert again.mean == found.mean and math.isnan(again.standard_error)

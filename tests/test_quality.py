@@ -292,3 +292,14 @@ def test_memory_does_not_grow_with_samples_times_examples():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
     )
     assert float(printed.stdout) < 100
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("take", [frechet_distance, kernel_distance, neighbourhoods])
+def test_features_that_are_no_numbers_get_one_line(take, bad, rng):
+    x, y = torch.randn(30, 3, generator=rng), torch.randn(30, 3, generator=rng)
+    x[4, 1] = bad
+    with pytest.raises(
+        ValueError, match=r"of samples' must be finite everywhere, .* first in row 4"
+    ):
+        take(x, y, rng=rng)

@@ -1,17 +1,23 @@
 """Several processes play the game that one plays: to rounding, dropout included. And what ends them."""
 
+import dataclasses
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 
 import advnets
-from advnets.ranks import ALONE, Ranks, cores
+from advnets import measures
+from advnets.bootstrap import Estimate
+from advnets.ranks import ALONE, Ranks, cores, joined
 from conftest import ROOT, small_config, small_run
 from two_processes import GAMES, everything
 
@@ -205,3 +211,60 @@ def test_networks_that_do_not_treat_examples_one_by_one_are_refused(network):
         ValueError, match=f"'{network}' must be a network that treats every example"
     ):
         advnets.Game(**nets, prior=advnets.Uniform(3), ranks=Ranks(0, 2), **rules)
+
+
+JOINED = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "29499"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"RANK": None}, "'RANK' must be set where WORLD_SIZE is 2"),
+        ({"MASTER_ADDR": None}, "'MASTER_ADDR' must be set where WORLD_SIZE is 2"),
+        ({"MASTER_PORT": ""}, "'MASTER_PORT' must be set where WORLD_SIZE is 2"),
+        ({"MASTER_PORT": "x"}, "'MASTER_PORT' must be a whole number from 1 to 65535"),
+        ({"WORLD_SIZE": "x"}, "'WORLD_SIZE' must be a whole number from 1 .*, got 'x'"),
+        ({"WORLD_SIZE": "0"}, "'WORLD_SIZE' must be a whole number from 1 .*, got '0'"),
+        ({"RANK": "2"}, "'RANK' must be a whole number from 0 to 1 .*, got '2'"),
+        ({"LOCAL_WORLD_SIZE": "0"}, "'LOCAL_WORLD_SIZE' must be a whole number from 1 to 2"),
+    ],
+)
+def test_what_the_environment_says_of_the_processes_is_refused_by_name(changed, words, monkeypatch):
+    for name, value in {**JOINED, **changed}.items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(advnets.checks.BadValue, match=words), joined():
+        pass
+
+
+def test_a_process_that_meets_no_other_does_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr("advnets.ranks.PATIENCE", timedelta(seconds=2))
+    monkeypatch.setattr("advnets.ranks.cores", lambda: 2)
+    for name, value in JOINED.items():
+        monkeypatch.setenv(name, value)
+    words = "'WORLD_SIZE' must be the number of processes that meet at localhost:29499 within 2 s"
+    with pytest.raises(advnets.checks.OthersLost, match=words), joined():
+        pass
+
+
+def test_no_object_of_another_process_is_unpickled():
+    for path in (ROOT / "src").rglob("*.py"):
+        assert not re.search(r"(gather|broadcast|scatter|send|recv)_object", path.read_text()), path
+
+
+def test_what_the_first_process_measured_crosses_as_json():
+    row = measures.Row(
+        name="raw", values={"frechet": Estimate(value=0.1, low=0.0, high=1 / 3, n=9)}
+    )
+    found = measures.Quality(
+        features="data",
+        describe="d",
+        accuracy=None,
+        against="test",
+        n=9,
+        measures=measures.MEASURES[:1],
+        rows=(row,),
+        left_out=("why",),
+    )
+    assert measures.from_dict(json.loads(json.dumps(dataclasses.asdict(found)))) == found

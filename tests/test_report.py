@@ -1,5 +1,6 @@
 """The report: one page that needs nothing outside itself, of whatever a run folder holds."""
 
+import ast
 import base64
 import io
 import json
@@ -8,6 +9,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import jinja2
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,8 +19,9 @@ from advnets import cli, evaluation, plots, report
 from advnets.page import markup
 from advnets.parzen import LogLikelihood
 from advnets.report import panels, pictures, scores
-from conftest import small_run
+from conftest import ROOT, small_run
 
+TAG = re.compile(r"</?[a-z]+[1-6]?[ >]|<[a-z]+$")
 VOID = {"meta", "link", "img", "br", "input"}
 
 
@@ -28,11 +31,15 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.tags, self.attributes, self.open, self.words = [], [], [], []
+        self.drawings = []
         self.feed(text)
         self.close()
         assert not self.open, f"never closed: {self.open}"
 
     def handle_starttag(self, tag, attrs):
+        if tag == "svg":
+            around = self.attributes[-1]
+            self.drawings.append(around["aria-label"] if around.get("role") == "img" else None)
         self.tags.append(tag)
         self.attributes.append(dict(attrs))
         if tag not in VOID:
@@ -125,9 +132,27 @@ def test_it_can_be_read_on_a_phone_in_the_dark_on_paper_and_aloud(written):
         assert words in written
     assert {a["scope"] for a in page.all("th")} == {"col", "row"}
     assert page.tags.count("caption") == page.tags.count("table") > 0
-    for svg in page.all("svg"):
-        assert svg["role"] == "img"
-        assert svg["aria-label"]
+    assert len(page.drawings) == page.tags.count("svg") > 0
+    assert all(page.drawings)
+
+
+def contrast(one, other):
+    """Of two colours, by WCAG 2.2."""
+    light = []
+    for colour in (one, other):
+        rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return max(light) / min(light)
+
+
+def test_words_stand_out_from_the_paper_in_the_light_and_in_the_dark(pages):
+    schemes = re.findall(r":root \{(.*?)\}", pages["images"], re.DOTALL)[:2]
+    for scheme in schemes:
+        colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", scheme))
+        for name in ("ink", "soft", "accent", "good", "bad"):
+            for ground in ("paper", "wash"):
+                assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
 
 
 def test_the_same_run_gives_the_same_bytes(folders, pages):
@@ -173,8 +198,7 @@ def test_the_number_that_matters_stands_beside_real_examples_and_its_caveat(fold
 
 def test_every_curve_is_there_with_what_it_is_read_against(pages):
     page = pages["images"]
-    titles = [a["aria-label"] for a in Page(page).all("svg")]
-    assert titles == [
+    assert Page(page).drawings == [
         "Validation score",
         "The value of the game, V(D, G)",
         "What D believes",
@@ -228,9 +252,12 @@ def test_a_run_that_is_not_scored_is_scored_as_the_command_does_and_it_says_so(i
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"update": 40}', '{"lines": 3, "update": 40}'])
 def test_damaged_scores_are_no_scores(tmp_path, text):
+    said = []
     (tmp_path / "evaluation.json").write_text(text)
-    assert scores.kept(tmp_path / "evaluation.json", 40) is None
-    assert scores.kept(tmp_path / "none.json", 40) is None
+    assert scores.kept(tmp_path / "evaluation.json", 40, said.append) is None
+    assert re.search(r"evaluation\.json: missing or damaged \(.*\)\. It is scored anew\.", said[0])
+    assert scores.kept(tmp_path / "none.json", 40, said.append) is None
+    assert len(said) == 1
 
 
 def test_scores_of_another_update_are_made_anew(folders):
@@ -238,8 +265,9 @@ def test_scores_of_another_update_are_made_anew(folders):
     before = path.read_text()
     update = json.loads(before)["update"]
     path.write_text(json.dumps({**json.loads(before), "update": update + 1}))
-    assert scores.kept(path, update) is None
-    assert scores.at_hand(advnets.load(folders["images"]), print) == scores.kept(path, update)
+    assert scores.kept(path, update, print) is None
+    made = scores.at_hand(advnets.load(folders["images"]), print).result
+    assert made.lines == scores.kept(path, update, print).lines
     assert path.read_text() == before
 
 
@@ -288,9 +316,10 @@ def test_damaged_lines_and_pictures_are_passed_over(images, tmp_path):
 
 def test_whatever_a_learner_logs_gets_a_curve_of_its_own():
     metrics = [{"update": u, "free energy": -u, "layer": {"1": u}} for u in range(5)]
-    figures = "".join(panels.drawn(metrics, [], None, used=4))
-    assert re.findall(r'aria-label="([^"]*)"', figures) == ["free energy", "layer.1"]
-    assert panels.drawn([], [], None, used=0) == [""]
+    charts = panels.drawn(metrics, [], None, used=4)
+    assert [chart.title for chart in charts] == ["free energy", "layer.1"]
+    assert Page(panels.section(metrics, [], None, used=4)).drawings == ["free energy", "layer.1"]
+    assert panels.section([], [], None, used=0) == ""
 
 
 def test_a_log_of_a_million_updates_stays_a_small_page():
@@ -300,26 +329,69 @@ def test_a_log_of_a_million_updates_stays_a_small_page():
         {"update": 250 * (i + 1), **dict(zip(names, values, strict=True))}
         for i, values in enumerate(noise)
     ]
-    (figures,) = panels.drawn(metrics, [], None, used=1_000_000)
+    figures = panels.section(metrics, [], None, used=1_000_000)
     assert len(figures) < 400_000
     assert "Bold: mean over 25,000 updates; faint: the range of what was logged." in figures
 
 
-def test_what_comes_from_a_run_is_escaped(images, tmp_path):
-    folder = shutil.copytree(images, tmp_path / "<b>&'")
+EVIL = """</style><script>alert(1)</script> & "it's" $\\x$ {{ 7 * 7 }}"""
+
+
+def spoiled(value):
+    """Every text in a record replaced, its keys as they are."""
+    if isinstance(value, dict):
+        return {key: spoiled(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [spoiled(inner) for inner in value]
+    return f"{value} {EVIL}" if isinstance(value, str) else value
+
+
+def spoil(path, **more):
+    record = spoiled(json.loads(path.read_text()) | more)
+    path.write_text(json.dumps(record))
+
+
+def test_what_comes_from_a_run_is_escaped(folders, tmp_path):
+    """Recipe, names of samples, notices, classes, warnings, measures, environment, metrics."""
+    folder = shutil.copytree(folders["images"], tmp_path / "<b>&'\"")
     config = (folder / "config.toml").read_text()
-    recipe = "</style><script>alert(1)</script>"
-    (folder / "config.toml").write_text(
-        config.replace('recipe = "pictures"', f'recipe = "{recipe}"')
-    )
-    (folder / "environment.json").write_text(json.dumps({"<i>": [recipe], "none": None}))
+    recipe = f"recipe = {json.dumps(EVIL)}"
+    (folder / "config.toml").write_text(config.replace('recipe = "pictures"', recipe))
+    spoil(folder / "evaluation.json", notice="not MNIST.", quality=QUALITY | {"left_out": ["No."]})
+    spoil(folder / "data.json", notice="not MNIST.", classes=["cat"])
+    (folder / "environment.json").write_text(json.dumps({EVIL: [EVIL], "none": None}))
     with (folder / "metrics.jsonl").open("a") as lines:
-        lines.write(json.dumps({"update": 40, recipe: 1.0}) + "\n")
+        lines.write(json.dumps({"update": 40, EVIL: 1.0, "sentence": EVIL}) + "\n")
     written = page_of(folder)
     page = Page(written)
-    assert "script" not in page.tags
-    assert "<b>&'" in page.text
-    assert page.text.count("alert(1)") >= 3
+    assert not {"script", "b&'"} & {*page.tags}
+    assert re.search(r"<title>(.*?)</title>", written)[1].startswith("&lt;b&gt;&amp;&#39;&#34;")
+    assert page.text.count("alert(1)") > 20
+    assert "<script" not in written
+    for words in (
+        f"Recipe {EVIL}",
+        f"samples (raw {EVIL})",
+        f"The data is not MNIST. {EVIL}",
+        f"Update 40. {EVIL}",
+        f"Recall {EVIL}",
+        f"How much. {EVIL}",
+        f"No. {EVIL}",
+        f"A small network <of 3 layers>. {EVIL}",
+    ):
+        assert words in page.text, words
+    assert EVIL in page.drawings
+
+
+def test_tags_stand_in_templates_alone():
+    """Nothing escapes what Python joins; only what cuts matplotlib's SVG to size names its tags."""
+    found = set()
+    for path in (ROOT / "src" / "advnets").rglob("*.py"):
+        nodes = [*ast.walk(ast.parse(path.read_text()))]
+        docstrings = {n.value for n in nodes if isinstance(n, ast.Expr)}
+        strings = [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        if any(TAG.search(s.value) for s in strings if s not in docstrings):
+            found.add(path.name)
+    assert found == {"curves.py"}
 
 
 # The other measures
@@ -450,8 +522,20 @@ def test_a_series_holds_finite_numbers_in_the_order_of_updates():
     assert [xy.tolist() for xy in found["V"]] == [[10.0, 20.0], [0.5, 1.0]]
 
 
-def test_markup_escapes_and_leaves_out_what_is_not_known():
-    assert markup.text("<&\"'>") == "&lt;&amp;&quot;&#x27;&gt;"
-    assert "dt" not in markup.facts({"a": None, "b": ""})
-    assert "<dd>0</dd>" in markup.facts({"a": 0})
+def facts(**settings):
+    return markup.render("configuration.html", {"settings": settings, "toml": "<&\"'>"})
+
+
+def test_a_template_escapes_and_leaves_out_what_is_not_known():
+    assert "<code>&lt;&amp;&#34;&#39;&gt;</code>" in facts()
+    assert "<dt>" not in facts(a=None, b="")
+    assert "<dd>0</dd>" in facts(a=0)
+
+
+def test_a_template_that_lacks_a_value_is_an_error_and_no_gap():
+    with pytest.raises(jinja2.UndefinedError, match="toml"):
+        markup.render("configuration.html", {"settings": {}})
+
+
+def test_numbers_are_written_short():
     assert scores.short(1234567.0) == "1,234,567"

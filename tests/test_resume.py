@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from advnets import checkpoints, run, rundir
+from advnets import checkpoints, files, run, rundir
 from advnets.game import Game
 from advnets.optim import OptimizerConfig
 from conftest import small_config, small_run
@@ -62,9 +62,8 @@ def die_after(monkeypatch, calls):
     monkeypatch.setattr(Game, "step", dying(Game.step))
     for name in ("log", "save", "forget_after"):
         monkeypatch.setattr(rundir.RunDir, name, dying(getattr(rundir.RunDir, name)))
-    monkeypatch.setattr(checkpoints, "_sync", dying(checkpoints._sync))
-    monkeypatch.setattr(rundir, "flush", dying(rundir.flush))
-    monkeypatch.setattr(checkpoints, "flush", dying(checkpoints.flush))
+    for name in ("_sync", "flush"):
+        monkeypatch.setattr(files, name, dying(getattr(files, name)))
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -118,7 +117,7 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path):
     assert_same(outcome(torn), outcome(whole))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
     config = tmp_path / "long.toml"
     config.write_text(

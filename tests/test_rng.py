@@ -1,11 +1,14 @@
 """One seed, named streams: pure functions of their names, kept apart, saved and restored."""
 
+import hashlib
+
+import numpy as np
 import pytest
 import torch
 
 from advnets.checks import BadValue
 from advnets.priors import PRIORS
-from advnets.rng import Streams, derive, generator, per_sample
+from advnets.rng import Streams, derive, for_samples, generator, per_sample
 
 
 def draw(rng, n=8):
@@ -134,3 +137,48 @@ def test_a_prior_draws_where_its_generator_lives(prior):
     z = PRIORS[prior](4).sample(3, rng=generator(0, "z", device="cpu"))
     assert z.device == torch.device("cpu")
     assert torch.equal(z, PRIORS[prior](4).sample(3, rng=generator(0, "z")))
+
+
+def colliding_seeds(name):
+    """Two seeds whose streams of this name torch's CPU generator would seed alike."""
+    seen = {}
+    for seed in range(300_000):
+        low = derive(seed, name) % 2**32
+        if low in seen:
+            return seen[low], seed
+        seen[low] = seed
+    raise AssertionError("no two of so many seeds agree in 32 bits")
+
+
+def test_seeds_that_agree_in_32_bits_share_no_sample():
+    """torch keeps 32 bits of a seed; counted up from there, two seeds had samples in common."""
+    a, b = colliding_seeds("sample")
+    assert torch.equal(draw(generator(a, "sample")), draw(generator(b, "sample")))
+    assert not {tuple(z) for z in first_draws(a, 0, 50)} & {tuple(z) for z in first_draws(b, 0, 50)}
+
+
+def test_what_chains_draw_comes_from_whole_states_too():
+    a, b = colliding_seeds("moves of the chains")
+    streams = [for_samples(seed, "moves of the chains") for seed in (a, b)]
+    assert not torch.equal(*map(draw, streams))
+
+
+@pytest.mark.parametrize(("seed", "i"), [(0, 0), (3, 255), (3, 256), (2**70, 10**12)])
+def test_the_stream_of_a_sample_is_numpys_twister_on_philoxs_words(seed, i):
+    """The same on every platform: both are integer arithmetic, and numpy's are another's."""
+    digest = hashlib.blake2b(f"{seed}/sample".encode(), digest_size=16, person=b"advnets").digest()
+    words = np.random.Philox(key=np.frombuffer(digest, "<u8"), counter=78 * i).random_raw(312)
+    twister = np.random.MT19937()
+    key = np.stack([words & 0xFFFFFFFF, words >> 32], axis=1).flatten().astype(np.uint32)
+    twister.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": 624}}
+    expected = (twister.random_raw(700) & 0xFFFFFF) / 2**24
+    (found,) = first_draws_of(seed, i, 700)
+    assert found == expected.tolist()
+
+
+def first_draws_of(seed, start, n):
+    return [draw(rng, n).tolist() for rng in per_sample(seed, start, 1)]
+
+
+def test_a_sample_of_today_is_the_same_tomorrow():
+    assert first_draws_of(0, 0, 2)[0] == pytest.approx([0.45779818296432495, 0.5654716491699219])

@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from advnets import checkpoints
+from advnets import checkpoints, files
 from advnets.checkpoints import below, checksum, read_checkpoint, write_atomically
 from advnets.checks import BadFile, CannotWrite, Diverged, WrongMoment
 from advnets.rundir import RunDir, flat
@@ -27,11 +28,12 @@ TENSORS = {
 }
 
 
+DATA = {"event_shape": [2], "low": -1.0, "high": 1.5, "of another version": [1]}
+
+
 @pytest.fixture
 def run(tmp_path):
-    run = RunDir.create(tmp_path / "run", config="a = 1\n")
-    run._board = False  # the metrics file is enough
-    return run
+    return RunDir.create(tmp_path / "run", config="a = 1\n")
 
 
 def names(folder):
@@ -55,7 +57,7 @@ def no_space(*_, **__):
 
 
 def test_create_makes_the_whole_folder_and_nothing_beside_it(tmp_path):
-    run = RunDir.create(tmp_path / "a" / "b", config='x = "é"\n', data={"n": 1}, environment={})
+    run = RunDir.create(tmp_path / "a" / "b", config='x = "é"\n', data=DATA, environment={})
     assert names(run.path) == [
         "checkpoints",
         "config.toml",
@@ -64,7 +66,7 @@ def test_create_makes_the_whole_folder_and_nothing_beside_it(tmp_path):
         "samples",
     ]
     assert (run.path / "config.toml").read_text(encoding="utf-8") == 'x = "é"\n'
-    assert run.facts("data") == {"n": 1}
+    assert run.facts("data") == DATA
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
     assert run.path.stat().st_mode & 0o777 == 0o755
 
@@ -192,7 +194,6 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     run = RunDir.create(tmp_path / "run", config="")
     run.log({"update": 5, "V": -1.5, "validation": {"raw": 2.0}})
     run.log({"update": 5, "seconds": 3.0}, to="clock")
-    run._tensorboard().close()
     board = EventAccumulator(str(run.path / "tensorboard")).Reload()
     values = {
         tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in board.Tags()["scalars"]
@@ -211,11 +212,9 @@ def test_tensorboard_forgets_with_the_rest(tmp_path):
     run = RunDir.create(tmp_path / "run", config="")
     for update, value in ((2, 0.0), (4, 0.0), (6, 0.0)):
         run.log({"update": update, "V": value})
-    run._tensorboard().close()
     again = RunDir(run.path)
     again.forget_after(4)
     again.log({"update": 6, "V": 1.0})
-    again._tensorboard().close()
     board = EventAccumulator(str(run.path / "tensorboard")).Reload()
     assert [(e.step, e.value) for e in board.Scalars("metrics/V")] == [(2, 0), (4, 0), (6, 1)]
 
@@ -493,3 +492,234 @@ def test_the_checksum_sees_values_and_not_the_order_of_a_dictionary():
 def test_below_takes_a_prefix_off():
     tensors = {"G.w": torch.ones(1), "G.G.w": torch.ones(1), "D.w": torch.ones(1)}
     assert list(below("G.", tensors)) == ["w", "G.w"]
+
+
+# Nothing in a run folder is trusted
+
+
+JSON = ["", "[", "null", "[]", "1" * 5_000, "[" * 100_000, '{"a":' * 100_000, "\xff"]
+FACTS = [
+    ({"event_shape": "2"}, "event_shape: expected array, got str"),
+    ({"event_shape": [0]}, r"event_shape\[0\]: expected int >= 1"),
+    ({"event_shape": [2**63]}, r"event_shape\[0\]: expected int <= "),
+    ({"event_shape": [2**30, 2**30]}, "'event_shape' must be at most 2,147,483,648 numbers"),
+    ({"low": None}, "low: expected float, got null"),
+    ({"low": 2.0}, "'low' must be at most high, 1.5, got 2.0"),
+    ({"span": [1, 1]}, "'span' must be two numbers, the smaller one first"),
+    ({"context": {"classes": ["a"], "shape": [2]}}, r"context: 'shape' must be \[1\]"),
+    ({"examples": [-1]}, "examples.*: expected int >= 0"),
+    ({"format": 2}, "format: expected int <= 1"),
+]
+
+
+@pytest.mark.parametrize("text", JSON, ids=lambda text: text[:9])
+def test_facts_that_are_no_facts_are_refused_by_file(run, text):
+    (run.path / "data.json").write_text(text, encoding="latin-1")
+    with pytest.raises(BadFile, match=r"data\.json: missing or damaged \([^\n]*\)\.$"):
+        run.data()
+
+
+@pytest.mark.parametrize(("change", "why"), FACTS, ids=[next(iter(c)) for c, _ in FACTS])
+def test_facts_are_refused_by_file_and_field(run, change, why):
+    (run.path / "data.json").write_text(json.dumps(DATA | change))
+    for read in (run.data, lambda: run.facts("data")):
+        with pytest.raises(BadFile, match=rf"data\.json: missing or damaged \(.*{why}"):
+            read()
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", '"1"', "[1]"])
+def test_a_number_in_a_file_of_facts_is_a_finite_number(run, number):
+    text = json.dumps(DATA).replace("-1.0", number)
+    (run.path / "data.json").write_text(text)
+    with pytest.raises(BadFile, match=r"data\.json: missing or damaged \("):
+        run.data()
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", "{}", '{"update": -1}', '{"update": 2.5}', "1" * 9_999]
+)
+def test_a_damaged_line_with_whole_ones_after_it_is_refused_by_number(run, line):
+    (run.path / "metrics.jsonl").write_text(f'{{"update": 1}}\n{line}\n{{"update": 3}}\n')
+    with pytest.raises(BadFile, match=r"metrics\.jsonl: missing or damaged \(line 2(, update)?: "):
+        run.records()
+    (run.path / "metrics.jsonl").write_text(f'{{"update": 1}}\n{line}\n')
+    assert run.records() == [{"update": 1}]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        '"seconds": "1"',
+        '"D_x": null',
+        '"x": ' + "[" * 50 + "]" * 50,
+        '"n": 1e999',
+        '"n": ' + str(2**63),
+    ],
+)
+def test_a_field_of_a_line_is_refused_by_name(run, field):
+    (run.path / "clock.jsonl").write_text(f'{{"update": 1, {field}}}\n{{"update": 3}}\n')
+    with pytest.raises(BadFile, match=r"clock\.jsonl: missing or damaged \(line 1(, |: )"):
+        run.records("clock")
+
+
+def test_forgetting_keeps_the_lines_byte_for_byte(run):
+    text = '{"update": 1,   "V": 1.50}\n'
+    (run.path / "metrics.jsonl").write_text(text + '{"update": 2}\n')
+    run.forget_after(1)
+    assert (run.path / "metrics.jsonl").read_text() == text
+
+
+STRANGE = [
+    ({"w": torch.tensor([math.nan])}, "w is nan"),
+    ({"w": torch.ones(2, dtype=torch.complex64)}, "."),
+    ({"w": torch.ones(2).to(torch.float8_e4m3fn)}, "w is of type torch.float8_e4m3fn"),
+]
+
+
+@pytest.mark.parametrize(("tensors", "why"), STRANGE, ids=lambda v: str(v)[:20])
+def test_tensors_that_no_run_saves_are_refused_by_name(tensors, why, tmp_path):
+    path = tmp_path / "x.safetensors"
+    header = {"format": 2, "update": 1, "crc32": 0}
+    raw = safetensors.torch.save(tensors, metadata={"advnets": json.dumps(header)})
+    path.write_bytes(raw)
+    with pytest.raises(BadFile, match=rf"x\.safetensors: damaged checkpoint \({why}"):
+        read_checkpoint(path)
+
+
+# Links and pipes
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "99999999.png").write_text("precious")
+    (tmp_path / "precious").write_text("precious")
+    return tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "samples", "tensorboard"])
+def test_no_run_begins_in_a_folder_that_leads_elsewhere(run, elsewhere, name):
+    if (run.path / name).exists():
+        (run.path / name).rmdir()
+    (run.path / name).symlink_to(elsewhere)
+    message = rf"{name}: must be a folder of the run itself, got a symbolic link"
+    with pytest.raises(BadFile, match=message), run.lock():
+        pass
+    if name != "tensorboard":
+        with pytest.raises(BadFile, match=message):
+            run.forget_after(0)
+    assert names(elsewhere) == ["99999999.png"]
+
+
+def test_links_are_not_written_through(run, elsewhere):
+    precious = elsewhere.parent / "precious"
+    for name in (".lock", "metrics.jsonl", "evaluation.json", ".part.evaluation.json"):
+        (run.path / name).symlink_to(precious)
+    with pytest.raises(CannotWrite, match=r"\.lock: could not be saved"), run.lock():
+        pass
+    with pytest.raises(CannotWrite, match=r"metrics\.jsonl: could not be saved"):
+        run.log({"update": 1})
+    write_atomically(run.place("evaluation.json"), b"scores")
+    assert (run.path / "evaluation.json").read_bytes() == b"scores"
+    assert not (run.path / "evaluation.json").is_symlink()
+    run.forget_after(0)
+    run.log({"update": 1})
+    assert precious.read_text() == "precious"
+
+
+def test_a_hard_link_to_the_lock_or_the_log_changes_nothing_elsewhere(run, elsewhere):
+    precious = elsewhere.parent / "precious"
+    for name in (".lock", "metrics.jsonl"):
+        (run.path / name).hardlink_to(precious)
+    with run.lock():
+        run.forget_after(0)
+        run.log({"update": 1})
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "data.json", "checkpoints/00000001.safetensors"])
+def test_a_pipe_is_refused_and_not_waited_for(run, name):
+    os.mkfifo(run.path / name)
+    with pytest.raises(BadFile, match=rf"{name}: must be a regular file, got a named pipe\."):
+        {"m": run.records, "d": run.data, "c": lambda: run.latest(silent)}[name[0]]()
+    if name == "metrics.jsonl":
+        with pytest.raises((BadFile, CannotWrite), match=r"metrics\.jsonl: "):
+            run.log({"update": 1})
+
+
+def test_a_device_behind_a_link_is_refused(run):
+    (run.path / "data.json").symlink_to("/dev/zero")
+    with pytest.raises(BadFile, match=r"data\.json: must be a regular file, got a device\."):
+        run.data()
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_folder_that_is_replaced_under_a_run_is_not_written_into(run, replace, tmp_path):
+    writes = {
+        "log": lambda: run.log({"update": 2}),
+        "save": lambda: save(run, 2),
+        "picture": lambda: run.picture_path(2),
+        "place": lambda: run.place("evaluation.json"),
+    }
+    with run.lock():
+        save(run, 1)
+        run.path.rename(tmp_path / "away")
+        if replace:
+            RunDir.create(run.path, config="")
+        for write in writes.values():
+            with pytest.raises(WrongMoment, match=r"run: was moved away, deleted or replaced"):
+                write()
+    if replace:
+        assert names(run.path) == ["checkpoints", "config.toml", "samples"]
+
+
+# Files that are being written
+
+
+def test_two_who_write_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "file.png"
+    with files.written_aside(path) as one, files.written_aside(path) as other:
+        assert one != other and one.suffix == other.suffix == ".png"
+        one.write_bytes(b"one")
+        other.write_bytes(b"other")
+    assert path.read_bytes() == b"one"
+    assert names(tmp_path) == ["file.png"]
+
+
+def test_forgetting_deletes_what_a_kill_left_and_not_what_is_being_written(run, elsewhere):
+    with files.written_aside(run.path / "evaluation.json") as writing:
+        writing.write_bytes(b"scores")
+        left = [writing.with_name(".part.evaluation.json.0123456789abcdef.json")]
+        left += [run.path / "checkpoints" / ".part.00000004.safetensors"]  # as older versions did
+        mine = [run.path / ".part.mine", run.path / ".part.notes.txt"]
+        for path in (*left, *mine):
+            path.write_bytes(b"x")
+        planted = writing.with_name(".part.metrics.jsonl.0123456789abcdef.jsonl")
+        planted.symlink_to(elsewhere.parent / "precious")
+        run.forget_after(0)
+        assert writing.exists() and not any(path.exists() for path in left)
+        assert all(path.exists() for path in mine)
+    assert (run.path / "evaluation.json").read_bytes() == b"scores"
+    assert (elsewhere.parent / "precious").read_text() == "precious"
+
+
+def test_a_half_written_file_that_is_taken_away_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("old")
+    with (
+        pytest.raises(CannotWrite, match=r"file: could not be saved \(somebody took the half-"),
+        files.written_aside(tmp_path / "file") as aside,
+    ):
+        aside.unlink()
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_name_as_long_as_a_name_can_be_is_written(tmp_path):
+    name = "\N{LATIN SMALL LETTER E WITH ACUTE}" * 127
+    write_atomically(tmp_path / name, b"x")
+    assert names(tmp_path) == [name]
+
+
+def test_what_a_kill_left_of_a_folder_does_not_keep_anyone_from_making_it(tmp_path):
+    (tmp_path / f".run.{os.getpid()}" / "samples").mkdir(parents=True)
+    RunDir.create(tmp_path / "run", config="")
+    assert (tmp_path / "run" / "config.toml").exists()

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from advnets import dropout, sampling
-from advnets.checks import BadValue
+from advnets.checks import BadValue, Diverged
 from advnets.priors import PRIORS, Gaussian, Uniform
 from advnets.protocols import LatentSampler, Sampler
 from advnets.sampling import GeneratorSampler, TrainingSet, evaluating, interpolate, save_array
@@ -200,3 +200,53 @@ def test_a_line_of_one_point_and_between_unlike_points_is_refused():
         interpolate(torch.zeros(3), torch.ones(3), 1)
     with pytest.raises(BadValue, match=r"'z1' must be of shape \(3\), as z0 is, got shape \(4\)\."):
         interpolate(torch.zeros(3), torch.ones(4), 2)
+
+
+# What is drawn while a network trains, and what is no number
+
+
+def test_sampling_never_touches_the_mode_of_a_network_that_trains():
+    """What another thread would see, asked while G is at work."""
+    sampler = make()
+    sampler.G.train()
+    expected = copy.deepcopy(sampler.G).eval()(sampler.latents(6, seed=0))
+    seen = []
+    hook = sampler.G.register_forward_hook(lambda *_: seen.append(sampler.G[0][1].training))
+    x = sampler.sample(6, seed=0)
+    hook.remove()
+    assert seen == [True] and all(m.training for m in sampler.G.modules())
+    torch.testing.assert_close(x, expected.detach())
+
+
+class Refuses(nn.Linear):
+    def __deepcopy__(self, memo):
+        raise TypeError("not to be copied")
+
+
+def test_a_network_that_cannot_be_copied_is_put_back_as_it_was():
+    sampler = GeneratorSampler(nn.Sequential(Refuses(3, 2), nn.Dropout(0.5)).train(), Gaussian(3))
+    assert torch.equal(sampler.sample(4, seed=0), sampler.sample(4, seed=0))
+    assert all(m.training for m in sampler.G.modules())
+
+
+def test_a_copy_shares_the_weights_the_moments_and_the_hooks():
+    G = make_G().train()
+    G.register_forward_hook(lambda *_: None)
+    with sampling.untouched(G) as twin:
+        assert twin is not G and not twin[0][2].training
+        pairs = zip(
+            [*twin.parameters(), *twin.buffers()], [*G.parameters(), *G.buffers()], strict=True
+        )
+        assert all(a is b for a, b in pairs)
+        assert list(twin._forward_hooks.values()) == list(G._forward_hooks.values())
+
+
+def test_samples_that_are_no_numbers_are_refused(tmp_path):
+    sampler, words = make(), "samples must be finite, got NaN or infinity, first in sample 0"
+    with torch.no_grad():
+        sampler.G[1].bias[3] = torch.nan
+    with pytest.raises(Diverged, match=words):
+        sampler.sample(4, seed=0)
+    with pytest.raises(Diverged, match=words):
+        save_array(tmp_path / "x.npy", torch.full((2, 3), torch.inf))
+    assert not (tmp_path / "x.npy").exists()

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from advnets import run, trainer
 from advnets.parzen import LogLikelihood
 from advnets.protocols import Batch
 from advnets.rng import Streams
+from advnets.trainer import interrupted
 from conftest import small_game, small_run
 
 
@@ -67,8 +70,8 @@ def test_everything_is_done_when_due_and_at_the_end(tmp_path):
     pictured, scored = [], []
 
     def picture(learner, path):
-        pictured.append((int(learner.count), path.name.removeprefix(".part.")))
-        path.write_bytes(b"")
+        pictured.append((int(learner.count), path.name.removeprefix(".part.")[:12]))
+        path.write_bytes(b"picture")
         return {"spread": 1.0}
 
     def score(learner):
@@ -179,3 +182,23 @@ def test_training_works_outside_the_main_thread():
     thread.start()
     thread.join()
     assert game.minibatches == 3
+
+
+@pytest.mark.parametrize("claimed", [None, signal.SIG_IGN])
+def test_a_signal_that_others_have_claimed_is_left_alone(claimed, monkeypatch):
+    """`nohup` ignores SIGHUP; a handler of C code reads as None, and could not be put back."""
+    real, own = signal.getsignal, signal.SIGHUP
+    monkeypatch.setattr(signal, "getsignal", lambda n: claimed if n == own else real(n))
+    before = real(own)
+    with interrupted(print):
+        assert real(own) is before
+        assert real(signal.SIGTERM) is not signal.SIG_DFL
+    assert real(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_second_hang_up_loses_nothing(capsys):
+    with interrupted(print) as signalled:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signalled()
+    assert capsys.readouterr().out.count("Stopping after this update") == 1

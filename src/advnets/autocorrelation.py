@@ -93,6 +93,9 @@ def slowest(x: Tensor, directions: int = DIRECTIONS) -> Tensor:
     checks.at_least(1, directions=directions)
     flat = x.flatten(2) if x.ndim > 2 else x[..., None]
     rows = flat.flatten(0, 1)
+    finite = rows.isfinite().all(dim=1)
+    if not finite.all():
+        raise checks.array_not_finite("x", int(finite.logical_not().nonzero()[0]))
     some = rows[:: -(-len(rows) // _ROWS)].double()
     _, _, V = torch.linalg.svd(some - some.mean(dim=0), full_matrices=False)
     return integrated_time(flat.double() @ V[:directions].T).max()

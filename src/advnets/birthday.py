@@ -22,12 +22,11 @@ import torch
 from torch import Tensor
 
 from advnets import checks
-from advnets.neighbours import squared_distances
+from advnets.distances import inside, rows
 
 ORDERS = 1_000
 """Random orders of the samples in which the first duplicate is looked for."""
 _FIRST, _PAIRS = 500, 10_000
-_SLACK = 1e-10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,22 +94,13 @@ def _half(firsts: Tensor, n: int) -> float:
 
 
 def close_pairs(x: Tensor, *, radius: float) -> Tensor:
-    """All pairs i < j at a distance of at most `radius`, of shape `(pairs, 2)`.
-
-    A product tells the squared distances, and differences in float64 those that it leaves open.
-    """
-    rows = x.flatten(1).double()
-    rows = rows - rows.mean(dim=0)
-    slack = _SLACK * (1 + rows.square().sum(dim=1).max())
+    """All pairs i < j at a distance of at most `radius`, of shape `(pairs, 2)`."""
+    flat = rows("x", x)
     found, start = [], 0
-    for d in squared_distances(rows, rows):
-        i, j = (d <= radius**2 + slack).triu(start + 1).nonzero().T
-        unsure = d[i, j] >= radius**2 - slack
-        sure = ~unsure
-        a, b = rows[start + i[unsure]], rows[j[unsure]]
-        sure[unsure] = (a - b).norm(dim=1) <= radius
-        found.append(torch.stack([start + i[sure], j[sure]], dim=1))
-        start += len(d)
+    for (close,) in inside(flat, flat, torch.full((len(x),), radius, dtype=torch.float64)):
+        i, j = close.triu(start + 1).nonzero().T
+        found.append(torch.stack([start + i, j], dim=1))
+        start += len(close)
     return torch.cat(found)
 
 

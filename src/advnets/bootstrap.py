@@ -49,9 +49,14 @@ class Estimate:
 
 
 def refuse_too_few(name: str, need: int, x: Tensor, y: Tensor) -> None:
-    """Raise unless there are `need` samples and as many real examples."""
+    """Raise unless there are `need` samples and as many real examples, all finite."""
     if min(len(x), len(y)) < need:
         raise checks.too_few_samples(name, need, min(len(x), len(y)))
+    for what, side in (("samples", x), ("real examples", y)):
+        finite = side.flatten(1).isfinite().all(dim=1) if side.ndim > 1 else side.isfinite()
+        if not finite.all():
+            row = int(finite.logical_not().nonzero()[0])
+            raise checks.array_not_finite(f"{name} of {what}", row)
 
 
 def resampled(values: Tensor, *, rng: torch.Generator) -> Tensor:

@@ -117,12 +117,12 @@ class MarkovChain:
             j, between = divmod(t - self.burn_in, self.thin)
             if j >= first and between == 0:
                 # A stream for each: what is shown must not depend on what was shown before.
-                own = rng.generator(seed, "shown of the chains", j)
+                own = rng.for_samples(seed, "shown of the chains", j)
                 shown.append(self.kernel.show(state, rng=own))
         return torch.stack(shown)
 
     def _states(self, length: int, seed: int) -> Iterator[Tensor]:
-        moves = rng.generator(seed, "moves of the chains")
+        moves = rng.for_samples(seed, "moves of the chains")
         state = self.kernel.begin(self.chains, rng=moves)
         for t in range(length):
             if t:

@@ -4,28 +4,31 @@ A file is written aside, flushed to the disk and renamed, so that a run killed a
 its last one whole. No code is ever unpickled; a damaged or foreign file is refused by name.
 """
 
-import contextlib
 import json
-import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from advnets import checks
+from advnets import checks, files, schema
+from advnets.files import write_atomically as write_atomically
+from advnets.files import written_aside as written_aside
 from advnets.protocols import Examples
 from advnets.streaming import blocks
 
 FORMAT = 2
 """Version of what a checkpoint holds."""
-ASIDE = ".part."
-"""What the name of a file begins with while it is being written."""
+DTYPES = {
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool),
+    *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+}
+"""The types of tensors that a checkpoint may hold."""
 
 
 @dataclass(frozen=True)
@@ -58,33 +61,65 @@ def write_checkpoint(
 
 def refuse_non_finite(update: int, tensors: Mapping[str, Tensor]) -> None:
     """Raise `Diverged`, with the tensor's name, where one is not finite."""
+    name = first_non_finite(tensors)
+    if name is not None:
+        t = tensors[name]
+        raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
+
+
+def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor with NaN or infinity; None where all are finite."""
     for name, t in tensors.items():
         if t.is_floating_point() and not t.isfinite().all():
-            raise checks.diverged(name, t[~t.isfinite()].flatten()[0].item(), update)
+            return name
+    return None
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read one checkpoint. Raises `BadFile` when it is damaged or is not ours."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise checks.unreadable(path, error) from None
+    raw = files.read(path)
     try:
         tensors = safetensors.torch.load(raw)
-        length = int.from_bytes(raw[:8], "little")
-        facts = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["advnets"])
-        crc32 = facts.pop("crc32")
-        expected = checksum(tensors, facts)
-        version, update = facts.pop("format"), facts.pop("update")
-    except safetensors.SafetensorError as error:
-        raise checks.damaged_checkpoint(path, error) from None
-    except (KeyError, ValueError, TypeError, AttributeError):
-        raise checks.damaged_checkpoint(path, "it is not a checkpoint of advnets") from None
-    if version != FORMAT:
-        raise checks.another_format(path, version, FORMAT)
-    if expected != crc32:
+    except Exception as error:  # whatever the parser of a foreign format says of it
+        raise checks.damaged_checkpoint(path, str(error) or type(error).__name__) from None
+    header, facts = _header(path, raw)
+    if header.format != FORMAT:
+        raise checks.another_format(path, header.format, FORMAT)
+    _refuse_unusual(path, tensors)
+    if checksum(tensors, {n: f for n, f in facts.items() if n != "crc32"}) != header.crc32:
         raise checks.damaged_checkpoint(path, "its checksum is wrong")
-    return Checkpoint(path, update, tensors, facts)
+    own = {n: f for n, f in facts.items() if n not in ("format", "update", "crc32")}
+    return Checkpoint(path, header.update, tensors, own)
+
+
+def _header(path: Path, raw: bytes) -> tuple[schema.Header, dict[str, Any]]:
+    """What a checkpoint says of itself, and all its facts."""
+    text = raw[8 : 8 + int.from_bytes(raw[:8], "little")]
+
+    def ours(words: bytes | str, of: Any) -> Any:
+        return schema.decode(path, words, of, failure=lambda *why: checks.not_a_checkpoint(*why))
+
+    words = ours(text, schema.SafeTensors).metadata.advnets
+    return ours(words, schema.Header), ours(words, dict[str, Any])
+
+
+def _refuse_unusual(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise `BadFile` for tensors that no run saves: of other types, or not finite."""
+    for name, t in tensors.items():
+        if t.dtype not in DTYPES:
+            raise checks.damaged_checkpoint(path, f"{name} is of type {t.dtype}")
+        if t.is_floating_point() and not t.isfinite().all():
+            value = t[~t.isfinite()].flatten()[0].item()
+            raise checks.damaged_checkpoint(path, f"{name} is {value}")
+
+
+def refuse_other_types(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
+    """Raise `BadValue` where a saved tensor is of another type than the model's of that name."""
+    for name in own.keys() & saved.keys():
+        need, got = own[name], saved[name]
+        checks.require(need.dtype == got.dtype, name, f"of type {need.dtype}", got.dtype)
+        if need.ndim == 0:
+            checks.require(got.ndim == 0, name, "one number", f"shape {tuple(got.shape)}")
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -104,40 +139,3 @@ def checksum(tensors: Mapping[str, Tensor | Examples], facts: Mapping[str, Any])
             raw = part.contiguous().view(-1).view(torch.uint8).numpy()
             crc = zlib.crc32(raw.data, crc)
     return crc
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write aside, flush to the disk, rename: never half a file."""
-    with written_aside(path) as aside, aside.open("wb") as handle:
-        handle.write(data)
-        _sync(handle)
-    with checks.saving(path):
-        flush(path.parent)
-
-
-@contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Inside, write the file that this gives; it gets its name when it is whole."""
-    aside = path.with_name(f"{ASIDE}{path.name}")
-    with checks.saving(path):
-        try:
-            yield aside
-            if aside.exists():
-                aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-
-
-def flush(path: Path) -> None:
-    """Have the disk hold what was written to a file or folder."""
-    with contextlib.suppress(PermissionError):  # Windows opens no folders
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _sync(handle: IO[bytes]) -> None:
-    handle.flush()
-    os.fsync(handle.fileno())

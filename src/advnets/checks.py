@@ -32,6 +32,10 @@ class Bomb(Unusable):
     """A picture that would fill the memory when it is decoded."""
 
 
+class DamagedHeader(BadFile):
+    """The header of an array's file; says what is wrong with it, without the file's name."""
+
+
 class WrongMoment(UserError, RuntimeError):
     """A call that is right in itself, made at the wrong moment."""
 
@@ -52,6 +56,12 @@ class MissingExtra(UserError, ImportError):
     """An optional package is needed and is not installed."""
 
 
+def short(words: object, most: int = 300) -> str:
+    """Words that may come from a file, cut to what a person reads."""
+    text = str(words)
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
 # Values
 
 
@@ -66,9 +76,32 @@ def require(condition: bool, name: str, need: str, got: object) -> None:
         raise bad_value(name, need, got)
 
 
+LARGEST = 2**63 - 1
+"""The largest whole number that torch and numpy hold."""
+SMALL, LARGE = 2.0**-126, (2 - 2**-23) * 2.0**127
+"""The smallest and largest positive numbers of float32 at full precision."""
+
+
+def representable(name: str, value: object) -> None:
+    """Raise unless a value, or each in a list, is one that torch, TOML and the system can hold."""
+    if isinstance(value, tuple | list):
+        for item in value:
+            representable(name, item)
+    elif isinstance(value, int):
+        require(abs(value) <= LARGEST, name, f"a whole number of at most {LARGEST}", value)
+    elif isinstance(value, float):
+        need = f"a number that float32 holds: 0, or from {SMALL:.3g} to {LARGE:.3g} in size"
+        require(value == 0 or SMALL <= abs(value) <= LARGE, name, need, value)
+    elif isinstance(value, str):
+        text = value.encode(errors="replace").decode() == value and "\0" not in value
+        require(text, name, "text that UTF-8 can write, without NUL", repr(value)[1:-1])
+
+
 def at_least(minimum: float, **values: float) -> None:
     """Raise unless every named value is a finite number that is at least `minimum`."""
     for name, value in values.items():
+        if isinstance(value, int):
+            representable(name, value)
         require(
             minimum <= value < float("inf"), name, f"a number that is at least {minimum}", value
         )
@@ -78,6 +111,7 @@ def positive(**values: float) -> None:
     """Raise unless every named value is a finite number above 0."""
     for name, value in values.items():
         require(0 < value < float("inf"), name, "a number above 0", value)
+        representable(name, value)
 
 
 def probability(**values: float) -> None:
@@ -146,10 +180,86 @@ def not_captured(why: object) -> BadValue:
     return bad_value("model.compiled", f"False here ({reason})", True)
 
 
-def no_labels() -> BadValue:
-    """A conditional model is to be trained on data without labels."""
+def not_copied(network: str, why: object) -> BadValue:
+    """A network of which Python cannot make a copy, for the average of G or for bfloat16."""
+    reason = " ".join(str(why).split())[:200]
+    return bad_value("network", "one that copy.deepcopy takes", f"a {network} ({reason})")
+
+
+def not_a_tensor(name: str, need: str, got: object) -> BadValue:
+    """What a network gives is no tensor."""
+    return bad_value(name, f"a tensor of {need}", f"a {type(got).__name__}")
+
+
+def does_not_play(network: str, need: str, why: object) -> BadValue:
+    """A network that fails on what the game gives it."""
+    reason = " ".join(str(why).split())[:200]
+    return bad_value(network, need, f"{type(why).__name__}: {reason}")
+
+
+def needs_closure(rule: str) -> BadValue:
+    """An optimiser that asks for the loss again and again."""
+    need = "one whose step() needs no closure, such as torch.optim.Adam"
+    return bad_value("optimizer", need, rule)
+
+
+def not_a_schedule(got: str) -> BadValue:
+    """A scheduler of torch where the game's own schedule belongs."""
+    need = (
+        "an advnets.optim.Schedule or None (call a torch scheduler's step() after game.step() in a "
+        "loop of your own)"
+    )
+    return bad_value("schedules", need, got)
+
+
+def not_logits(last: str) -> BadValue:
+    """A D whose output is a probability already."""
+    return bad_value("D(x)", "a logit: leave out what squashes it at D's end", last)
+
+
+@contextlib.contextmanager
+def normalising(examples: int) -> Iterator[None]:
+    """Inside, torch's word on a minibatch of one under batch normalisation becomes ours."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise too_few_to_normalise(examples) from error
+
+
+def too_few_to_normalise(got: int) -> BadValue:
+    """A minibatch over which batch normalisation has no variance."""
+    need = "at least 2 examples for batch normalisation (a larger size, or drop the last)"
+    return bad_value("minibatch", need, got)
+
+
+def not_minibatches(got: object) -> BadValue:
+    """Training data of a kind that has no minibatches."""
+    need = (
+        "Batches, a tensor or numpy array (n, ...), a TensorDataset, or a DataLoader with a length "
+        "(a Dataset of another kind goes into a DataLoader, for fit)"
+    )
+    return bad_value("data", need, f"a {type(got).__name__}")
+
+
+def not_numbers(name: str, why: object) -> BadValue:
+    """An array that does not become a tensor."""
+    return bad_value(name, "an array of numbers", why)
+
+
+def goes_on_elsewhere(update: int, changed: str) -> str:
+    """The notice where a run goes on on another machine than before."""
+    return (
+        f"From update {update:,} on the run is not bit for bit what it would have been: {changed}."
+    )
+
+
+def no_labels(reading: str = "") -> BadValue:
+    """A conditional model is to be trained on data without labels; `reading` says what was read."""
     need = "'none' for data without labels (an archive's array 'y', folders that are classes)"
-    return bad_value("model.context", need, "'labels'")
+    error = bad_value("model.context", need, "'labels'")
+    return BadValue(f"{error} {reading}") if reading else error
 
 
 def no_classes(size: int, got: str) -> BadValue:
@@ -192,6 +302,21 @@ def last_batch_too_short(size: int, world: int) -> BadValue:
 def too_many_ranks(got: int, places: int, what: str) -> BadValue:
     """More processes than the machine has room for."""
     return bad_value("nproc_per_node", f"at most the number of {what} here, {places}", got)
+
+
+def not_by_torchrun(name: str, world: int) -> BadValue:
+    """The environment speaks of several processes, and not of how they meet."""
+    need = f"set where WORLD_SIZE is {world} (torchrun sets it; unset WORLD_SIZE to run alone)"
+    return bad_value(name, need, "nothing")
+
+
+def others_missing(world: int, address: str, seconds: int, why: object) -> OthersLost:
+    """A process of several that meets none of the others."""
+    first = (str(why).splitlines() or ["no reason given"])[0][:120]
+    return OthersLost(
+        f"'WORLD_SIZE' must be the number of processes that meet at {address} within {seconds} s, "
+        f"got {world} and not all of them ({first}). Start them by torchrun, or unset WORLD_SIZE."
+    )
 
 
 def not_one_by_one(network: str, why: str) -> BadValue:
@@ -275,6 +400,19 @@ def runaway_chain(value: float, step: int, bound: float) -> Diverged:
     )
 
 
+def samples_not_finite(row: int) -> Diverged:
+    """What a model gives is no number: its weights are not, or its output overflows."""
+    return Diverged(
+        f"The samples must be finite, got NaN or infinity, first in sample {row}: weights of the "
+        "model are not finite, or its output overflows."
+    )
+
+
+def checkpoint_not_finite(path: Path, name: str) -> BadFile:
+    """A checkpoint whose numbers are no numbers: nothing that it gives means anything."""
+    return BadFile(f"{path}: '{name}' must be finite, got NaN or infinity; use another checkpoint.")
+
+
 # Quality
 
 
@@ -334,6 +472,16 @@ def array_not_finite(name: str, row: int) -> BadValue:
     return bad_value(name, "finite everywhere", f"NaN or infinity, first in row {row}")
 
 
+def other_channels(got: Iterable[int]) -> BadValue:
+    """Images of two channels, of four (RGBA) or more."""
+    shape = ", ".join(map(str, got))
+    return bad_value(
+        "data",
+        "images of 1 or 3 channels, (n, H, W), (n, C, H, W) or (n, H, W, C)",
+        f"shape ({shape}); drop the alpha channel, as in x[..., :3], or flatten them to (n, d)",
+    )
+
+
 def array_too_short(name: str, need: int, got: int) -> BadValue:
     """An array with too few rows to be split into training, validation and test."""
     return bad_value(name, f"an array of at least {need} rows (examples)", f"{got}")
@@ -362,9 +510,25 @@ def missing_file(path: Path, hint: str) -> BadFile:
     return BadFile(f"{path}: no such file; {hint}.")
 
 
-def unreadable(path: Path, why: OSError) -> BadFile:
+def unreadable(path: Path, why: Exception) -> BadFile:
     """A file that the system does not let us read."""
-    return BadFile(f"{path}: cannot be read ({why.strerror or why}).")
+    return BadFile(f"{path}: cannot be read ({getattr(why, 'strerror', None) or why}).")
+
+
+def not_a_file(path: Path, got: str) -> BadFile:
+    """Something that is no file, where a file is to be read or written."""
+    return BadFile(f"{path}: must be a regular file, got {got}.")
+
+
+def file_too_large(path: Path, most: int, got: int) -> BadFile:
+    """A file that is too large for what it should hold."""
+    return BadFile(f"{path}: must have at most {most:,} bytes, got {got:,}.")
+
+
+def damaged_header(why: object) -> DamagedHeader:
+    """A `.npy` header that cannot be read, or asks for an array that cannot be."""
+    lines = str(why).splitlines() or ["it cannot be read"]
+    return DamagedHeader(f"a damaged header ({lines[0][:80]})")
 
 
 def file_shrank(path: Path, need: int, got: int) -> BadFile:
@@ -379,9 +543,21 @@ def system_refused(why: OSError) -> BadFile:
     return BadFile(f"{why.filename or 'the system'}: {why.strerror or why}.")
 
 
+def too_large(name: str, size: float, room: float, got: object) -> BadValue:
+    """A size that this machine cannot hold, seen before anything is made."""
+    need = f"such that it fits in the {room / 2**30:,.1f} GiB of memory here"
+    return bad_value(name, need, f"{got}, which takes {size / 2**30:,.1f} GiB")
+
+
+def unknown_home(path: object) -> BadFile:
+    """A path in the home folder of nobody."""
+    return BadFile(f"{path}: must begin with the name of a user of this machine after '~'.")
+
+
 def out_of_memory(why: object) -> BadValue:
     """Sizes that the machine cannot hold."""
-    return BadValue(f"The sizes asked for do not fit in memory ({str(why).splitlines()[0][:120]}).")
+    first = (str(why).splitlines() or ["no reason given"])[0]
+    return BadValue(f"The sizes asked for do not fit in memory ({first[:120]}).")
 
 
 def idx_wrong_magic(path: Path, got: int) -> BadFile:
@@ -391,10 +567,15 @@ def idx_wrong_magic(path: Path, got: int) -> BadFile:
     )
 
 
+def idx_wrong_label(path: Path, got: int, image: int) -> BadFile:
+    """A file of MNIST's labels with one that is no digit."""
+    return BadFile(f"{path}: must hold labels from 0 to 9, got {got}, first of image {image}.")
+
+
 def idx_wrong_size(path: Path, need: int, got: int) -> BadFile:
     """An IDX file that is shorter or longer than its header says."""
-    what = "truncated" if got < need else "too long"
-    return BadFile(f"{path}: {what}: its header asks for {need} bytes of data, got {got}.")
+    what, more = ("truncated", "") if got < need else ("too long", "at least ")
+    return BadFile(f"{path}: {what}: its header asks for {need} bytes of data, got {more}{got}.")
 
 
 def idx_wrong_shape(path: Path, need: str, got: tuple[int, ...]) -> BadFile:
@@ -428,28 +609,58 @@ def lacks_file(path: Path, name: str, hint: str) -> BadFile:
 # Pictures
 
 
+def data_lies_otherwise(name: str, other: str, kind: str) -> BadValue:
+    """The place of data is given in the words of another kind of data."""
+    return bad_value(name, f"left out: data of kind '{kind}' takes {other}", "a path")
+
+
 def not_pictures(path: Path) -> BadFile:
     """A source of pictures that is none."""
     return BadFile(f"{path}: no such folder or zip; give the pictures with --data.path.")
 
 
-def no_pictures(path: Path, others: int, links: int) -> BadFile:
-    """A folder or zip without a picture."""
-    more = f" and {links} symbolic links, which are not followed" if links else ""
-    return BadFile(f"{path}: must hold pictures, got none among {others} other files{more}.")
+def no_pictures(path: Path, others: int, left: int, first: str) -> BadFile:
+    """A folder or zip without a picture; the first that was left out says why."""
+    more = f" and {left} left out, first {first}" if left else ""
+    got = f"none among {others} other files{more}" if others or left else "an empty one"
+    return BadFile(f"{path}: must hold pictures, got {got}.")
 
 
-def too_few_pictures(path: Path, need: int, got: int, skipped: int) -> BadFile:
-    """Not enough pictures that can be used for three splits."""
-    more = f" and {skipped} that cannot be used" if skipped else ""
+def too_few_pictures(path: Path, need: int, got: int, skipped: int, first: str) -> BadFile:
+    """Not enough pictures that can be used for three splits; the first left out says why."""
+    more = f" and {skipped} that cannot be used, first {first}" if skipped else ""
     return BadFile(f"{path}: must hold at least {need} pictures, got {got}{more}.")
 
 
-def empty_class(path: Path, name: str, what: str) -> BadFile:
-    """A class without a picture."""
+def no_training_pictures(path: Path, skipped: int, first: str) -> BadFile:
+    """A training set of which no picture can be used."""
+    more = f" and {skipped} that cannot be used, first {first}" if skipped else ""
+    return BadFile(f"{path}: must hold training pictures, got none{more}.")
+
+
+def empty_class(path: Path, name: str, what: str, first: str = "") -> BadFile:
+    """A class without a picture; the first that cannot be used says why."""
+    why = f", first {first}" if first else ""
     return BadFile(
-        f"{path}: class '{name}' must have at least one {what}, got none "
+        f"{path}: class '{name}' must have at least one {what}, got none{why} "
         "(or choose --data.labels none)."
+    )
+
+
+def split_or_class(path: Path, name: str, beside: Iterable[str]) -> BadFile:
+    """A folder whose name is a split's, and that may be a class."""
+    others = f" beside {', '.join(beside)}" if beside else ""
+    return BadFile(
+        f"{path}: must hold train/ and test/ or validation/ to have splits, got {name}/{others}; "
+        "if it is a class, choose --data.splits none."
+    )
+
+
+def splits_too_deep(path: Path, parent: str) -> BadFile:
+    """Splits below classes."""
+    return BadFile(
+        f"{path}: must hold its splits at the top (train/CLASS/), got them in {parent}; "
+        "if they are folders like others, choose --data.splits none."
     )
 
 
@@ -471,13 +682,25 @@ def bomb(most: str, got: str) -> Bomb:
 
 def unusable_picture(path: Path, problem: str) -> BadFile:
     """A picture that ends the reading; `problem` is its name and what is wrong with it."""
-    hint = "take it out" if "bomb" in problem else "take it out, or choose --data.unreadable skip"
-    return BadFile(f"{path}: {problem}; {hint}.")
+    return BadFile(f"{path}: {problem}; take it out, or choose --data.unreadable skip.")
 
 
 def pictures_skipped(n: int, first: str, folder: Path) -> str:
     """The notice of pictures that are left out."""
     return f"Pictures left out: {n:,}, first {first}; all are named in {folder}/skipped.txt."
+
+
+def nearly_black(path: Path, brightest: int) -> str:
+    """The notice of pictures that show next to nothing."""
+    return (
+        f"{path}: nearly black: the brightest value of all pictures is {brightest} of 255. Colour "
+        "pictures of 16 bits that use fewer are read so: save them with 8 bits."
+    )
+
+
+def cache_damaged(folder: Path) -> str:
+    """The notice of a cache whose files are not as they were written."""
+    return f"{folder}: this cache is damaged (a checksum is wrong); the pictures are decoded again."
 
 
 def bad_zip(path: Path, why: object) -> BadFile:
@@ -563,9 +786,24 @@ def bad_config(path: Path, error: BadValue) -> BadFile:
     return BadFile(f"{path}: {error}")
 
 
-def bad_output(path: Path) -> BadValue:
-    """Samples to a kind of file that we do not write."""
-    return bad_value("out", "NAME.png, NAME.npy or the name of a folder", path)
+def bad_output(path: Path, need: str, got: str = "") -> BadValue:
+    """An output of a kind that we do not write, or to what is no file."""
+    return bad_value("out", need, f"{path}, {got}" if got else path)
+
+
+def own_output(path: Path, run: Path) -> BadValue:
+    """An output in the place of a run's own file."""
+    return bad_value("out", f"another file than those that the run {run} is made of", path)
+
+
+def output_not_empty(path: Path) -> BadValue:
+    """Samples into a folder that holds something, which may be other samples."""
+    return bad_value("out", "a new or an empty folder", f"{path}, which holds files already")
+
+
+def output_is_a_run(path: Path) -> BadValue:
+    """A folder of runs is asked for, and a run is named."""
+    return bad_value("out", "a folder of runs, or a new one", f"{path}, which is not")
 
 
 def no_images(path: Path, figure: str, got: Iterable[int]) -> BadFile:
@@ -600,6 +838,13 @@ def no_checkpoint(path: Path) -> BadFile:
     return BadFile(f"{path}: has no checkpoint yet; go on with: advnets train --resume {quoted}")
 
 
+def board_lost(path: Path, why: Exception) -> str:
+    """The notice where TensorBoard's files cannot be written."""
+    reason = getattr(why, "strerror", None) or f"{type(why).__name__}: {why}"
+    first = (str(reason).splitlines() or [""])[0][:200]
+    return f"{path}: TensorBoard's log ends here ({first}); metrics.jsonl and the run go on."
+
+
 def folder_in_use(path: Path) -> WrongMoment:
     """Two processes would train in one folder."""
     return WrongMoment(f"{path}: another process is training in this folder.")
@@ -607,7 +852,12 @@ def folder_in_use(path: Path) -> WrongMoment:
 
 def damaged_checkpoint(path: Path, why: object) -> BadFile:
     """A checkpoint that cannot be read whole."""
-    return BadFile(f"{path}: damaged checkpoint ({why}).")
+    return BadFile(f"{path}: damaged checkpoint ({short(why)}).")
+
+
+def not_a_checkpoint(path: Path, why: object) -> BadFile:
+    """A file of tensors that this library did not write."""
+    return damaged_checkpoint(path, f"it is not a checkpoint of advnets: {why}")
 
 
 def another_format(path: Path, got: object, ours: int) -> BadFile:
@@ -622,20 +872,42 @@ def used_another(damaged: BadFile, used: Path) -> str:
 
 def damaged_facts(path: Path, why: object) -> BadFile:
     """A JSON file of a run folder that cannot be read."""
-    return BadFile(f"{path}: missing or damaged ({why}).")
+    return BadFile(f"{path}: missing or damaged ({short(why)}).")
+
+
+def linked_folder(path: Path) -> BadFile:
+    """A folder of a run that is a link, through which files elsewhere would be changed."""
+    return BadFile(f"{path}: must be a folder of the run itself, got a symbolic link or a file.")
+
+
+def folder_replaced(path: Path) -> WrongMoment:
+    """The folder of a run is not the one any more that it was when the run began."""
+    return WrongMoment(
+        f"{path}: was moved away, deleted or replaced under the run, which stops; nothing is "
+        "written into what is there now."
+    )
 
 
 def setting_changed(path: Path, name: str, need: object, got: object) -> BadValue:
     """A resumed run would no longer be the same run."""
     return BadValue(
-        f"'{name}' must be {need!r} to resume {path}, got {got!r}: it changes the run. "
-        "Start a new one with --folder."
+        f"'{name}' must be {short(repr(need))} to resume {path}, got {short(repr(got))}: "
+        "it changes the run. Start a new one with --folder."
+    )
+
+
+def rows_as_in_file(path: Path) -> str:
+    """The notice where a run was begun before the rows of its data were shuffled."""
+    return (
+        f"{path}: this run began before advnets shuffled the rows of each split; they are read in "
+        "the order of their file, as then."
     )
 
 
 def foreign_settings(path: Path, name: str, need: object, got: object) -> BadFile:
     """A checkpoint that a run with other settings saved."""
-    return BadFile(f"{path}: is of another run: its '{name}' is {got!r}, this run's is {need!r}.")
+    its, own = short(repr(got)), short(repr(need))
+    return BadFile(f"{path}: is of another run: its '{name}' is {its}, this run's is {own}.")
 
 
 @contextlib.contextmanager
@@ -643,8 +915,14 @@ def foreign_checkpoints(path: Path) -> Iterator[None]:
     """Inside, a state that does not fit the model is worded as a checkpoint of another one."""
     try:
         yield
+    except BadFile:
+        raise
     except BadValue as error:
-        raise BadFile(f"{path}: is a checkpoint of another model ({error})") from None
+        raise BadFile(f"{path}: is a checkpoint of another model ({short(error)})") from None
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # torch's own refusals: a tensor of another size, an optimiser's entry without its parameter
+        why = short((str(error).splitlines() or [type(error).__name__])[0])
+        raise BadFile(f"{path}: is a checkpoint of another model ({why})") from None
 
 
 def steps_behind(need: int, got: int) -> BadValue:
@@ -668,12 +946,34 @@ def disk_full(path: Path, why: object) -> CannotWrite:
     return CannotWrite(f"{path}: could not be saved ({why}); what was saved before is kept.")
 
 
+def aside_gone(path: Path) -> CannotWrite:
+    """A file was taken away while it was written, before it got its name."""
+    return disk_full(path, "somebody took the half-written file away")
+
+
+def not_kept(refused: CannotWrite) -> str:
+    """The notice where scores were shown and cannot be kept."""
+    return f"The scores are not kept: {refused}"
+
+
+def scored_anew(damaged: BadFile) -> str:
+    """The notice where the scores in a folder cannot be read."""
+    return f"{damaged} It is scored anew."
+
+
 # The game
 
 
-def diverged(quantity: str, value: float, update: int) -> Diverged:
+FAR = 10.0
+"""Absolute value above which data is named beside the learning rate when a game diverges."""
+
+
+def diverged(quantity: str, value: float, update: int, *, largest: float = 1.0) -> Diverged:
     """A value or parameter that is no longer finite: `V is nan at update 812.`, and what to do."""
+    cure = "A lower learning rate is the usual cure."
+    if largest > FAR:
+        cure = f"The data reaches {largest:g}: scale it to about [0, 1] or [-1, 1] first."
     return Diverged(
         f"{quantity} is {value} at update {update}. The run stops; its last good checkpoint "
-        "is kept. A lower learning rate is the usual cure."
+        f"is kept. {cure}"
     )

@@ -5,7 +5,6 @@ A user's mistake ends as one line on standard error and exit code 2, with nothin
 
 import dataclasses
 import inspect
-import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -13,12 +12,20 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from advnets import checkpoints, checks, pair, plots, recipes, report, run, sampling, trained
+from advnets import (
+    checkpoints,
+    checks,
+    files,
+    pair,
+    plots,
+    recipes,
+    report,
+    run,
+    sampling,
+    trained,
+)
 from advnets.evaluation import Evaluation
 from advnets.experiments import FIGURES, FILMS, TABLES, failures, theory
 from advnets.measures import Quality
@@ -32,9 +39,11 @@ from advnets.options import (
     TrainOptions,
     parse,
 )
+from advnets.player import keep_freed_memory
 from advnets.progress import display
 from advnets.ranks import Ranks, here, joined
 from advnets.run import RunConfig
+from advnets.terminal import paragraph, print_key, print_table, say, streams, tell
 from advnets.trained import Run
 
 HELP = """\
@@ -65,20 +74,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The exit code is 0, 1 for a claim that failed, 2 for a user's mistake, 130 for a stopped run.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    with streams():
+        return _answered(words)
+
+
+def _answered(words: list[str]) -> int:
     try:
-        if not words or words[0] in ("-h", "--help"):
-            print(HELP, end="")
-            return 0
-        if words[0] == "--version":
-            print(f"advnets {metadata.version('advnets')}")
-            return 0
-        if words[0] not in COMMANDS:
-            raise checks.unknown("command", words[0], COMMANDS)
-        return COMMANDS[words[0]](words[1:])
+        code = _command(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except checks.UserError as error:
         return complain(error)
     except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         return complain(checks.system_refused(error))
@@ -87,15 +95,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return complain(checks.out_of_memory(error))
     except KeyboardInterrupt:
-        print("advnets: stopped at once; what was saved before is kept.", file=sys.stderr)
+        say("advnets: stopped at once; what was saved before is kept.")
         return 130
+
+
+def _command(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        tell(HELP.rstrip())
+        return 0
+    if words[0] == "--version":
+        tell(f"advnets {metadata.version('advnets')}")
+        return 0
+    if words[0] not in COMMANDS:
+        raise checks.unknown("command", words[0], COMMANDS)
+    # For the whole process, which is ours, and before torch starts a thread in it.
+    torch.set_flush_denormal(True)
+    keep_freed_memory()
+    return COMMANDS[words[0]](words[1:])
 
 
 def complain(error: checks.UserError) -> int:
     """One line on standard error; the exit code of a user's mistake."""
-    who = "advnets" if here().first else f"advnets (process {here().rank})"
-    sys.stderr.write(f"{who}: {error}\n")  # in one piece: several processes may write at once
+    say(f"{_who()}: {error}")
     return 2
+
+
+def _who() -> str:
+    try:
+        own = here()
+    except checks.BadValue:  # what the environment says of this process is what is complained of
+        return "advnets"
+    return "advnets" if own.first else f"advnets (process {own.rank})"
 
 
 def train(words: list[str]) -> int:
@@ -103,7 +133,7 @@ def train(words: list[str]) -> int:
     options = _train_options(words)
     config = RunConfig(**{f.name: getattr(options, f.name) for f in dataclasses.fields(RunConfig)})
     if options.dry_run:
-        print(config.to_toml(), end="")
+        tell(config.to_toml().rstrip("\n"))
         return 0
     folder = options.resume or options.folder or Path("runs") / (config.recipe or "run")
     quoted = shlex.quote(str(folder))
@@ -114,9 +144,9 @@ def train(words: list[str]) -> int:
     if not here().first:
         return 0 if finished else 130
     if not finished:
-        print(f"Stopped, and saved. Go on with: advnets train --resume {quoted}")
+        tell(f"Stopped, and saved. Go on with: advnets train --resume {quoted}")
         return 130
-    print(f"Finished: {folder}. Next: advnets evaluate {quoted}; advnets report {quoted}")
+    tell(f"Finished: {folder}. Next: advnets evaluate {quoted}; advnets report {quoted}")
     return 0
 
 
@@ -157,8 +187,7 @@ def sample(words: list[str]) -> int:
     n = options.n if options.n is not None else 10 if len(options.class_) > 1 else 64
     checks.at_least(1, n=n)
     out = options.out or options.run / "samples.png"
-    if out.suffix.lower() not in (".png", ".npy", "") or (out / "config.toml").exists():
-        raise checks.bad_output(out)
+    files.output(out, (".png", ".npy", ""))
     loaded = trained.load(options.run, checkpoint=options.checkpoint)
     with joined() as own:
         x = _drawn(loaded, n, options, own)
@@ -167,10 +196,10 @@ def sample(words: list[str]) -> int:
     with checks.saving(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == "":
-        parts = torch.split(x, n)
-        for name, part in zip(options.class_ or ("",), parts, strict=True):
-            folder = out / name.replace("/", "_").lstrip(".")
-            plots.save_singles(folder, part, start=options.start, span=loaded.span())
+        with files.made_aside(out) as aside:
+            for name, part in zip(options.class_ or (None,), torch.split(x, n), strict=True):
+                folder = aside if name is None else aside / files.file_name(name)
+                plots.save_singles(folder, part, start=options.start, span=loaded.span())
     else:
         with checkpoints.written_aside(out) as aside:
             if out.suffix.lower() == ".npy":
@@ -181,7 +210,7 @@ def sample(words: list[str]) -> int:
     which_sampler = options.weights or next(iter(loaded.samplers()))
     what = f"{which_sampler} samples of update {loaded.update}"
     each = f", of each class {' '.join(options.class_)}" if options.class_ else ""
-    print(f"{n} {what}{each}: {out}")
+    tell(f"{n} {what}{each}: {out}")
     return 0
 
 
@@ -197,70 +226,71 @@ def _drawn(loaded: Run, n: int, options: SampleOptions, own: Ranks) -> Tensor:
 def evaluate(words: list[str]) -> int:
     """The command `advnets evaluate`."""
     options = parse(EvaluateOptions, words, prog="advnets evaluate")
-    loaded = trained.load(options.run, checkpoint=options.checkpoint)
+    loaded = _loaded(options)
     protocol = loaded.config.evaluation
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
     with joined() as own:
-        result = loaded.score(protocol, seed=options.seed, quality=options.quality, ranks=own)
+        result = loaded.evaluate(protocol, seed=options.seed, quality=options.quality, ranks=own)
     if not own.first:
         return 0
     show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
     if result.quality is not None:
         show_quality(result.quality)
+    try:
+        loaded.keep(result, seed=options.seed)
+    except checks.CannotWrite as refused:  # the person has the scores: a warning will do
+        say(f"advnets: {checks.not_kept(refused)}")
+        return 0
     picture = options.run / "evaluation.png"
-    print(f"\nThe first of the samples scored ({result.lines[0].name}): {picture}")
-    print(f"Scores: {options.run / 'evaluation.json'}")
+    tell(f"\nThe first of the samples scored ({result.lines[0].name}): {picture}")
+    tell(f"Scores: {options.run / 'evaluation.json'}")
     return 0
+
+
+def _loaded(options: EvaluateOptions | FigureOptions | ReportOptions) -> Run:
+    at = options.data
+    which = options.checkpoint
+    return trained.load(options.run, checkpoint=which, data_path=at.path, data_root=at.root)
 
 
 def show(result: Evaluation, *, title: str) -> None:
     """The table of scores and its caveat, on standard output."""
     first = result.lines[0]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("samples from", no_wrap=True)
-    table.add_column("n", justify="right", no_wrap=True)
-    table.add_column("sigma", justify="right", no_wrap=True)
+    headings = ["samples from", "n", "sigma"]
     for heading, n in (("validation", first.validation.n), ("test", first.test.n)):
-        table.add_column(f"{heading}, {n:,}\n(nats)", justify="right", no_wrap=True)
+        headings.append(f"{heading}, {n:,}\n(nats)")
+    rows = []
     for line in result.lines:
         scores = [str(s).removesuffix(" nats") for s in (line.validation, line.test)]
         sigma = f"{line.test.sigma:.4f}{'*' if result.at_edge(line) else ''}"
-        table.add_row(line.name, f"{line.test.centres:,}", sigma, *scores)
-    console = Console()
-    console.print(table)
+        rows.append([line.name, f"{line.test.centres:,}", sigma, *scores])
+    print_table(title, headings, rows)
     for note in result.notes():
-        console.print(note)
+        paragraph(note)
     for line in result.lines:
         if line.mixing is not None:
-            console.print(f"Samples from {line.name}: {line.mixing}", highlight=False)
-    console.print()
-    console.print(result.caveat, markup=False, highlight=False)
+            paragraph(f"Samples from {line.name}: {line.mixing}")
+    tell("")
+    paragraph(result.caveat)
 
 
 def show_quality(quality: Quality) -> None:
     """The table of the other measures and how to read it, on standard output."""
-    n, console = f"{quality.n:,}", Console()
-    console.print()
+    n = f"{quality.n:,}"
+    tell("")
     if quality.measures:
         heading = f"Quality of {n} each against {n} {quality.against} examples"
-        table = Table(
-            title=f"{heading}, with 95% intervals",
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            show_edge=False,
-            pad_edge=False,
-        )
-        table.add_column("", no_wrap=True)
-        for row in quality.rows:
-            table.add_column(row.name, justify="right", max_width=22)
-        key = Table(box=None, show_header=False, pad_edge=False)
-        for measure in quality.measures:
-            table.add_row(measure.name, *(str(row.values[measure.name]) for row in quality.rows))
-            key.add_row(measure.name, measure.better, measure.meaning)
-        console.print(table, "", key, "", highlight=False)
+        rows = [
+            [m.name, *(str(row.values[m.name]) for row in quality.rows)] for m in quality.measures
+        ]
+        names = [row.name for row in quality.rows]
+        print_table(f"{heading}, with 95% intervals", ["", *names], rows)
+        tell("")
+        print_key([(m.name, m.better, m.meaning) for m in quality.measures])
+        tell("")
     for line in (quality.describe, *quality.left_out):
-        console.print(line, markup=False, highlight=False)
+        paragraph(line)
 
 
 def figure(words: list[str]) -> int:
@@ -275,10 +305,8 @@ def figure(words: list[str]) -> int:
         raise checks.unknown("figure", number, FIGURES)
     options = parse(FigureOptions, words, prog=f"advnets figure {number}")
     out = options.out or options.run / f"figure{number}.png"
-    kinds = [".png", ".gif"] if number in FILMS else [".png"]
-    if out.suffix.lower() not in kinds:
-        raise checks.bad_value("out", " or ".join(f"NAME{kind}" for kind in kinds), out)
-    loaded = trained.load(options.run, checkpoint=options.checkpoint)
+    files.output(out, [".png", ".gif"] if number in FILMS else [".png"])
+    loaded = _loaded(options)
     drawn = FILMS if out.suffix.lower() == ".gif" else FIGURES
     pixels = drawn[number](loaded, seed=options.seed, weights=options.weights)
     with checkpoints.written_aside(out) as aside:
@@ -287,7 +315,7 @@ def figure(words: list[str]) -> int:
         else:
             plots.save_png(aside, pixels)
     weights = options.weights or next(iter(loaded.samplers()))
-    print(f"Figure {number}, {weights} weights of update {loaded.update}: {out}")
+    tell(f"Figure {number}, {weights} weights of update {loaded.update}: {out}")
     return 0
 
 
@@ -299,6 +327,7 @@ def table(words: list[str]) -> int:
     elif number not in TABLES:
         raise checks.unknown("table", number, TABLES)
     options, made = parse(TableOptions, words, prog=f"advnets table {number}"), TABLES[number]
+    files.folder_of_runs(options.out)
     plan = made.Plan(
         out=options.out,
         mnist=options.mnist,
@@ -315,22 +344,22 @@ def table(words: list[str]) -> int:
         display=display,
     )
     if finished is None:
-        print("Stopped, and saved. Go on with the same command.")
+        tell("Stopped, and saved. Go on with the same command.")
         return 130
-    files = made.write(finished, options.out)
-    print(made.markdown(finished))
-    print(f"Table {number}: {', '.join(map(str, files))}")
+    written = made.write(finished, options.out)
+    tell(made.markdown(finished))
+    tell(f"Table {number}: {', '.join(map(str, written))}")
     return 0
 
 
 def write_report(words: list[str]) -> int:
     """The command `advnets report`."""
     options = parse(ReportOptions, words, prog="advnets report")
-    out = options.out or options.run / "report.html"
-    loaded = trained.load(options.run, checkpoint=options.checkpoint)
-    page = report.page(loaded, say=lambda line: print(line, file=sys.stderr))
+    out = files.output(options.out or options.run / "report.html", (".html",))
+    loaded = _loaded(options)
+    page = report.page(loaded, say=say)
     checkpoints.write_atomically(out, page.encode())
-    print(f"Report: {out}")
+    tell(f"Report: {out}")
     return 0
 
 
@@ -338,25 +367,23 @@ def write_theory(words: list[str]) -> int:
     """The command `advnets theory`."""
     options = parse(TheoryOptions, words, prog="advnets theory")
     if options.failures:
-        out = options.out or Path("failures.html")
-        played = failures.measure(
-            quick=options.quick, mnist=options.mnist, say=lambda line: print(line, file=sys.stderr)
-        )
+        out = files.output(options.out or Path("failures.html"), (".html", ".md"))
+        played = failures.measure(quick=options.quick, mnist=options.mnist, say=say)
         markdown = out.suffix.lower() == ".md"
         text = failures.write(played, out.parent) if markdown else failures.page(played)
         checkpoints.write_atomically(out, text.encode())
-        print(f"Failures: {out}")
+        tell(f"Failures: {out}")
         return 0
     if options.quick or options.mnist:
         name = "quick" if options.quick else "mnist"
         raise checks.bad_value(name, "given with --failures", "without it")
-    out = options.out or Path("theory.html")
+    out = files.output(options.out or Path("theory.html"), (".html",))
     claims = []
     for measure in theory.CLAIMS:
         claims.append(measure())
-        print(claims[-1].verdict)
+        tell(claims[-1].verdict)
     checkpoints.write_atomically(out, theory.page(claims).encode())
-    print(f"Theory: {out}")
+    tell(f"Theory: {out}")
     return 0 if all(claim.holds for claim in claims) else 1
 
 
@@ -365,7 +392,7 @@ def list_recipes(words: list[str]) -> int:
     if words and words[0] not in ("-h", "--help"):
         raise checks.unknown("option", words[0], ["--help"])
     for name, recipe in recipes.RECIPES.items():
-        print(f"{name}\n    " + (inspect.getdoc(recipe) or "").replace("\n", "\n    ") + "\n")
+        tell(f"{name}\n    " + (inspect.getdoc(recipe) or "").replace("\n", "\n    ") + "\n")
     return 0
 
 

@@ -9,6 +9,8 @@ table in the file names the kind: `[data]  kind = "mnist"`.
 """
 
 import dataclasses
+import math
+import os
 import tomllib
 import types
 from collections.abc import Mapping
@@ -27,11 +29,13 @@ from typing import (
 
 import tomli_w
 
-from advnets import checks
+from advnets import checks, files
 
 C = TypeVar("C")
 Kinds = Mapping[type, Mapping[str, type]]
 
+MOST = 2**22
+"""Bytes that a file may have."""
 FREE = {"free": True}
 """Metadata of a field that may change when a run is resumed, because no result depends on it."""
 
@@ -67,14 +71,15 @@ def dumps(config: object) -> str:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file. Raises `BadFile` when it is missing or not TOML."""
+    if not os.path.lexists(path):
+        raise checks.missing_file(path, "give the path of a TOML configuration")
+    raw = files.read(path, most=MOST)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise checks.missing_file(path, "give the path of a TOML configuration") from None
-    except OSError as error:
-        raise checks.unreadable(path, error) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise checks.bad_toml(path, error) from None
+        return tomllib.loads(raw.decode())
+    except RecursionError:
+        raise checks.bad_toml(path, "nested too deeply") from None
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
+        raise checks.bad_toml(path, checks.short(error)) from None
 
 
 def from_dict(cls: type[C], table: Mapping[str, Any], *, kinds: Kinds, at: str = "") -> C:
@@ -127,14 +132,20 @@ def _convert(value: Any, hint: Any, kinds: Kinds, name: str) -> Any:
         checks.require(value in get_args(hint), name, f"one of {', '.join(get_args(hint))}", value)
         return value
     if origin is tuple:
-        checks.require(isinstance(value, (list, tuple)), name, "a list", repr(value))
+        checks.require(isinstance(value, (list, tuple)), name, "a list", checks.short(repr(value)))
         return tuple(_convert(item, get_args(hint)[0], kinds, name) for item in value)
     if dataclasses.is_dataclass(hint):
-        checks.require(isinstance(value, Mapping), name, "a table", repr(value))
+        checks.require(isinstance(value, Mapping), name, "a table", checks.short(repr(value)))
         return from_dict(cast(type, hint), value, kinds=kinds, at=name + ".")
+    if type(value) is int:
+        need = "a number between -2^63 and 2^63"
+        checks.require(abs(value) < 2**63, name, need, checks.short(value, 40))
     if hint is float and type(value) is int:
+        checks.representable(name, value)
         return float(value)
-    checks.require(type(value) is hint, name, TYPE_WORDS[hint], repr(value))
+    checks.require(type(value) is hint, name, TYPE_WORDS[hint], checks.short(repr(value)))
+    if hint is float:
+        checks.require(math.isfinite(value), name, "a finite number", value)
     return value
 
 
@@ -181,6 +192,20 @@ def settings(config: object) -> dict[str, Any]:
         for name, (value, _, free) in leaves
         if not free
     }
+
+
+def refuse_unrepresentable(config: object) -> None:
+    """Raise for any value of a configuration that torch, TOML or the system cannot hold."""
+    for name, (value, _, _) in fields_of(config).items():
+        checks.representable(name, value)
+
+
+def expanded(path: Path | str) -> Path:
+    """A path as a user writes it, `~` and all. Raises `BadFile` for the home of nobody."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise checks.unknown_home(path) from None
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -124,6 +124,8 @@ class BatchNorm(nn.Module):
 
     mean: Tensor
     variance: Tensor
+    processes = 1
+    """How many play the game that it is trained in. Another process group is not its affair."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -132,7 +134,7 @@ class BatchNorm(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """`(n, channels, H, W)`, same shape."""
-        if self.training and ranks.several():
+        if self.training and self.processes > 1:
             return self._over_all_processes(h)
         of = (self.mean, self.variance)
         return F.batch_norm(h, *of, None, None, self.training, _NEWEST, _LEAST)

@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -27,11 +28,15 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, RULE = "#123456", "#123457"
 """Stand for the page's own colours until the drawing is done."""
 GREY = "#cccccc"
+ON_A_PAGE = 12.5
+"""The size of text in a drawing, 360 wide, so that it is at least 11 pixels high on a telephone. A
+wider screen shows it smaller (`.chart text` in the style of the page)."""
 
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "advnets",
     "font.size": 10,
+    "text.parse_math": False,  # names are shown as they are, dollar signs too
     "text.color": INK,
     "axes.edgecolor": RULE,
     "grid.color": RULE,
@@ -39,6 +44,8 @@ STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+WIDE = 38
+"""Letters that two names have room for side by side."""
 
 Limits = tuple[float | None, float | None]
 """The ends of an axis; None where the curves decide."""
@@ -136,7 +143,7 @@ def draw(
     limits: Limits | None = None,
     log: bool = False,
     at: float | None = None,
-) -> str:
+) -> Markup:
     """Curves over the updates, or over another quantity, as an `<svg>` element.
 
     Args:
@@ -149,7 +156,7 @@ def draw(
         log: Whether the vertical axis is logarithmic; values of 0 and below are left out then.
         at: An update (or place on the axis) to mark.
     """
-    with _style(STYLE):
+    with _style(STYLE | {"font.size": ON_A_PAGE}):
         figure = _drawing(curves, end, across, levels, limits, log, at)
         file = io.StringIO()
         nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -287,7 +294,6 @@ def _level(axes: Any, level: Level) -> None:
         xytext=(0, 3),
         textcoords="offset points",
         ha="right",
-        fontsize=9,
         zorder=5,
     )
 
@@ -295,16 +301,17 @@ def _level(axes: Any, level: Level) -> None:
 def _legend(axes: Any) -> None:
     """The names of the curves above the axes, each beside a piece of its line."""
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(
+    two = sum(sorted(map(len, labels))[-2:]) <= WIDE
+    axes.figure.legend(
         handles[::-1],
         labels[::-1],
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
+        loc="outside upper left",
+        ncols=2 if two else 1,
         frameon=False,
-        handlelength=3.4,
+        handlelength=2.6,
+        handletextpad=0.6,
         borderaxespad=0.2,
-        columnspacing=1.4,
+        columnspacing=1.2,
     )
 
 
@@ -321,15 +328,18 @@ def thousands(value: float) -> str:
     return f"{value:g}"
 
 
-def for_a_page(svg: str, name: str) -> str:
-    """The drawing without what only a file needs, its ids its own, its colours the page's."""
+def for_a_page(svg: str, name: str) -> Markup:
+    """The drawing without what only a file needs, its ids its own, its colours the page's.
+
+    By hand and not by a template: matplotlib wrote it, escaped it, and only parts of it change.
+    """
     box = re.search(r'viewBox="[^"]*"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     body = re.sub(r"<style.*?</style>|font-family: [^;\"]*;? ?", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="|href="#|url\(#', lambda found: f"{found[0]}{name}-", body)
     for colour, own in _colours():
         body = body.replace(colour, own)
-    return f"<svg {box[0] if box else ''}>{body}".strip()
+    return Markup(f"<svg {box[0] if box else ''}>{body}".strip())
 
 
 def _colours() -> Iterator[tuple[str, str]]:

@@ -133,7 +133,8 @@ class GaussianNoise(Stochastic):
     def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
         r""":math:`\epsilon` for `n` examples of the last shape seen: `(n, *event_shape)`."""
         device = rng.device if rng is not None else None
-        return torch.randn(n, *(self.event_shape or ()), generator=rng, device=device)
+        shape = (n, *(self.event_shape or ()))
+        return torch.randn(shape, generator=rng, dtype=torch.float32, device=device)
 
     def _disturb(self, x: Tensor, drawn: Tensor) -> Tensor:
         return torch.add(x, drawn.to(x.dtype), alpha=self.stdev)

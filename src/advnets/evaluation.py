@@ -10,16 +10,18 @@ Markov chains how many independent samples theirs are worth.
 Reference: Goodfellow et al. (2014), Section 5 and Table 1; goodfeli/adversarial, `parzen_ll.py`.
 """
 
+import json
 import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from advnets import autocorrelation, checks, measures
+from advnets import autocorrelation, checks, measures, schema
 from advnets.data.splits import Splits
 from advnets.features import FeatureSpace
 from advnets.measures import Quality
@@ -136,7 +138,10 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return asdict(self)
+        record = asdict(self)
+        for kept, own in zip(record["lines"], self.lines, strict=True):
+            kept |= {"validation": own.validation.to_dict(), "test": own.test.to_dict()}
+        return record
 
     def at_edge(self, line: Line) -> bool:
         """Whether a line's sigma is the smallest or the largest of the grid."""
@@ -145,6 +150,8 @@ class Evaluation:
     def notes(self) -> list[str]:
         """What a reader of the table has to be told, one sentence each."""
         notes = ["n: samples that the window stands on. +-: standard error over the test examples."]
+        if any(math.isnan(s.standard_error) for li in self.lines for s in (li.validation, li.test)):
+            notes += ["unknown: one example has no standard error."]
         if any(map(self.at_edge, self.lines)):
             notes += ["*: at the edge of the grid of sigmas; a wider grid might score higher."]
         if min(line.test.centres for line in self.lines[:-1]) < self.lines[0].test.centres:
@@ -152,28 +159,60 @@ class Evaluation:
         return [*notes, self.notice] if self.notice else notes
 
 
-def from_dict(record: Mapping[str, Any]) -> Evaluation:
+def from_dict(record: Mapping[str, Any], path: Path = Path("the scores")) -> Evaluation:
     """The scores and the lines beside them, from what `to_dict` gave.
 
+    Args:
+        record: The scores.
+        path: The file that they were in, for the error.
+
     Raises:
-        KeyError, TypeError, ValueError: When the record is not of that kind.
+        BadFile: When the record is not of that kind.
     """
-    lines = tuple(
-        Line(
-            name=str(line["name"]),
-            validation=LogLikelihood(**line["validation"]),
-            test=LogLikelihood(**line["test"]),
-            mixing=Mixing(**line["mixing"]) if line.get("mixing") else None,
-        )
-        for line in record["lines"]
-    )
-    sigmas = tuple(float(s) for s in record["sigmas"])
-    return Evaluation(
-        lines=lines,
-        sigmas=sigmas,
-        caveat=str(record["caveat"]),
-        notice=str(record.get("notice", "")),
-    )
+    result = schema.convert(path, record, Evaluation)
+    if not result.lines or not result.sigmas:
+        raise checks.damaged_facts(path, "lines and sigmas must not be empty")
+    return result
+
+
+NUMBERS = {"mean", "standard_error", "value", "low", "high", "tau", "effective", "per_second"}
+"""The numbers of a score that may be none at all, as the standard error of one example."""
+
+
+YOUNGER: Mapping[str, Any] = {
+    "features": "data",
+    "accuracy": None,
+    "against": "test",
+    "n": 0,
+    "left_out": [],
+}
+"""What the first versions did not write of the other measures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept(Evaluation):
+    """`evaluation.json`: scores, and what was scored."""
+
+    checkpoint: str
+    update: int
+    seed: int
+    format: schema.Version = schema.FORMAT
+
+    def to_json(self) -> bytes:
+        """The text of the file."""
+        return (json.dumps(schema.known(asdict(self)), indent=2) + "\n").encode()
+
+    @classmethod
+    def read(cls, path: Path) -> "Kept":
+        """The scores in a file. Raises `BadFile` where it holds none."""
+        record = schema.not_known(schema.read(path, dict[str, Any]), NUMBERS)
+        quality = record.get("quality") or None
+        if isinstance(quality, dict):
+            quality = {**YOUNGER, **quality}
+        kept = schema.convert(path, record | {"quality": quality}, cls)
+        if len(kept.lines) < len(REFERENCES) or not kept.sigmas:
+            raise checks.damaged_facts(path, "lines or sigmas are missing")
+        return kept
 
 
 REFERENCES = ("real training examples", "training mean")
@@ -231,7 +270,8 @@ def evaluate(
         config: The protocol's constants. Where the training set is smaller than `samples`, its line
             stands on all of it.
         seed: Samples number 0 to `samples - 1` of this seed are scored.
-        space: Where quality is measured too (`features.learn`); by default it is not.
+        space: Where quality is measured too (`features.learn`); by default it is not. Of several
+            processes the first one measures, and only it needs one.
         ranks: The processes that share the work; each gets the whole result.
     """
     train = splits.train.x
@@ -242,8 +282,8 @@ def evaluate(
     }
     models = {name: own.x for name, own in samples.items()}
     centres, quality = dict(models), None
-    if space is not None:
-        quality = ranks.from_first(lambda: measures.measure(models, splits, space, seed=seed))
+    if ranks.any(space is not None):
+        quality = measures.of_first(models, splits, space, seed=seed, ranks=ranks)
     real, mean = REFERENCES
     centres[real] = TrainingSet(train).sample(n, seed=seed)
     centres[mean] = splits.statistics.mean[None]

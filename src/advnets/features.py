@@ -20,9 +20,10 @@ import pooch
 import torch
 from torch import Tensor
 
-from advnets import checkpoints, checks
+from advnets import checkpoints, checks, schema
 from advnets.data.splits import Split, Splits
 from advnets.feature_network import SOME, Network, ask, some, train
+from advnets.neighbours import nearest
 from advnets.rng import derive, generator
 
 Kind = Literal["classifier", "autoencoder", "data"]
@@ -30,9 +31,9 @@ Say = Callable[[str], None]
 
 RECIPE = 1
 """Version of how networks are built and trained; a cached one of another version is left alone."""
+_LEAST = 1e-10
 FEW = 16
 """Numbers in an example up to which the data itself is compared."""
-_CHUNK = 1_000
 
 
 class FeatureSpace(Protocol):
@@ -77,11 +78,19 @@ def learn(splits: Splits, *, cache: Path | None = None, say: Say = print) -> Fea
     """
     if math.prod(splits.event_shape) <= FEW:
         return DataSpace(splits)
-    known = class_labels(splits.train)
+    # A caller's `torch.no_grad()` or default dtype is none of the network's business.
+    with torch.inference_mode(False), torch.enable_grad():
+        return _network_space(splits, cache, say)
+
+
+def _network_space(splits: Splits, cache: Path | None, say: Say) -> FeatureSpace:
+    # A validation set may have no labels where the training set has.
+    labelled = splits.validation.context is not None
+    known = class_labels(splits.train) if labelled else None
     kind: Kind = "classifier" if known else "autoencoder"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(0, "features"))
-        network = Network(splits.event_shape, classes=len(known[0]) if known else 0)
+        network = Network(splits.event_shape, classes=len(known[0]) if known else 0).float()
     facts = {"kind": kind, "recipe": RECIPE, "data": _fingerprint(splits)}
     folder = cache or Path(pooch.os_cache("advnets")) / "features"
     path = folder / f"{kind}-{facts['data']:08x}-v{RECIPE}.safetensors"
@@ -91,7 +100,7 @@ def learn(splits: Splits, *, cache: Path | None = None, say: Say = print) -> Fea
         say(f"Training a small {kind} on the {n:,} training examples, to compare features with ...")
         train(network, splits.train, known[1] if known else None, rng=generator(0, "features"))
         score = _score(network, splits, known)
-        _keep(path, network, facts | {"score": score}, say)
+        _keep(path, network, facts | {"score": None if math.isnan(score) else score}, say)
     return NetworkSpace(network, splits, score)
 
 
@@ -109,7 +118,10 @@ def class_labels(split: Split) -> tuple[Tensor, Tensor] | None:
 
 
 def _score(network: Network, splits: Splits, known: tuple[Tensor, Tensor] | None) -> float:
-    """Of validation examples, the share of classes told or of variance given back."""
+    """Of validation examples, the share of classes told or of variance given back.
+
+    NaN where there is no variance: a single example has none.
+    """
     held_out = some(splits.validation)
     x = held_out.x[:]
     answer = ask(network, network, x)
@@ -118,7 +130,10 @@ def _score(network: Network, splits: Splits, known: tuple[Tensor, Tensor] | None
         return (told == held_out.context).double().mean().item()
     seen = ask(network, network.look, x).flatten(1)
     lost, all_of_it = answer - seen, seen - seen.mean(dim=0)
-    return 1 - (lost.square().sum() / all_of_it.square().sum().clamp_min(1e-12)).item()
+    variance = all_of_it.double().square().sum().item()
+    if len(x) < 2 or variance <= _LEAST * seen.double().square().sum().item():
+        return math.nan
+    return 1 - lost.double().square().sum().item() / variance
 
 
 # The cache
@@ -142,11 +157,12 @@ def _read(path: Path, network: Network, facts: dict[str, Any], say: Say) -> floa
             saved.facts.get(name) != value for name, value in facts.items()
         ):
             raise checks.damaged_checkpoint(path, "it is of another network")
+        score = schema.convert(path, saved.facts, schema.CachedNetwork).score
     except checks.BadFile as damaged:
         say(checks.trained_anew(damaged))
         return None
     network.load_state_dict(saved.tensors)
-    return float(saved.facts["score"])
+    return math.nan if score is None else score
 
 
 def _keep(path: Path, network: Network, facts: dict[str, Any], say: Say) -> None:
@@ -188,12 +204,16 @@ class NetworkSpace:
     def describe(self) -> str:
         """One sentence for a reader."""
         n, held_out = len(self.splits.train), min(SOME, len(self.splits.validation))
-        good = "gets {:.1%} of {:,} validation examples right"
+        examples = f"{held_out:,} validation example{'s' * (held_out != 1)}"
+        good = f"gets {self.score:.1%} of {examples} right"
         if not self.classes:
-            good = "gives back {:.1%} of the variance of {:,} validation examples"
+            good = f"gives back {self.score:.1%} of the variance of {examples}"
+        if not -1 <= self.score <= 1:
+            good = f"says little: on {examples} it cannot be told how good it is"
+            good += " (they do not vary)" if math.isnan(self.score) else " (it gives back nothing)"
         return (
             f"Features: {len(self.network.centre)} inner numbers of a small {self.kind} trained on "
-            f"the run's own {n:,} training examples; it {good.format(self.score, held_out)}."
+            f"the run's own {n:,} training examples; it {good}."
         )
 
     def features(self, x: Tensor) -> Tensor:
@@ -252,8 +272,4 @@ class DataSpace:
         """The class of each one's nearest training example."""
         known = class_labels(self._known)
         assert known is not None
-        points = self._known.x[:].flatten(1)
-        near = [
-            torch.cdist(rows.flatten(1), points).argmin(dim=1) for rows in torch.split(x, _CHUNK)
-        ]
-        return known[1][torch.cat(near)]
+        return known[1][nearest(x, self._known.x).number]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from advnets import checks
-from advnets.neighbours import squared_distances
+from advnets.distances import nearest
 from advnets.protocols import Examples
 from advnets.rng import generator
 from advnets.sampling import TrainingSet
@@ -67,14 +67,15 @@ def kmeans(
     checks.at_least(1, steps=steps)
     checks.one_of(get_args(Init), init=init)
     chosen = torch.randperm(len(x), generator=rng)[:k] if init == "random" else spread(x, k, rng)
-    centres, inertia = x[chosen].flatten(1), []
+    centres, inertia = x[chosen].flatten(1).double(), []
     for _ in range(steps):
         moved, total = lloyd(x, centres)
         inertia.append(total)
         still, centres = torch.equal(moved, centres), moved
         if still:
             break
-    return Clustering(centres.view(k, *x.shape[1:]), torch.tensor(inertia, dtype=torch.float64))
+    means = centres.to(x.dtype).view(k, *x.shape[1:])
+    return Clustering(means, torch.tensor(inertia, dtype=torch.float64))
 
 
 def lloyd(x: Examples, centres: Tensor) -> tuple[Tensor, float]:
@@ -83,22 +84,20 @@ def lloyd(x: Examples, centres: Tensor) -> tuple[Tensor, float]:
     Returns:
         The new centres, `(k, d)`, and the sum of squared distances to the old ones.
     """
-    origin = centres.mean(dim=0)
-    about = centres - origin  # where a product of float32 loses least
     distance, owner = [], []
     sums = torch.zeros(centres.shape, dtype=torch.float64)
     for block in blocks(x):
-        rows = block.flatten(1)
-        near = [d.min(dim=1) for d in squared_distances(rows - origin, about)]
-        distance += [d.values for d in near]
-        owner += [d.indices for d in near]
-        sums.index_add_(0, torch.cat([d.indices for d in near]), rows.double())
+        near = nearest(block, centres)
+        distance.append(near.distance[:, 0])
+        owner.append(near.number[:, 0])
+        sums.index_add_(0, owner[-1], block.flatten(1).double())
     far, own = torch.cat(distance), torch.cat(owner)
     sizes = torch.bincount(own, minlength=len(centres))
     moved = (sums / sizes[:, None]).to(centres)
     empty = (sizes == 0).nonzero().flatten()
-    moved[empty] = x[far.argsort(descending=True, stable=True)[: len(empty)]].flatten(1)
-    return moved, far.sum(dtype=torch.float64).item()
+    farthest = far.argsort(descending=True, stable=True)[: len(empty)]
+    moved[empty] = x[farthest].flatten(1).to(centres)
+    return moved, far.square().sum().item()
 
 
 def spread(x: Examples, k: int, rng: torch.Generator) -> Tensor:

@@ -46,9 +46,38 @@ class Affine(nn.Linear):
         return plain and not (kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind))
 
     @property
+    def bare(self) -> bool:
+        """Whether W and b are all there is to it, so that another layer may multiply by them."""
+        own = type(self).forward is Affine.forward and "forward" not in self.__dict__
+        return own and "weight" in self._parameters and not hooked(self)
+
+    @property
     def played_weight(self) -> Tensor:
         """W, or the constant that it is."""
         return self.weight.detach() if self.still else self.weight
+
+
+HOOKS = (
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_backward_pre_hooks",
+    "_backward_hooks",
+)
+"""Where a module of torch keeps its hooks, by their handle's number."""
+
+
+def hooked(module: nn.Module) -> bool:
+    """Whether something runs when the module is called that its `forward` does not know of.
+
+    A step that is compiled has no hooks: a game with hooks is not played by its compiled step.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    registered: Any = nn.modules.module._has_any_global_hook
+    return bool(registered()) or any(module.__dict__.get(name) for name in HOOKS)
 
 
 def applied(node: type[torch.autograd.Function], *arguments: Any) -> Tensor:

@@ -12,6 +12,7 @@ from advnets.baselines.rbm import RBM, RBMConfig
 from advnets.baselines.stacked_cae import StackedCAE, StackedCAEConfig
 from advnets.baselines.vae import VAE, VAEConfig
 from advnets.game import Game, GameConfig
+from advnets.process import global_stream_kept
 from advnets.protocols import Learner, ModelConfig, Problem
 from advnets.two_stage import TwoStage, TwoStageConfig
 
@@ -32,4 +33,5 @@ KINDS: dict[str, Any] = {config.kind: config for config in LEARNERS}
 
 def build(config: ModelConfig, problem: Problem, *, seed: int) -> Learner:
     """The learner that a configuration describes, its first weights drawn from the seed."""
-    return LEARNERS[type(config)](config, problem, seed=seed)
+    with global_stream_kept():
+        return LEARNERS[type(config)](config, problem, seed=seed)

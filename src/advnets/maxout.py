@@ -42,10 +42,15 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
         """`(n, inputs)` to `(n, units)`; rows put `before` x come first and get no gradient."""
         affine = self.affine
-        if self.pieces >= _MANY and affine.suits(x) and thin_pays(x, before, affine.weight):
-            weights = affine.played_weight, affine.bias
-            return applied(_ThinMaxout, x, *weights, before, self.pieces)
-        return largest_piece(affine(x, before=before), self.pieces)
+        bare = isinstance(affine, Affine) and affine.bare
+        if self.pieces >= _MANY and bare and affine.suits(x):
+            if thin_pays(x, before, affine.weight):
+                weights = affine.played_weight, affine.bias
+                return applied(_ThinMaxout, x, *weights, before, self.pieces)
+        elif before is not None and not bare:  # what is hooked in is to see all rows
+            x, before = torch.cat((before, x)), None
+        y = affine(x) if before is None else affine(x, before=before)
+        return largest_piece(y, self.pieces)
 
 
 def largest_piece(y: Tensor, pieces: int) -> Tensor:

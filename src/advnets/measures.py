@@ -5,10 +5,11 @@ measures move with it. What training examples give against held-out ones is what
 would: read every other line beside theirs.
 """
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,8 +19,9 @@ from advnets.bootstrap import Estimate
 from advnets.data.splits import Splits
 from advnets.features import FeatureSpace, Kind
 from advnets.protocols import Examples
+from advnets.ranks import Ranks
 from advnets.rng import generator
-from advnets.sampling import TrainingSet
+from advnets.sampling import TrainingSet, refuse_non_finite
 
 Against = Literal["test", "validation"]
 Better = Literal["lower", "higher", "near"]
@@ -164,6 +166,8 @@ def measure(
     """
     checks.one_of(get_args(Against), against=against)
     held_out, train = getattr(splits, against).x, splits.train.x
+    for x in samples.values():
+        refuse_non_finite(x)
     n = min(len(held_out), len(train), *(len(x) for x in samples.values()))
     data = _Side(TrainingSet(held_out).sample(n, seed=seed), space, train)
     sides = {name: _Side(x[:n].cpu(), space, train) for name, x in samples.items()}
@@ -183,6 +187,34 @@ def measure(
         rows=rows,
         left_out=tuple(left_out),
     )
+
+
+def of_first(
+    samples: Mapping[str, Tensor],
+    splits: Splits,
+    space: FeatureSpace | None,
+    *,
+    seed: int,
+    ranks: Ranks,
+) -> Quality:
+    """What the first process measures, in all of them; only it needs the space."""
+
+    def measured() -> bytes:
+        assert space is not None
+        return json.dumps(asdict(measure(samples, splits, space, seed=seed))).encode()
+
+    return from_dict(json.loads(ranks.from_first(measured)))
+
+
+def from_dict(record: Mapping[str, Any]) -> Quality:
+    """The inverse of `dataclasses.asdict`."""
+    rows = tuple(
+        Row(name=row["name"], values={n: Estimate(**v) for n, v in row["values"].items()})
+        for row in record["rows"]
+    )
+    taken = tuple(Measure(**measure) for measure in record["measures"])
+    left_out = tuple(record["left_out"])
+    return Quality(**{**record, "rows": rows, "measures": taken, "left_out": left_out})
 
 
 def _values(

@@ -8,6 +8,8 @@ for classes. The share that is near any mode says how many samples are good ones
 import torch
 from torch import Tensor
 
+from advnets.distances import all_apart
+
 NEAR = 3.0
 """Standard deviations within which a sample is near a mode ..."""
 ENOUGH = 0.1
@@ -30,7 +32,7 @@ def shares(x: Tensor, means: Tensor, *, std: float) -> Tensor:
         >>> shares(torch.tensor([[-1.0], [-0.8], [0.0], [1.1]]), means, std=0.1)
         tensor([0.5000, 0.2500], dtype=torch.float64)
     """
-    distance, mode = torch.cdist(x.double(), means.double()).min(dim=1)
+    distance, mode = all_apart(x, means).min(dim=1)
     counts = torch.bincount(mode[distance <= NEAR * std], minlength=len(means))
     return counts.double() / len(x)
 

@@ -6,7 +6,6 @@ authors' rule to the letter; every other one is torch's own.
 Reference: Goodfellow et al. (2014), Algorithm 1; pylearn2, `learning_rule.py` and `sgd.py`.
 """
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,9 @@ from typing import Any, Literal, get_args, overload
 import torch
 from torch import Tensor, nn
 
-from advnets import checks
+from advnets import checks, spectral
+from advnets.convolution import BatchNorm
+from advnets.copies import copied, share_hooks
 
 Rule = Literal["momentum", "adam"]
 Anneal = Literal["none", "cosine"]
@@ -176,15 +177,69 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, T
     optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
 
 
+def group_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The numbers of an optimiser's groups (`"0.lr"` is that of group 0), which a scheduler sets.
+
+    What is no number (which kernels it uses, say) is the optimiser's own affair.
+    """
+    return {
+        f"{i}.{name}": torch.tensor(v, dtype=torch.float64)
+        if not isinstance(v, Tensor)
+        else v.detach().clone()
+        for i, group in enumerate(optimizer.param_groups)
+        for name, v in group.items()
+        if name != "params" and _is_number(v)
+    }
+
+
+def load_group_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """The inverse of `group_state`; what is not in the state stays as it is."""
+    for i, group in enumerate(optimizer.param_groups):
+        for key, saved in state.items():
+            at, name = key.split(".", 1)
+            if at != str(i):
+                continue
+            own = group.get(name)
+            if isinstance(own, Tensor):
+                own.copy_(saved)
+            elif isinstance(own, tuple) or saved.ndim:
+                group[name] = tuple(saved.tolist())
+            else:
+                group[name] = int(saved) if isinstance(own, int) else saved.item()
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_is_number, value))
+    real = isinstance(value, Tensor) and value.is_floating_point()
+    return real or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+ELEMENTWISE = ("velocity", "momentum_buffer", "exp_avg", "exp_avg_sq")
+"""What an optimiser remembers of each single weight."""
+
+
+def refuse_foreign_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Raise `BadValue` where what was remembered does not fit the weights."""
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
+    for key, tensor in state.items():
+        i, _, name = key.partition(".")
+        if i.isdecimal() and name in ELEMENTWISE:
+            own = weights[int(i)].shape if int(i) < len(weights) else "absent"
+            need, got = own if own == "absent" else tuple(own), tuple(tensor.shape)
+            checks.require(need == got, f"optimizer.{key}", f"of shape {need}", got)
+
+
 class Average:
     r"""An exponential moving average of a network's weights, of G's as a rule.
 
     :math:`\bar\theta \leftarrow \bar\theta + r_n (\theta - \bar\theta)` at every `every`-th update,
     with
     :math:`r_n = \max(rate, 1 / n)` at the n-th such update, so that the start is a plain mean and
-    the initial weights are forgotten. Buffers of real numbers (the moments that normalise a layer)
-    are averaged as well, others are copied. What the average scores is always
-    labelled as such: it blurs, and a Parzen window rewards blur.
+    the initial weights are forgotten. The moments of batch normalisation are averaged as well;
+    all other buffers are copied. Layers that are spectrally normalised then find the largest
+    singular value of their averaged weights anew, and divide by that. What the average scores is
+    always labelled as such: it blurs, and a Parzen window rewards blur.
 
     Args:
         network: The network to follow.
@@ -196,7 +251,7 @@ class Average:
         checks.probability(rate=rate)
         checks.at_least(1, every=every)
         self.rate, self.every = rate, every
-        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.network = copied(network).requires_grad_(False)
 
     @torch.no_grad()
     def follow(self, network: nn.Module, update: int) -> None:
@@ -204,9 +259,24 @@ class Average:
         if update % self.every:
             return
         rate = max(self.rate, self.every / update)
-        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), rate)
-        for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, rate)
-            else:
-                mine.copy_(theirs)
+        share_hooks(network, self.network)
+        averaged, own = _averaged(self.network), _averaged(network)
+        names = [name for name, t in own.items() if t.is_floating_point()]
+        torch._foreach_lerp_([averaged[n] for n in names], [own[n] for n in names], rate)
+        mine = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
+        vectors = spectral.vectors(self.network)
+        for name, theirs in (*network.named_parameters(), *network.named_buffers()):
+            if name not in names and name not in vectors:
+                mine[name].copy_(theirs)
+        spectral.settle(self.network)
+
+
+def _averaged(network: nn.Module) -> dict[str, Tensor]:
+    """What is averaged of a network, by name: weights, and the moments of batch normalisation."""
+    moments = {
+        f"{path}.{name}".lstrip("."): buffer
+        for path, module in network.named_modules()
+        if isinstance(module, nn.modules.batchnorm._NormBase | BatchNorm)
+        for name, buffer in module.named_buffers(recurse=False)
+    }
+    return {**dict(network.named_parameters()), **moments}

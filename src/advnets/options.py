@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 import tyro
 
 from advnets import checks
-from advnets.config import fields_of, type_words
+from advnets.config import expanded, fields_of, refuse_unrepresentable, type_words
 from advnets.run import RunConfig
 from advnets.trained import Which
 
@@ -33,6 +33,16 @@ class TrainOptions(RunConfig):
     """Folder of a run to go on with, bit for bit as if it had not stopped."""
     dry_run: bool = False
     """Print the resolved configuration as TOML and stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataPlace:
+    """Where data lies by now."""
+
+    path: str | None = None
+    """Of an array, pictures, or TFD: the file or folder."""
+    root: str | None = None
+    """Of MNIST or CIFAR-10: the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +84,8 @@ class EvaluateOptions:
     """Whether other measures are taken too: distances of features, precision, recall, copies ..."""
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
+    data: DataPlace = DataPlace()
+    """Where the run's data lies by now, when it has been moved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +104,8 @@ class FigureOptions:
     'averaged' weights, a baseline's 'chain'."""
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
+    data: DataPlace = DataPlace()
+    """Where the run's data lies by now, when it has been moved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +118,8 @@ class ReportOptions:
     """The file to write. RUN/report.html by default."""
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
+    data: DataPlace = DataPlace()
+    """Where the run's data lies by now, when it has been moved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +180,27 @@ def parse(cls: type[T], words: list[str], base: RunConfig | None = None, *, prog
         fields = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
         default = cls(**fields)
     try:
-        return _tyro(cls, words, default, prog)
+        return _usable(_tyro(cls, words, default, prog))
     except SystemExit as end:
         if end.code in (0, None):
             raise
         raise _reason(end, cls, words, default, prog) from None
+
+
+def _usable(options: T) -> T:
+    """The options with whole paths, and nothing in them that cannot be computed with."""
+    refuse_unrepresentable(options)
+    paths = {
+        f.name: _expanded(getattr(options, f.name)) for f in dataclasses.fields(cast(Any, options))
+    }
+    usable: T = dataclasses.replace(cast(Any, options), **paths)
+    return usable
+
+
+def _expanded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_expanded, value))
+    return expanded(value) if isinstance(value, Path) else value
 
 
 def _tyro(cls: type[T], words: list[str], default: Any, prog: str) -> T:
@@ -230,7 +262,11 @@ def _hints(cls: type[Any], default: Any) -> dict[str, Any]:
         hidden = {n for n in leaves if n == "recipe" or n.endswith("kind")}
         return {n: hint for n, (_, hint, _) in leaves.items() if n not in hidden}
     hints = get_type_hints(cls)
-    return {f.name.rstrip("_"): hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
+    own = {f.name.rstrip("_"): hints[f.name] for f in dataclasses.fields(cls) if f.name != "run"}
+    for name in [n for n, hint in own.items() if dataclasses.is_dataclass(hint)]:
+        below = _hints(own.pop(name), None)
+        own |= {f"{name}.{n}": hint for n, hint in below.items()}
+    return own
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:

@@ -4,20 +4,28 @@ Reference: Goodfellow et al. (2014), Algorithm 1: "any standard gradient-based l
 """
 
 import contextlib
-import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from advnets import checks, dropout, layers
 from advnets.checkpoints import below
-from advnets.optim import Schedule, load_optimizer_state, optimizer_state
+from advnets.convolution import BatchNorm
+from advnets.copies import in_bfloat16, share_hooks
+from advnets.environment import Precision
+from advnets.optim import (
+    Schedule,
+    group_state,
+    load_group_state,
+    load_optimizer_state,
+    optimizer_state,
+    refuse_foreign_state,
+)
 from advnets.ranks import ALONE, Ranks
 
-Precision = Literal["float32", "bfloat16"]
 _JUST_BELOW_32_MB = 31 * 2**20
 
 
@@ -44,8 +52,12 @@ class Player:
         precision: Precision = "float32",
         ranks: Ranks = ALONE,
     ) -> None:
+        refuse_rule(optimizer, schedule)
         self.network, self.optimizer, self.schedule = network, optimizer, schedule
         self.ranks = ranks
+        for module in network.modules():
+            if isinstance(module, BatchNorm):
+                module.processes = ranks.world
         self.plays = in_bfloat16(network) if precision == "bfloat16" else network
         self._own: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         self.weights: list[Tensor] = [p for p in self.plays.parameters() if p.requires_grad]
@@ -58,6 +70,7 @@ class Player:
         memory = {
             id(layer.weight): torch.zeros_like(layer.weight, requires_grad=False)
             for layer in affine
+            if "weight" in layer._parameters  # and not computed from others
             if layer.weight.dtype != torch.float32 or layer.weight.nbytes > _JUST_BELOW_32_MB
         }
         self._lent = [(layer, memory.pop(id(layer.weight), None)) for layer in affine]
@@ -65,8 +78,40 @@ class Player:
         self.random = dropout.stochastic(self.plays)
         self._counted = list(zip(network.buffers(), self.plays.buffers(), strict=True))
         self._constrain = getattr(network, "constrain", None)
-        # The rule without what torch wraps around it for profilers and hooks: those break a graph.
-        self._bare_step = torch.no_grad()(inspect.unwrap(type(optimizer).step))
+        self._bare_step = _bare(optimizer)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: v for name, v in self.__dict__.items() if name != "_bare_step"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bare_step = _bare(self.optimizer)
+
+    def train_mode(self) -> None:
+        """Put the network in training mode, and what plays with it.
+
+        A part whose weights are all frozen and that was put in evaluation mode stays there: that is
+        how a part that was trained before is left as it is.
+        """
+        for network in {self.network, self.plays}:
+            frozen = [m for m in network.modules() if not m.training and _frozen(m)]
+            asleep = [part for m in frozen for part in m.modules() if not part.training]
+            network.train()
+            for module in asleep:
+                module.training = False
+
+    @property
+    def hooked(self) -> bool:
+        """Whether something is hooked into the network, or its weights are computed from others."""
+        if torch.compiler.is_compiling():
+            return False
+        modules = list(self.network.modules())
+        return any("parametrizations" in m._modules or layers.hooked(m) for m in modules)
+
+    def look(self) -> None:
+        """Let the copy that plays run the network's hooks; before a step."""
+        if self.plays is not self.network:
+            share_hooks(self.network, self.plays)
 
     def gradient(
         self,
@@ -165,24 +210,49 @@ class Player:
     def state(self) -> dict[str, Tensor]:
         """Weights, buffers and what the optimiser remembers."""
         weights = {f"network.{name}": t for name, t in self.network.state_dict().items()}
-        return weights | {f"optimizer.{n}": t for n, t in optimizer_state(self.optimizer).items()}
+        groups = {f"group.{n}": t for n, t in group_state(self.optimizer).items()}
+        remembered = {f"optimizer.{n}": t for n, t in optimizer_state(self.optimizer).items()}
+        return weights | groups | remembered
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`."""
         load_weights(self.network, below("network.", state))
         if self.plays is not self.network:
             self.plays.load_state_dict(self.network.state_dict())
+        refuse_foreign_state(self.optimizer, below("optimizer.", state))
         load_optimizer_state(self.optimizer, below("optimizer.", state))
+        load_group_state(self.optimizer, below("group.", state))
 
 
-def in_bfloat16(network: nn.Module) -> nn.Module:
-    """A copy with its weights in bfloat16, but for layers that count in float buffers of theirs."""
-    twin = copy.deepcopy(network)
-    for module in twin.modules():
-        if not any(buffer.is_floating_point() for buffer in module.buffers(recurse=False)):
-            for p in module.parameters(recurse=False):
-                p.data = p.data.bfloat16()
-    return twin
+def _bare(optimizer: torch.optim.Optimizer) -> Any:
+    """The rule without what torch wraps around it for profilers and hooks: those break a graph."""
+    return torch.no_grad()(inspect.unwrap(type(optimizer).step))
+
+
+def _frozen(module: nn.Module) -> bool:
+    weights = list(module.parameters())
+    return bool(weights) and not any(p.requires_grad for p in weights)
+
+
+def refuse_rule(optimizer: torch.optim.Optimizer, schedule: object) -> None:
+    """Raise for an optimiser or a schedule that the game cannot call."""
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise checks.needs_closure(type(optimizer).__name__)
+    if schedule is not None and not hasattr(schedule, "apply"):
+        raise checks.not_a_schedule(type(schedule).__name__)
+
+
+def has_forward_pair(D: nn.Module) -> bool:
+    """Whether D has a `forward_pair` of its own: it treats every example by itself.
+
+    One that is inherited by a class with another `forward` speaks of the forward that it knew.
+    """
+    if "forward" in D.__dict__ or getattr(D, "forward_pair", None) is None:
+        return "forward_pair" in D.__dict__
+    names = ("forward_pair", "forward")
+    first = next(c for c in type(D).__mro__ if any(name in c.__dict__ for name in names))
+    return "forward_pair" in first.__dict__ or "forward_pair" in D.__dict__
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -192,22 +262,6 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         need, got = (tuple(s[name].shape) if name in s else "absent" for s in (own, state))
         checks.require(need == got, name, f"of shape {need}", got)
     network.load_state_dict(dict(state))
-
-
-def has_forward_pair(D: nn.Module) -> bool:
-    """Whether D has a `forward_pair` that does what its `forward` does.
-
-    One that is inherited past a `forward` of the subclass's own does not, and hooks on D act on its
-    `forward` alone.
-    """
-    if getattr(D, "forward_pair", None) is None or D._forward_hooks or D._forward_pre_hooks:
-        return False
-    for kind in type(D).__mro__:
-        if "forward_pair" in vars(kind):
-            return True
-        if "forward" in vars(kind):
-            break
-    return "forward_pair" in vars(D)
 
 
 def refuse_dependence(G: nn.Module, D: nn.Module) -> None:

@@ -52,7 +52,7 @@ class Uniform(_Vector):
 
     def sample(self, n: int, *, rng: torch.Generator) -> Tensor:
         """`n` draws, of shape `(n, dim)`."""
-        z = torch.empty(n, self.dim, device=rng.device)
+        z = torch.empty(n, self.dim, dtype=torch.float32, device=rng.device)
         return z.uniform_(-math.sqrt(3), math.sqrt(3), generator=rng)
 
     def quantile(self, u: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class Gaussian(_Vector):
 
     def sample(self, n: int, *, rng: torch.Generator) -> Tensor:
         """`n` draws, of shape `(n, dim)`."""
-        return torch.randn(n, self.dim, generator=rng, device=rng.device)
+        return torch.randn(n, self.dim, generator=rng, dtype=torch.float32, device=rng.device)
 
     def quantile(self, u: Tensor) -> Tensor:
         """The z of one coordinate below which the prior has the probability u, in (0, 1)."""
@@ -89,7 +89,7 @@ class Spherical(_Vector):
 
     def sample(self, n: int, *, rng: torch.Generator) -> Tensor:
         """`n` draws, of shape `(n, dim)`."""
-        z = torch.randn(n, self.dim, generator=rng, device=rng.device)
+        z = torch.randn(n, self.dim, generator=rng, dtype=torch.float32, device=rng.device)
         radius: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
         return z / radius
 

@@ -16,6 +16,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from advnets.terminal import STANDARD_ERROR, printable
+
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
@@ -69,10 +71,14 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)
+        _print(self.console, text)
 
     def close(self) -> None:
         """Nothing to clear away."""
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(printable(line), markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
 class _BarAboveNumbers(Progress):
@@ -104,9 +110,7 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._progress.console.print(
-            text, markup=False, highlight=False, soft_wrap=True, emoji=False
-        )
+        _print(self._progress.console, text)
 
     def close(self) -> None:
         """Leave the bar where it stands."""
@@ -135,7 +139,7 @@ def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], N
         total: Where the count ends.
         done: Where it begins.
     """
-    console = Console(stderr=True)
+    console = Console(file=STANDARD_ERROR)
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
@@ -158,7 +162,7 @@ def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], N
 
 def display() -> Display:
     """A bar where somebody looks at a terminal, lines elsewhere; both on standard error."""
-    console = Console(stderr=True)
+    console = Console(file=STANDARD_ERROR)
     return Bar(console) if console.is_terminal else Lines(console)
 
 

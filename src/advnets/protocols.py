@@ -152,6 +152,15 @@ class Watched(Protocol):
 
 
 @runtime_checkable
+class Moded(Protocol):
+    """A learner whose networks can be in evaluation mode."""
+
+    def train_mode(self) -> None:
+        """Put in training mode what is to be trained."""
+        ...
+
+
+@runtime_checkable
 class HasLogDensity(Protocol):
     """A model with a tractable density."""
 

@@ -12,14 +12,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
 from advnets import checks
 
-T = TypeVar("T")
+PATIENCE = timedelta(seconds=60)
+"""How long a process waits for the others to come, where no `torchrun` brings them."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ class Ranks:
         """All `n` rows in their order, of which this process holds `own`."""
         if self.world == 1:
             return own
-        nccl = distributed.get_backend() == "nccl"
-        whole = torch.zeros(n, *own.shape[1:], dtype=own.dtype, device="cuda" if nccl else "cpu")
+        whole = torch.zeros(n, *own.shape[1:], dtype=own.dtype, device=_device())
         whole[self.rows(n)] = own.to(whole.device)
         with checks.reaching_the_others():
             distributed.all_reduce(whole)  # a sum of rows, each of which one process alone holds
@@ -70,22 +71,35 @@ class Ranks:
         if self.world == 1:
             return flag
         with checks.reaching_the_others():
-            flags: list[bool] = [False] * self.world
-            distributed.all_gather_object(flags, flag)
-        return any(flags)
+            raised = torch.tensor([int(flag)], device=_device())
+            distributed.all_reduce(raised)
+        return bool(raised.item())
 
-    def from_first(self, make: Callable[[], T]) -> T:
-        """What the first process makes, in all of them; the others wait for it."""
+    def from_first(self, make: Callable[[], bytes]) -> bytes:
+        """What the first process makes, in all of them; the others wait for it.
+
+        Bytes that mean something, JSON say, and no objects: torch sends those as pickles, and what
+        another process sends is not to be run.
+        """
         if self.world == 1:
             return make()
-        box = [make() if self.first else None]
+        made = bytearray(make() if self.first else b"")
         with checks.reaching_the_others():
-            distributed.broadcast_object_list(box)
-        made: T = box[0]  # type: ignore[assignment]
-        return made
+            size = torch.tensor([len(made)], device=_device())
+            distributed.broadcast(size, 0)
+            whole = torch.zeros(int(size), dtype=torch.uint8, device=_device())
+            if self.first:
+                whole.copy_(torch.frombuffer(made, dtype=torch.uint8))
+            distributed.broadcast(whole, 0)
+        return whole.cpu().numpy().tobytes()
 
 
 ALONE = Ranks()
+
+
+def _device() -> str:
+    """Where tensors must be that the processes send one another."""
+    return "cuda" if distributed.get_backend() == "nccl" else "cpu"
 
 
 def several() -> bool:
@@ -119,9 +133,29 @@ def _added_up(own: Tensor) -> Tensor:
 
 def here() -> Ranks:
     """This process as `torchrun` numbered it; alone where it did not."""
-    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
+    world = _counted("WORLD_SIZE", least=1, default=1)
+    if world == 1:
         return ALONE
-    return Ranks(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        if not os.environ.get(name):
+            raise checks.not_by_torchrun(name, world)
+    _counted("MASTER_PORT", least=1, most=65_535)
+    return Ranks(_counted("RANK", least=0, most=world - 1), world)
+
+
+def beside() -> int:
+    """Processes of this run on this machine."""
+    world = here().world
+    return _counted("LOCAL_WORLD_SIZE", least=1, most=world, default=world)
+
+
+def _counted(name: str, *, least: int, most: int = 2**31 - 1, default: int = 0) -> int:
+    """A number out of the environment, which somebody may have set by hand."""
+    word = os.environ.get(name, str(default))
+    number = int(word) if word.isascii() and word.isdigit() and len(word) < 20 else -1
+    need = f"a whole number from {least} to {most} (torchrun sets it)"
+    checks.require(least <= number <= most, name, need, repr(word))
+    return number
 
 
 @contextlib.contextmanager
@@ -135,20 +169,19 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
     if own.world == 1:
         yield ALONE
         return
-    beside = int(os.environ.get("LOCAL_WORLD_SIZE", own.world))
+    local = beside()
     if device == "cuda":
         places, what, backend = torch.cuda.device_count(), "GPUs", "nccl"
     else:
         places, what, backend = cores(), "cores", "gloo"
-    if beside > places:
-        raise checks.too_many_ranks(beside, places, what)
+    if local > places:
+        raise checks.too_many_ranks(local, places, what)
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(_counted("LOCAL_RANK", least=0, most=places - 1))
     # Its default arguments hold the group that is there when it is first imported, by an optimiser
     # say. Such a group outlives its end, and its threads may fall over the interpreter's.
     importlib.import_module("torch.distributed.nn")
-    with checks.reaching_the_others():
-        distributed.init_process_group(backend)
+    _join(own, backend)
     try:
         yield own
     except checks.OthersLost:
@@ -160,6 +193,19 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
         distributed.destroy_process_group()
         raise
     distributed.destroy_process_group()
+
+
+def _join(own: Ranks, backend: str) -> None:
+    """Meet the others. Where they were never started, this process must not wait for ever."""
+    from torch.distributed.rendezvous import rendezvous  # not in every build of torch
+
+    address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    try:
+        store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=world)
+    except RuntimeError as error:
+        seconds = int(PATIENCE.total_seconds())
+        raise checks.others_missing(own.world, address, seconds, error) from None
 
 
 def cores() -> int:

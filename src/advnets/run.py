@@ -2,25 +2,40 @@
 
 import contextlib
 import dataclasses
+import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 
-from advnets import checkpoints, checks, data, evaluation, learners, networks, plots, rundir
+from advnets import checkpoints, checks, data, evaluation, learners, networks, plots, rundir, schema
 from advnets.checkpoints import Checkpoint
-from advnets.config import FREE, Kinds, differences, dumps, from_dict, read_toml, settings
+from advnets.config import (
+    FREE,
+    Kinds,
+    differences,
+    dumps,
+    expanded,
+    from_dict,
+    read_toml,
+    refuse_unrepresentable,
+    settings,
+)
 from advnets.contexts import Context
-from advnets.data import Batches, DataConfig, Splits
-from advnets.environment import environment, has_bfloat16
+from advnets.data import Batches, DataConfig, Order, Splits
+from advnets.environment import differences_of_bits, environment, has_bfloat16, resolved
 from advnets.evaluation import EvaluationConfig
 from advnets.game import GameConfig
+from advnets.memory import refuse_larger
 from advnets.monitor import Monitor, spread
 from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.parzen import LogLikelihood
+from advnets.process import settings_of_a_run
 from advnets.progress import Display, Silent
-from advnets.protocols import Examples, Learner, ModelConfig, Problem
+from advnets.protocols import Learner, ModelConfig, Problem
 from advnets.ranks import Ranks, joined
 from advnets.rng import Streams
 from advnets.rundir import RunDir
@@ -35,6 +50,9 @@ KINDS: Kinds = {
 }
 
 Device = Literal["cpu", "cuda"]
+
+PLACES = ("path", "root")
+"""The settings of data that say where it lies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +73,7 @@ class RunConfig:
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
+        refuse_unrepresentable(self)
         checks.at_least(0, seed=self.seed)
         checks.at_least(1, batch_size=self.batch_size)
         checks.one_of(get_args(Device), device=self.device)
@@ -85,13 +104,12 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
         Diverged: When a value or a parameter is no longer finite.
         OthersLost: When another process of a run of several is gone.
     """
-    path = Path(folder)
-    # Velocities of dead inputs decay into subnormals; to be set before the first thread starts.
-    torch.set_flush_denormal(True)
-    with joined(config.device) as own:
+    path, config = Path(folder), found_from_anywhere(config)
+    with settings_of_a_run(), joined(config.device) as own:
         if own.first:
             rundir.refuse_existing(path)  # before the data is read
         splits = data.load(config.data, seed=config.seed)
+        config = in_its_precision(config, splits, own)
         parts = build(config, splits, own)
         if not own.first:
             return trainer(config, splits, *parts, own).fit()
@@ -101,9 +119,33 @@ def train(config: RunConfig, folder: Path | str, *, display: Display | None = No
             path, config=config.to_toml(), data=about, environment=environment()
         )
         display = display or Silent()
-        display.say(header(run_folder, config, splits, samples=bool(parts[0].samplers())))
+        for line in header(run_folder, config, splits, samples=bool(parts[0].samplers())):
+            display.say(line)
         with run_folder.lock():
+            note_start(run_folder, 0)
             return trainer(config, splits, *parts, own, run_folder, display).fit()
+
+
+def found_from_anywhere(config: RunConfig) -> RunConfig:
+    """The same with whole paths of the data, which hold in another working directory too."""
+    places = {name: getattr(config.data, name, None) for name in PLACES}
+    whole = {name: str(expanded(at).absolute()) for name, at in places.items() if at}
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **whole))
+
+
+def moved(config: RunConfig, *, path: str | None = None, root: str | None = None) -> RunConfig:
+    """The same with data that lies elsewhere by now.
+
+    Raises:
+        BadValue: For data that is not given by such a path.
+    """
+    fields = {f.name for f in dataclasses.fields(config.data)}
+    given = {name: at for name, at in {"path": path, "root": root}.items() if at is not None}
+    for name in given:
+        if name not in fields:
+            other = " or ".join(f"--data.{n}" for n in PLACES if n in fields) or "no place"
+            raise checks.data_lies_otherwise(f"data.{name}", other, config.data.kind)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **given))
 
 
 def resume(
@@ -128,18 +170,17 @@ def resume(
         WrongMoment: When another process is training there.
         OthersLost: When another process of a run of several is gone.
     """
-    torch.set_flush_denormal(True)
     run_folder = RunDir(folder)
     saved = config_of(run_folder)
-    config = config or saved
+    config = _kept_precision(config or saved, saved)
     refuse_changes(run_folder, saved, config)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(settings_of_a_run())
         own = stack.enter_context(joined(config.device))
         display = display if own.first and display else Silent()
         if own.first:
             stack.enter_context(run_folder.lock())
-        splits = data.load(config.data, seed=config.seed)
-        refuse_other_data(run_folder, describe(splits))
+        splits = read_again(run_folder, config, display.say)
         parts = build(config, splits, own)
         going_on = trainer(config, splits, *parts, own, run_folder, display)
         checkpoint = run_folder.latest(display.say)
@@ -148,14 +189,61 @@ def resume(
             with checks.foreign_checkpoints(checkpoint.path):
                 going_on.resume(checkpoint)
             going = f"{run_folder.path}: going on from update {checkpoint.update}."
-            display.say(f"{notices(config)}{going}")
+            read = [splits.reading] if splits.reading else []
+            for line in (*notices(config), going, *read):
+                display.say(line)
         own.any(False)  # nobody writes before everybody has read
         if own.first:
-            path = run_folder.path / "config.toml"
+            path = run_folder.place("config.toml")
             checkpoints.write_atomically(path, config.to_toml().encode())
+            notice = note_start(run_folder, going_on.update)
+            if notice:
+                display.say(notice)
         return going_on.fit()
 
 
+def in_its_precision(config: RunConfig, splits: Splits, ranks: Ranks) -> RunConfig:
+    """The configuration with a precision 'auto' chosen, alike in all processes."""
+    wished = getattr(config.model, "precision", None)
+    if wished != "auto":
+        return config
+    chosen = resolved(wished, splits.event_shape, config.device)
+    chosen = "float32" if ranks.any(chosen == "float32") else chosen
+    return _in_precision(config, chosen)
+
+
+def _in_precision(config: RunConfig, precision: str) -> RunConfig:
+    model: Any = config.model
+    return dataclasses.replace(config, model=dataclasses.replace(model, precision=precision))
+
+
+def _kept_precision(config: RunConfig, saved: RunConfig) -> RunConfig:
+    """On resume, 'auto' is what was chosen when the run began."""
+    chosen = getattr(saved.model, "precision", None)
+    if chosen is None or getattr(config.model, "precision", None) != "auto":
+        return config
+    return _in_precision(config, chosen)
+
+
+def note_start(folder: RunDir, update: int) -> str:
+    """Write down what goes on with a run here; a notice where that changes its bits, else "".
+
+    `environment.json` is of the first start; `environment.jsonl` has a line for each.
+    """
+    now = environment()
+    earlier = folder.records("environment")
+    if update and not earlier:  # of a run that began before there were lines
+        with contextlib.suppress(checks.BadFile):
+            earlier = [folder.facts("environment")]
+    line = json.dumps({"update": update, **now})
+    path = folder.path / "environment.jsonl"
+    with checks.saving(path), path.open("a", encoding="utf-8") as lines:
+        lines.write(line + "\n")
+    changed = differences_of_bits(earlier[-1], now) if update and earlier else ""
+    return checks.goes_on_elsewhere(update, changed) if changed else ""
+
+
+@settings_of_a_run()
 def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Batches]:
     """The learner of a run and the order of its data."""
     if config.device == "cuda" and not torch.cuda.is_available():
@@ -176,7 +264,18 @@ def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Bat
         ranks=ranks,
         device=device,
     )
-    return learners.build(config.model, problem, seed=config.seed), batches
+    learner = learners.build(config.model, problem, seed=config.seed)
+    refuse_too_large(config, splits, learner)
+    return learner, batches
+
+
+def refuse_too_large(config: RunConfig, splits: Splits, learner: Learner) -> None:
+    """Raise where one update, or one validation score, cannot fit in memory."""
+    size = math.prod(splits.event_shape)
+    k, m = learner.batches_per_step, config.batch_size
+    refuse_larger("model", f"{k} minibatches of {m} in an update", numbers=k * m * size)
+    samples = config.evaluation.samples
+    refuse_larger("evaluation.samples", samples, numbers=samples * size)
 
 
 def contexts(config: RunConfig, splits: Splits) -> Context | None:
@@ -188,7 +287,7 @@ def contexts(config: RunConfig, splits: Splits) -> Context | None:
     if not config.model.conditional:
         return None
     if splits.train.context is None:
-        raise checks.no_labels()
+        raise checks.no_labels(splits.reading)
     return Context.of(splits.train.context, splits.classes, seed=config.seed)
 
 
@@ -248,7 +347,7 @@ def config_of(folder: RunDir | Path | str) -> RunConfig:
     return read_config(folder.path / "config.toml")
 
 
-def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> str:
+def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> list[str]:
     """What a person should know while a run goes on; `samples`: whether the model has a sampler."""
     n, shape = len(splits.train), " x ".join(map(str, splits.event_shape))
     every = config.trainer.score_every
@@ -259,19 +358,25 @@ def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) 
     )
     if not samples:
         rule = f"'{config.model.kind}' has no sampler: no pictures of samples. {rule}"
-    about = f"\nThe data is {splits.notice}" if splits.notice else ""
-    return notices(config) + (
+    about = (
         f"{folder.path}: {n:,} training examples of {shape}; {config.trainer.steps:,} updates of "
-        f"{config.batch_size}. {rule}\n{config.model.logged}{about}"
+        f"{config.batch_size}{_played_in(config)}. {rule}"
     )
+    notice = [f"The data is {splits.notice}"] if splits.notice else []
+    read = [splits.reading] if splits.reading else []
+    return [*notices(config), about, *read, config.model.logged, *notice]
 
 
-def notices(config: RunConfig) -> str:
+def _played_in(config: RunConfig) -> str:
+    precision = getattr(config.model, "precision", "")
+    return f", in {precision}" if precision else ""
+
+
+def notices(config: RunConfig) -> list[str]:
     """Lines on what will be slow, before a run begins or goes on."""
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
-    lines = [checks.slow_bfloat16()] if slow and not has_bfloat16() else []
-    lines += [checks.compiling()] if getattr(config.model, "compiled", False) else []
-    return "".join(f"{line}\n" for line in lines)
+    lines = [checks.slow_bfloat16()] if slow and has_bfloat16() is False else []
+    return lines + ([checks.compiling()] if getattr(config.model, "compiled", False) else [])
 
 
 def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:
@@ -284,7 +389,8 @@ def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:
 
 def refuse_foreign(checkpoint: Checkpoint, config: RunConfig) -> None:
     """Raise where a checkpoint was saved by a run with other settings."""
-    saved, own = checkpoint.facts.get("settings", {}), matters(config)
+    progress = schema.convert(checkpoint.path, checkpoint.facts, schema.Progress)
+    saved, own = progress.settings, matters(config)
     known = {name: own[name] for name in own if name in saved}  # others are younger than it
     for name, (got, need) in differences(saved, known).items():
         raise checks.foreign_settings(checkpoint.path, name, need, got)
@@ -297,14 +403,13 @@ def matters(config: RunConfig) -> dict[str, Any]:
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """What `data.json` says of the data: sizes, range, and a fingerprint of all its bytes."""
+    """What `data.json` says of the data: sizes, range, and a fingerprint of all its bytes.
+
+    It says no order where rows stand as in their file: runs from before rows were shuffled do not.
+    """
     low, high, _ = splits.statistics
-    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    everything: dict[str, Examples] = {f"{name}.x": part.x for name, part in parts.items()}
-    for name, part in parts.items():
-        if part.context is not None:
-            everything[f"{name}.context"] = part.context
     about = {
+        "order": splits.order if splits.order != "file" else "",
         "classes": list(splits.classes),
         "notice": splits.notice,
         "span": list(splits.span or ()),
@@ -314,13 +419,35 @@ def describe(splits: Splits) -> dict[str, Any]:
         "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
         "low": low,
         "high": high,
-        "crc32": checkpoints.checksum(everything, {}),
+        "crc32": splits.fingerprint,
     }
 
 
+def read_again(folder: RunDir, config: RunConfig, say: Callable[[str], None]) -> Splits:
+    """The data of a run, in the order that it had when the run began.
+
+    Args:
+        folder: The run's folder.
+        config: Where the data lies now, and the run's seed.
+        say: Hears of a run whose rows were not shuffled.
+
+    Raises:
+        BadValue: When it is other data by now.
+    """
+    order = folder.facts("data").get("order", "file")
+    if order not in get_args(Order):
+        need = f"'order' must be one of {', '.join(get_args(Order))}"
+        raise checks.damaged_facts(folder.path / "data.json", need)
+    if order == "file":
+        say(checks.rows_as_in_file(folder.path))
+    splits = data.load(config.data, seed=config.seed, order=order)
+    refuse_other_data(folder, describe(splits))
+    return splits
+
+
 def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:
-    """Raise where the data is not the data that the run began with."""
+    """Raise where the data is not the data that the run began with, whatever is said of it."""
     own = folder.facts("data")
     for name, value in found.items():
-        if own.get(name) != value:
+        if name != "notice" and own.get(name) != value:
             raise checks.setting_changed(folder.path, f"data ({name})", own.get(name), value)

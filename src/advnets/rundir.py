@@ -11,27 +11,24 @@
 
 A checkpoint is written when all that belongs to its update is on the disk, the best one before the
 numbered one that speaks of it; what was logged, drawn or saved after it is dropped on resume.
+
+Nothing in it is trusted: what is read is checked (`schema`), and nothing is written through a link
+or into a folder that took this one's place.
 """
 
 import contextlib
 import json
 import os
-import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from advnets import checks
-from advnets.checkpoints import (
-    ASIDE,
-    Checkpoint,
-    flush,
-    read_checkpoint,
-    write_atomically,
-    write_checkpoint,
-)
+from advnets import checks, files, schema
+from advnets.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from advnets.tensorboard import Board
 
 KEEP = 2
 """Numbered checkpoints kept: the newest, and the one before in case that is damaged."""
@@ -49,13 +46,19 @@ class RunDir:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        if not (self.path / "config.toml").is_file():
+        try:
+            found = (self.path / "config.toml").is_file()
+            self._identity = self.path.stat()
+        except FileNotFoundError:
+            found = False
+        except (OSError, ValueError) as error:
+            raise checks.unreadable(self.path, error) from None
+        if not found:
             raise checks.not_a_run(self.path)
-        self._board: Any = None
-        self._begun_after = 0
+        self._board = Board(self.path / "tensorboard")
 
     @classmethod
-    def create(cls, path: Path | str, *, config: str, **facts: object) -> "RunDir":
+    def create(cls, path: Path | str, *, config: str, **facts: Mapping[str, Any]) -> "RunDir":
         """Make the folder of a new run, all at once or not at all.
 
         Args:
@@ -68,103 +71,108 @@ class RunDir:
         """
         path = Path(path)
         refuse_existing(path)
-        with checks.saving(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.absolute().with_name(f".{path.absolute().name}.{os.getpid()}")
-            aside.mkdir()
-            try:
-                (aside / "config.toml").write_text(config, encoding="utf-8")
-                for name, value in facts.items():
-                    text = json.dumps(value, indent=2)
-                    (aside / f"{name}.json").write_text(text, encoding="utf-8")
-                for name in ("checkpoints", "samples"):
-                    (aside / name).mkdir()
-                aside.rename(path)
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
+        with files.made_aside(path) as aside:
+            (aside / "config.toml").write_text(config, encoding="utf-8")
+            for name, value in facts.items():
+                text = json.dumps({**value, "format": schema.FORMAT}, indent=2)
+                (aside / f"{name}.json").write_text(text, encoding="utf-8")
+            for name in ("checkpoints", "samples"):
+                (aside / name).mkdir()
         return cls(path)
 
-    def facts(self, name: str, *keys: str) -> dict[str, Any]:
-        """One of the JSON files that `create` wrote, with these keys at least."""
-        path = self.path / f"{name}.json"
-        try:
-            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise checks.damaged_facts(path, error) from None
-        if not isinstance(facts, dict) or not {*keys} <= facts.keys():
-            raise checks.damaged_facts(path, f"it must hold {', '.join(keys)}")
-        return facts
+    def data(self) -> schema.Data:
+        """What `data.json` says of the training set."""
+        return schema.read(self.path / "data.json", schema.Data)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """All that one of the JSON files holds which `create` wrote, checked by its class."""
+        return schema.facts(self.path / f"{name}.json", schema.FILES[name])
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from training here. Raises `WrongMoment` when one does already."""
+        """Keep other processes from training here.
+
+        Raises:
+            WrongMoment: When one does already.
+            BadFile: When a folder in this one, or the lock, is a link to somewhere else.
+        """
+        for name in files.FOLDERS:
+            self._own(name)
+        with self._kept_open(), files.locked(self._own() / ".lock") as free:
+            if not free:
+                raise checks.folder_in_use(self.path)
+            yield
+
+    @contextlib.contextmanager
+    def _kept_open(self) -> Iterator[None]:
+        """Inside, the system gives no new folder the number that this one is known by."""
+        handle = None
+        with contextlib.suppress(OSError):  # Windows opens no folders
+            handle = os.open(self.path, os.O_RDONLY)
         try:
-            import fcntl
-        except ImportError:  # not on Windows
             yield
-            return
-        with (self.path / ".lock").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise checks.folder_in_use(self.path) from None
-            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+    def _own(self, name: str = "") -> Path:
+        """This folder, or one in it, as long as it is still the one that the run began in."""
+        try:
+            same = os.path.samestat(self.path.stat(), self._identity)
+        except OSError:
+            same = False
+        if not same:
+            raise checks.folder_replaced(self.path)
+        path = self.path / name if name else self.path
+        if name and os.path.lexists(path) and not stat.S_ISDIR(path.lstat().st_mode):
+            raise checks.linked_folder(path)
+        return path
+
+    def place(self, name: str) -> Path:
+        """Where a file of this folder is to be written."""
+        return self._own() / name
 
     # Metrics
 
     def log(self, record: Mapping[str, Any], *, to: str = "metrics") -> None:
         """Append one JSON line to `metrics.jsonl` or `clock.jsonl`. It has an entry `update`."""
-        path = self.path / f"{to}.jsonl"
-        with checks.saving(path), path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(record) + "\n")
-        board = self._tensorboard()
-        if board is not None:
-            for name, value in flat(record).items():
-                board.add_scalar(f"{to}/{name}", value, record["update"])
+        files.append(self.place(f"{to}.jsonl"), json.dumps(record) + "\n")
+        numbers = {f"{to}/{name}": value for name, value in flat(record).items()}
+        self._board.add(numbers, record["update"])
 
     def records(self, name: str = "metrics") -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl` or `clock.jsonl`, without a last one that is cut off."""
+        """The lines of `metrics.jsonl` or `clock.jsonl`, without those that a kill cut off.
+
+        Raises:
+            BadFile: For a damaged line with a whole one after it.
+        """
+        return [record for _, record in self._lines(name)]
+
+    def _lines(self, name: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
         path = self.path / f"{name}.jsonl"
-        records: list[dict[str, Any]] = []
-        if not path.exists():
-            return records
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                record = json.loads(line)
-                if isinstance(record, dict) and isinstance(record.get("update"), int):
-                    records.append(record)
-        return records
+        if os.path.lexists(path):
+            yield from schema.lines(path, files.read(path, most=schema.LINES))
 
     def forget_after(self, update: int) -> None:
         """Drop what was logged, drawn and saved after this update: the run goes on from there."""
-        self._begun_after = update
+        self._board.after = update
         for name in ("metrics", "clock"):
-            kept = [json.dumps(r) + "\n" for r in self.records(name) if r["update"] <= update]
-            write_atomically(self.path / f"{name}.jsonl", "".join(kept).encode())
+            kept = [line + b"\n" for line, r in self._lines(name) if r["update"] <= update]
+            files.write_atomically(self.place(f"{name}.jsonl"), b"".join(kept))
+        folders = [self._own(name) for name in ("", "checkpoints", "samples")]
         for path in [*self._numbered(), *self.pictures()]:
             if int(path.stem) > update:
-                path.unlink()
-        for left_by_a_kill in self.path.rglob(f"{ASIDE}*"):
-            left_by_a_kill.unlink()
+                _unlink(path)
+        for folder in filter(Path.is_dir, folders):
+            files.clear_stale(folder)
 
     def picture_path(self, update: int) -> Path:
         """Where the picture of this update goes."""
-        return self.path / "samples" / f"{update:08d}.png"
+        return self._own("samples") / f"{update:08d}.png"
 
     def pictures(self) -> list[Path]:
         """The pictures that were drawn, the oldest first."""
         return _numbered_files(self.path / "samples", ".png")
-
-    def _tensorboard(self) -> Any:
-        if self._board is None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                self._board = False
-            else:
-                purge = self._begun_after + 1 if self._begun_after else None
-                self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=purge)
-        return self._board or None
 
     # Checkpoints
 
@@ -180,14 +188,12 @@ class RunDir:
         for file in (self.path / "metrics.jsonl", self.path / "clock.jsonl"):
             if file.exists():
                 with checks.saving(file):
-                    flush(file)
-        if self._board:
-            self._board.flush()
-        path = self.path / "checkpoints" / f"{update:08d}.safetensors"
+                    files.flush(file)
+        path = self._own("checkpoints") / f"{update:08d}.safetensors"
         paths = [path.with_name("best.safetensors"), path] if best else [path]
         write_checkpoint(paths, update, tensors, facts)
         for old in self._numbered()[:-KEEP]:
-            old.unlink()
+            _unlink(old)
 
     def latest(self, say: Callable[[str], object]) -> Checkpoint | None:
         """The newest checkpoint that is whole, or None where nothing was saved yet.
@@ -232,6 +238,13 @@ class RunDir:
 def _numbered_files(folder: Path, suffix: str) -> list[Path]:
     files = [p for p in folder.glob(f"*{suffix}") if p.stem.isdecimal()]
     return sorted(files, key=lambda p: int(p.stem))
+
+
+def _unlink(path: Path) -> None:
+    """Delete a file, or a link but not what it leads to."""
+    if path.is_symlink() or not path.is_dir():
+        with checks.saving(path):
+            path.unlink(missing_ok=True)
 
 
 def refuse_existing(path: Path) -> None:

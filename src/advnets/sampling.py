@@ -1,8 +1,11 @@
 """Drawing from a model: one seed a sample, pictures and arrays of samples."""
 
 import contextlib
+import copy
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -10,16 +13,22 @@ from torch import Tensor, nn
 
 from advnets import checks, rng
 from advnets.contexts import Context
+from advnets.memory import refuse_larger
 from advnets.priors import Prior
 from advnets.protocols import Chain, Examples, Sampler
 from advnets.ranks import ALONE, Ranks
 
 _CHUNK = 1000
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @contextlib.contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode and without gradients; afterwards as it was."""
+    """The network in evaluation mode and without gradients; afterwards as it was.
+
+    It is the network itself that changes its mode: where another thread may be training it, use
+    `untouched`.
+    """
     training = {m: m.training for m in network.modules()}
     network.eval()
     try:
@@ -28,6 +37,43 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, was in training.items():
             module.training = was
+
+
+@contextlib.contextmanager
+def untouched(network: Network) -> Iterator[Network]:
+    """The network in evaluation mode and without gradients, while another thread may train it.
+
+    Inside, what is given is a copy of its modules around the same parameters, buffers and hooks,
+    made anew each time: it has today's weights, and an update that is under way is seen as far as
+    it has come. The network itself stays as it is. It is given itself where it is in evaluation
+    mode already; one that cannot be copied changes its mode for the time (`evaluating`).
+    """
+    twin: Network | None = network
+    if any(module.training for module in network.modules()):
+        try:
+            twin = copy.deepcopy(network, _shared(network)).eval()
+        except Exception:  # whatever a user's module raises when it is copied
+            twin = None
+    with torch.no_grad() if twin is not None else evaluating(network):
+        yield network if twin is None else twin
+
+
+def _shared(network: nn.Module) -> dict[int, Any]:
+    """What a copy of the network has in common with it, as `copy.deepcopy` is told."""
+    modules, shared = [*network.modules()], dict[int, Any]()
+    inside = {id(module) for module in modules}
+    for module in modules:
+        held = vars(module)
+        tensors = [*held["_parameters"].values(), *held["_buffers"].values(), *held.values()]
+        shared |= {id(t): t for t in tensors if isinstance(t, Tensor)}
+        for name, hooks in held.items():
+            if name.endswith("_hooks") and isinstance(hooks, dict):
+                # A hook that is a method of a module of the network goes with the copy.
+                others = (
+                    h for h in hooks.values() if id(getattr(h, "__self__", None)) not in inside
+                )
+                shared |= {id(hook): hook for hook in others}
+    return shared
 
 
 class GeneratorSampler:
@@ -80,8 +126,9 @@ class GeneratorSampler:
             raise checks.not_conditional()
         like = next(self.G.parameters(), z)
         parts = zip(*(torch.split(t, _CHUNK) for t in inputs), strict=True)
-        with evaluating(self.G):
-            return torch.cat([self.G(*(t.to(like) for t in part)) for part in parts])
+        with untouched(self.G) as G:
+            x = torch.cat([G(*(t.to(like) for t in part)) for part in parts])
+        return _finite(x)
 
     def sample(self, n: int, *, seed: int, start: int = 0, context: Tensor | None = None) -> Tensor:
         """Samples number `start` to `start + n - 1`, of shape `(n, *event_shape)`."""
@@ -123,12 +170,31 @@ def draw(
 
     A Markov chain cannot be cut, nor is a list of contexts: every process draws the whole of it.
     """
-    checks.at_least(1, n=n)
+    _refuse_too_many(n, sampler, start)
     rows, whole = ranks.rows(n), isinstance(sampler, Chain) or context is not None
     if ranks.world == 1 or n < ranks.world or whole:
-        return sampler.sample(n, seed=seed, start=start, context=context)
+        return _finite(sampler.sample(n, seed=seed, start=start, context=context))
     own = sampler.sample(rows.stop - rows.start, seed=seed, start=start + rows.start)
-    return ranks.gather(own, n)
+    return _finite(ranks.gather(own, n))
+
+
+def refuse_non_finite(x: Tensor) -> None:
+    """Raise `Diverged` where a sample has NaN or infinity."""
+    if not x.isfinite().all():
+        finite = x.flatten(1).isfinite().all(dim=1)
+        raise checks.samples_not_finite(int(finite.logical_not().nonzero()[0]))
+
+
+def _finite(x: Tensor) -> Tensor:
+    refuse_non_finite(x)
+    return x
+
+
+def _refuse_too_many(n: int, sampler: Sampler, start: int) -> None:
+    checks.at_least(1, n=n)
+    checks.at_least(0, start=start)
+    checks.at_least(0, **{"start + n": start + n})
+    refuse_larger("n", n, numbers=n * math.prod(sampler.event_shape))
 
 
 def class_rows(sampler: Sampler, most: int = 10) -> list[str]:
@@ -153,7 +219,8 @@ def class_by_class(
     if context is None:
         raise checks.not_conditional_run(" ".join(classes))
     labels = [context.named(name) for name in classes]
-    return torch.cat([sampler.sample(n, seed=seed, start=start, context=c) for c in labels])
+    _refuse_too_many(n * len(labels), sampler, start)
+    return torch.cat([draw(sampler, n, seed=seed, start=start, context=c) for c in labels])
 
 
 def interpolate(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
@@ -184,5 +251,6 @@ def interpolate(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
 
 
 def save_array(path: Path, x: Tensor) -> None:
-    """Write samples as a `.npy` array of shape `(n, *event_shape)`."""
-    np.save(path, x.cpu().numpy())
+    """Write samples as a `.npy` array of shape `(n, *event_shape)`; refuse what is not finite."""
+    with path.open("wb") as file:  # numpy would put another suffix after any but .npy
+        np.save(file, _finite(x).cpu().numpy())

@@ -12,12 +12,20 @@ computed there, and the normalised weight is rounded.
 Reference: Miyato et al. (2018), Spectral Normalization for Generative Adversarial Networks.
 """
 
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 FIRST = 20
 """Steps of power iteration before the first pass."""
+_TORCHS: Any = getattr(parametrizations, "_SpectralNorm", ())
+"""What `torch.nn.utils.parametrizations.spectral_norm` puts on a weight."""
 
 
 class _Spectral(nn.Module):
@@ -94,3 +102,42 @@ def begin(network: nn.Module, *, rng: torch.Generator) -> None:
     for layer in network.modules():
         if isinstance(layer, _Spectral):
             layer.begin(rng=rng)
+
+
+def vectors(network: nn.Module) -> set[str]:
+    """The names of the buffers that hold singular vectors: ours, and those of torch's two ways."""
+    return {name for names, _ in _normalised(network) for name in names}
+
+
+@torch.no_grad()
+def settle(network: nn.Module) -> None:
+    """Let every normalised layer find the singular vectors of its weight as it is now."""
+    for _, iterate in _normalised(network):
+        for _ in range(FIRST):
+            iterate()
+
+
+def _normalised(network: nn.Module) -> Iterator[tuple[list[str], Callable[[], object]]]:
+    """Of each normalised weight the buffers of its vectors, and a step of power iteration."""
+    for path, module in network.named_modules():
+        at = f"{path}." if path else ""
+        if isinstance(module, _Spectral):
+            yield [f"{at}u"], module._iterate
+        for hook in module._forward_pre_hooks.values():
+            if isinstance(hook, SpectralNorm):
+                step = functools.partial(hook.compute_weight, module, do_power_iteration=True)
+                yield [f"{at}{hook.name}_{vector}" for vector in "uv"], step
+        computed: Any = module._modules.get("parametrizations") or {}
+        for name, steps in computed.items():
+            for i, one in enumerate(steps):
+                if isinstance(one, _TORCHS):
+                    where = f"{at}parametrizations.{name}.{i}"
+                    once = functools.partial(_computed_in_training, module, name, one)
+                    yield [f"{where}._{vector}" for vector in "uv"], once
+
+
+def _computed_in_training(module: nn.Module, name: str, one: nn.Module) -> None:
+    was = one.training
+    one.train()
+    getattr(module, name)  # computing the weight in training mode iterates
+    one.train(was)

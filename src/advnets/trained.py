@@ -1,63 +1,75 @@
 """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
-from advnets import checkpoints, checks, data, evaluation, features, learners, measures, plots
+from advnets import checkpoints, checks, evaluation, features, learners, measures, plots, schema
 from advnets.checkpoints import below
 from advnets.contexts import Context
 from advnets.data import Splits
 from advnets.evaluation import Evaluation, EvaluationConfig
 from advnets.measures import Against
-from advnets.progress import Lines
+from advnets.process import settings_of_a_run
 from advnets.protocols import Learner, Problem, Sampler
 from advnets.ranks import ALONE, Ranks
-from advnets.run import RunConfig, config_of, describe, refuse_foreign, refuse_other_data
+from advnets.run import RunConfig, config_of, moved, read_again, refuse_foreign
 from advnets.rundir import RunDir
 from advnets.sampling import class_by_class, draw
+from advnets.terminal import say
 
 Which = Literal["best", "last"]
 
 
-def load(folder: Path | str, *, checkpoint: Which = "best") -> "Run":
+def load(
+    folder: Path | str,
+    *,
+    checkpoint: Which = "best",
+    data_path: str | None = None,
+    data_root: str | None = None,
+) -> "Run":
     """Load a run at one of its checkpoints, on the CPU.
 
     Args:
         folder: A run's folder.
         checkpoint: 'best' by the validation score, or 'last'.
+        data_path: Where the data lies by now (`--data.path`), when it has been moved.
+        data_root: The same for data that is given by its `--data.root`.
 
     Raises:
-        BadFile: When the folder is no run's, or has no whole checkpoint.
+        BadFile: When the folder is no run's, or has no whole checkpoint, or one with weights that
+            are not finite.
     """
     run_folder = RunDir(folder)
-    config = config_of(run_folder)
-    saved = run_folder.best(_say) if checkpoint == "best" else run_folder.latest(_say)
+    config = moved(config_of(run_folder), path=data_path, root=data_root)
+    saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
     if saved is None:
         raise checks.no_checkpoint(run_folder.path)
-    facts = run_folder.facts("data", "event_shape", "low", "high")
-    shape, context = tuple(facts["event_shape"]), None
+    facts, context = run_folder.data(), None
     if config.model.conditional:
-        context = Context.like(run_folder.facts("data", "context")["context"])
+        context = Context.like(schema.contexts(run_folder.path, facts))
     problem = Problem(
-        event_shape=shape,
-        low=facts["low"],
-        high=facts["high"],
-        mean=torch.zeros(shape),
+        event_shape=facts.event_shape,
+        low=facts.low,
+        high=facts.high,
+        mean=torch.zeros(facts.event_shape),
         batches_per_epoch=1,
         steps=config.trainer.steps,
         context=context,
     )
     learner = learners.build(config.model, problem, seed=config.seed)
     refuse_foreign(saved, config)
+    bad = checkpoints.first_non_finite(saved.tensors)
+    if bad is not None:
+        raise checks.checkpoint_not_finite(saved.path, bad.removeprefix("learner."))
     with checks.foreign_checkpoints(saved.path):
-        learner.load_state(below("learner.", saved.tensors))
+        state = below("learner.", saved.tensors)
+        checkpoints.refuse_other_types(learner.state(), state)
+        learner.load_state(state)
     return Run(run_folder, config, learner, saved.update, saved.path.name)
 
 
@@ -124,16 +136,14 @@ class Run:
 
     def span(self) -> tuple[float, float]:
         """The values that pictures of this run draw black and white."""
-        facts = self.folder.facts("data", "low", "high")
-        low, high = facts.get("span") or plots.wide(facts["low"], facts["high"])
+        facts = self.folder.data()
+        low, high = facts.span or plots.wide(facts.low, facts.high)
         return low, high
 
     def splits(self) -> Splits:
         """The data it was trained on. Raises `BadValue` where that is other data by now."""
-        torch.set_flush_denormal(True)  # the data is the run's only when it is read as the run did
-        splits = data.load(self.config.data, seed=self.config.seed)
-        refuse_other_data(self.folder, describe(splits))
-        return splits
+        with settings_of_a_run():  # the data is the run's only when it is read as the run did
+            return read_again(self.folder, self.config, say)
 
     def evaluate(
         self,
@@ -154,7 +164,7 @@ class Run:
         """
         samplers, config = self.samplers(), config or self.config.evaluation
         splits = self.splits()
-        space = ranks.from_first(lambda: features.learn(splits, say=_say)) if quality else None
+        space = features.learn(splits, say=say) if quality and ranks.first else None
         return evaluation.evaluate(samplers, splits, config, seed=seed, space=space, ranks=ranks)
 
     def quality(
@@ -169,8 +179,8 @@ class Run:
         """
         samplers, n = self.samplers(), n or self.config.evaluation.samples
         splits = self.splits()
-        drawn = {name: s.sample(n, seed=seed) for name, s in samplers.items()}
-        space = features.learn(splits, say=_say)
+        drawn = {name: draw(s, n, seed=seed) for name, s in samplers.items()}
+        space = features.learn(splits, say=say)
         return measures.measure(drawn, splits, space, seed=seed, against=against)
 
     def score(
@@ -181,18 +191,25 @@ class Run:
         quality: bool = True,
         ranks: Ranks = ALONE,
     ) -> Evaluation:
-        """`evaluate`, kept in the folder: evaluation.json, and a picture of what was scored."""
-        config = config or self.config.evaluation
+        """`evaluate`, kept in the folder where that can be written; else a line says why not."""
         result = self.evaluate(config, seed=seed, quality=quality, ranks=ranks)
         if ranks.first:
-            shown = min(config.samples, plots.picture_size(self.sampler().event_shape))
-            with checkpoints.written_aside(self.folder.path / "evaluation.png") as aside:
-                plots.save_samples(aside, self.sample(shown, seed=seed), span=self.span())
-            about = {"checkpoint": self.checkpoint, "update": self.update, "seed": seed}
-            record = json.dumps({**about, **result.to_dict()}, indent=2) + "\n"
-            checkpoints.write_atomically(self.folder.path / "evaluation.json", record.encode())
+            try:
+                self.keep(result, seed=seed)
+            except checks.CannotWrite as refused:
+                say(checks.not_kept(refused))
         return result
 
+    def keep(self, result: Evaluation, *, seed: int = 0) -> None:
+        """Keep scores of this checkpoint: evaluation.json, and a picture of what was scored.
 
-def _say(text: str) -> None:
-    Lines(Console(stderr=True)).say(text)
+        Raises:
+            CannotWrite: When the folder does not take them.
+        """
+        shown = min(result.lines[0].test.centres, plots.picture_size(self.sampler().event_shape))
+        with checkpoints.written_aside(self.folder.place("evaluation.png")) as aside:
+            plots.save_samples(aside, self.sample(shown, seed=seed), span=self.span())
+        kept = evaluation.Kept(
+            checkpoint=self.checkpoint, update=self.update, seed=seed, **vars(result)
+        )
+        checkpoints.write_atomically(self.folder.place("evaluation.json"), kept.to_json())

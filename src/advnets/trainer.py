@@ -11,25 +11,34 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from advnets import checks
-from advnets.checkpoints import Checkpoint, below, refuse_non_finite, written_aside
+from advnets import checks, schema
+from advnets.checkpoints import (
+    Checkpoint,
+    below,
+    refuse_non_finite,
+    refuse_other_types,
+    written_aside,
+)
 from advnets.config import FREE
-from advnets.data.batches import Batches
+from advnets.data.batches import Array, Batches, Loaded, minibatches
 from advnets.monitor import Monitor
 from advnets.parzen import LogLikelihood
+from advnets.process import global_stream_kept
 from advnets.progress import Display, Silent, Status
-from advnets.protocols import Info, Learner, Watched
+from advnets.protocols import Info, Learner, Moded, Watched
 from advnets.ranks import ALONE, Ranks
 from advnets.rng import Streams
 from advnets.rundir import RunDir
+from advnets.streaming import statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +70,15 @@ _TOGETHER = 10
 """Updates between two agreements of several processes on whether to stop."""
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Where `fit` left a learner: how many updates it has had, and the streams of the seed."""
+
+    updates: int
+    seed: int | None = None
+    streams: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 class Trainer:
     """Trains any learner.
 
@@ -83,7 +101,7 @@ class Trainer:
     def __init__(
         self,
         learner: Learner,
-        batches: Batches,
+        batches: Batches | Loaded,
         config: TrainerConfig,
         *,
         streams: Streams,
@@ -104,7 +122,7 @@ class Trainer:
         self.update = 0
         self.best: dict[str, float] = {}
         self.values: dict[str, float] = {}
-        self._saved = -1
+        self._saved, self._seeded = -1, False
         self._words = ""
         self._stepping, self._logged, self._before = 0.0, (0, 0.0), 0.0
 
@@ -112,10 +130,20 @@ class Trainer:
         """Go on from a checkpoint as if the run had never stopped."""
         if checkpoint.update > self.config.steps:
             raise checks.steps_behind(checkpoint.update, self.config.steps)
-        self.learner.load_state(below("learner.", checkpoint.tensors))
+        progress = schema.convert(checkpoint.path, checkpoint.facts, schema.Progress)
+        state = below("learner.", checkpoint.tensors)
+        refuse_other_types(self.learner.state(), state)
+        self.learner.load_state(state)
         self.streams.load_state(below("rng.", checkpoint.tensors))
         self.update = self._saved = checkpoint.update
-        self.best, self._words = dict(checkpoint.facts["best"]), checkpoint.facts["score"]
+        self._seeded = checkpoint.update > 0
+        self.best, self._words = dict(progress.best), progress.score
+
+    def go_on(self, before: "Fitted", seed: int) -> None:
+        """Go on where a call of `fit` ended; with another seed, with noise of its own."""
+        self.update, self._seeded = before.updates, before.seed == seed
+        if self._seeded:
+            self.streams.load_state(before.streams)
 
     def fit(self) -> bool:
         """Train to the last step. Returns False when a signal ended it before; all is saved then.
@@ -124,7 +152,11 @@ class Trainer:
             Diverged: At the first logged value, or saved tensor, that is not finite.
         """
         try:
-            with interrupted(self.display.say, insist=self.ranks.world == 1) as signalled:
+            with (
+                torch.inference_mode(False),
+                torch.enable_grad(),
+                interrupted(self.display.say, insist=self.ranks.world == 1) as signalled,
+            ):
                 self._begin()
                 while self.update < self.config.steps and not self._stop(signalled()):
                     info = self._step()
@@ -146,7 +178,9 @@ class Trainer:
         return self.update == self.config.steps
 
     def _begin(self) -> None:
-        if self.update == 0:
+        if isinstance(self.learner, Moded):
+            self.learner.train_mode()
+        if not self._seeded:
             self.streams.seed_global()
         if self.folder is not None:
             self.folder.forget_after(self.update)
@@ -182,7 +216,7 @@ class Trainer:
         record = values | {name: value.item() for name, value in seen.items()}
         for name, value in record.items():
             if not math.isfinite(value):
-                raise checks.diverged(name, value, self.update)
+                raise checks.diverged(name, value, self.update, largest=self._largest())
         update, stepping = self._logged
         speed = (self.update - update) / max(self._stepping - stepping, 1e-9)
         self._logged, self.values = (self.update, self._stepping), values
@@ -202,6 +236,14 @@ class Trainer:
             )
         )
 
+    def _largest(self) -> float:
+        """The largest magnitude in the training data, as far as it is at hand; else 0."""
+        data = getattr(self.batches, "data", None)
+        if data is None:
+            return 0.0
+        low, high, _ = statistics(data.x)
+        return max(-low, high)
+
     def _score(self) -> bool:
         """Score on validation data; True when the first sampler did better than ever before."""
         if self.score is None:
@@ -213,7 +255,7 @@ class Trainer:
                 raise checks.diverged(f"The validation score of {name}", s.mean, self.update)
         self._words = ", ".join(f"{name} {s.mean:.1f}" for name, s in scores.items())
         self.display.say(f"update {self.update}  validation score (nats): {self._words}")
-        self._keep({"validation": {name: asdict(s) for name, s in scores.items()}})
+        self._keep({"validation": {name: s.to_dict() for name, s in scores.items()}})
         first = next(iter(scores.values())).mean
         improved = first > self.best.get("score", -math.inf)
         if improved:
@@ -249,36 +291,66 @@ class Trainer:
         self.folder.save(self.update, tensors, facts, best=best)
 
 
-def fit(learner: Learner, batches: Batches, config: TrainerConfig, *, seed: int = 0) -> None:
+def fit(
+    learner: Learner,
+    batches: Batches | Loaded | Tensor | Array | DataLoader[Any],
+    config: TrainerConfig,
+    *,
+    seed: int = 0,
+) -> None:
     """Train a learner in memory: no folder, no scores, no display.
+
+    A learner that was trained before goes on: with new minibatches and new noise, and with the same
+    data and seed as if both calls had been one. Its networks are put in training mode, except for
+    parts that are frozen and in evaluation mode. torch's global stream is left as it was found.
 
     Args:
         learner: What is trained, in place.
-        batches: Where its minibatches come from.
-        config: How long.
+        batches: Where its minibatches come from. A tensor or array `(n, ...)` is cut into
+            minibatches of 100; a `DataLoader` gives its own, `x` or `(x, labels)`.
+        config: How long: `steps` more updates.
         seed: Seeds the noise and the masks (and torch's global stream, for dropout layers not
             ours).
 
     Raises:
-        KeyboardInterrupt: When Ctrl-C or SIGTERM ended the training, between two updates.
+        BadValue: For data of another kind.
+        KeyboardInterrupt: When Ctrl-C, SIGTERM or SIGHUP ended the training, between two updates.
     """
-    if not Trainer(learner, batches, config, streams=Streams(seed)).fit():
+    before: Fitted = getattr(learner, "fitted", None) or Fitted(_updates_of(learner))
+    steps = replace(config, steps=before.updates + config.steps)
+    streams = Streams(seed, begun=before.updates)
+    with global_stream_kept():
+        trainer = Trainer(learner, minibatches(batches, seed=seed), steps, streams=streams)
+        trainer.go_on(before, seed)
+        try:
+            finished = trainer.fit()
+        finally:
+            learner.fitted = Fitted(trainer.update, seed, streams.state())  # type: ignore[attr-defined]
+    if not finished:
         raise KeyboardInterrupt
+
+
+def _updates_of(learner: Learner) -> int:
+    """The updates that a learner has had by its own count; 0 for one that does not count."""
+    seen = int(getattr(learner, "minibatches", 0)) // learner.batches_per_step
+    return int(getattr(learner, "updates", seen))
 
 
 @contextlib.contextmanager
 def interrupted(
     say: Callable[[str], object], *, insist: bool = True
 ) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end the loop between two steps; a second one ends it at once.
+    """Ctrl-C, SIGTERM and SIGHUP end the loop between two steps; a second one ends it at once.
 
-    `torchrun` passes a Ctrl-C on that every process has had already: there nothing is to be read
-    from a second signal, and `insist` is False.
+    A terminal that is closed may send SIGHUP more than once: a second one is no wish to lose the
+    run. A signal that the process was told to ignore (`nohup`) is left so, and one whose handler is
+    not Python's, because it could not be put back. `torchrun` passes a Ctrl-C on that every process
+    has had already: there nothing is to be read from a second signal, and `insist` is False.
     """
     received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        if received and insist:
+        if received and insist and number != getattr(signal, "SIGHUP", None):
             raise KeyboardInterrupt
         if not received:
             hint = " (a second signal stops at once)" if insist else ""
@@ -288,9 +360,17 @@ def interrupted(
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in _to_be_noted()}
     try:
         yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _to_be_noted() -> list[signal.Signals]:
+    """The signals that ask a training to end, but for those that others have claimed."""
+    ask = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ask.append(signal.SIGHUP)
+    return [number for number in ask if signal.getsignal(number) is not None]

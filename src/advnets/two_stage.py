@@ -159,7 +159,9 @@ class TwoStage(Game):
         """The inverse of `state`. Raises `BadValue` when the state is of another model."""
         if "stage" not in state:
             raise checks.bad_value("state", "a two-stage game's (with 'stage')", "another model's")
-        self._enter(int(state["stage"]))
+        stage = int(state["stage"])
+        checks.require(stage in (1, 2), "stage", "1 or 2", stage)
+        self._enter(stage)
         if self.stage == 1:
             load_weights(self.fresh, below("fresh.", state))
         super().load_state(state)

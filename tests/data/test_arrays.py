@@ -159,7 +159,6 @@ def test_any_byte_order_and_layout_in_memory_is_read():
         ((N, 5, 6, 1), (1, 5, 6)),
         ((N, 5, 6, 3), (3, 5, 6)),
         ((N, 3, 6, 3), (3, 6, 3)),
-        ((N, 5, 6, 4), (5, 6, 4)),
     ],
 )
 def test_vectors_and_images_get_their_shape(shape, event_shape):

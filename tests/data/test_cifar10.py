@@ -59,7 +59,7 @@ def packed(path, leave_out=()):
 
 
 def from_root(root, seed=0):
-    return load(Cifar10Config(root=str(root)), seed=seed)
+    return load(Cifar10Config(root=str(root)), seed=seed, order="file")
 
 
 @pytest.mark.parametrize("make", [unpacked, lambda f: packed(f / cifar10.ARCHIVE)])
@@ -243,8 +243,9 @@ def served(tmp_path, monkeypatch):
     server = http.server.HTTPServer(("127.0.0.1", 0), Mirror)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
-    md5 = hashlib.md5(files[f"/{cifar10.ARCHIVE}"]).hexdigest()
-    monkeypatch.setattr(cifar10, "MD5", md5)
+    archive = files[f"/{cifar10.ARCHIVE}"]
+    monkeypatch.setattr(cifar10, "MD5", hashlib.md5(archive).hexdigest())
+    monkeypatch.setattr(cifar10, "SHA256", hashlib.sha256(archive).hexdigest())
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield f"http://127.0.0.1:{server.server_port}/", files, asked
     server.shutdown()
@@ -257,7 +258,7 @@ def test_a_download_is_read_and_asked_for_once(served, tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10.pooch, "os_cache", lambda name: tmp_path / name)
     monkeypatch.setattr(cifar10.download, "__defaults__", ((mirror,), None))
     for _ in range(2):
-        splits = load(Cifar10Config(), seed=0)
+        splits = load(Cifar10Config(), seed=0, order="file")
     assert splits.train.context.tolist() == [c for i in range(4) for c in content(i)[1]]
     assert asked == [f"/{cifar10.ARCHIVE}"]
     assert (tmp_path / "advnets" / "cifar10" / cifar10.ARCHIVE).exists()
@@ -266,7 +267,7 @@ def test_a_download_is_read_and_asked_for_once(served, tmp_path, monkeypatch):
 def test_a_wrong_checksum_is_refused_and_nothing_is_kept(served, tmp_path):
     mirror, files, _ = served
     files[f"/{cifar10.ARCHIVE}"] = b"something else"
-    words = r"the download's checksum is not md5:[0-9a-f]{32}; nothing was kept"
+    words = r"the download's checksum is not sha256:[0-9a-f]{64}; nothing was kept"
     with pytest.raises(BadFile, match=words):
         cifar10.download((mirror,), tmp_path / "kept")
     assert not any(p.is_file() for p in (tmp_path / "kept").rglob("*"))

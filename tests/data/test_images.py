@@ -4,16 +4,18 @@ cache that is built once, goes on where it stopped, and one line for everything 
 import json
 import os
 import re
+import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import advnets
-from advnets import run
+from advnets import checks, run
 from advnets.checks import BadFile, BadValue, CannotWrite
 from advnets.data import Batches, ImagesConfig, Mapped, images, load
-from advnets.data.images import cache, cached, decoding
+from advnets.data.images import building, cached, decoding, sources
 from conftest import small_run
 from pictures import UNUSABLE, bomb, classes, encoded, pixels, png, write, zipped
 
@@ -36,8 +38,10 @@ def read(tmp_path):
 def decoded(monkeypatch):
     """Counts what is decoded."""
     counted = []
-    real = cache.decode
-    monkeypatch.setattr(cache, "decode", lambda raw, look: counted.append(raw) or real(raw, look))
+    real = building.decoded
+    monkeypatch.setattr(
+        building, "decoded", lambda raw, *a, **k: counted.append(raw) or real(raw, *a, **k)
+    )
     return counted
 
 
@@ -156,6 +160,7 @@ def pictures(*names):
         (["x/a/", "x/b/"], ("a", "b"), (20, 2, 2)),
         (["a/deep/er/", "b/"], ("a", "b"), (20, 2, 2)),
         (["", "a/"], (), (19, 3, 2)),
+        (["", "a/", "b/"], (), (29, 3, 4)),
         (["a/"], (), (10, 1, 1)),
         ([""], (), (10, 1, 1)),
         (["10/", "9/", "2/"], ("2", "9", "10"), (30, 3, 3)),
@@ -166,8 +171,11 @@ def pictures(*names):
         (["train/", "validation/", "test/"], (), (12, 12, 12)),
         (["train/", "valid/", "test/"], (), (12, 12, 12)),
         (["p/train/a/", "p/train/b/", "p/test/b/"], ("a", "b"), (22, 2, 12)),
-        (["train/", "testing/"], ("testing", "train"), (20, 2, 2)),
-        (["val/", "test/"], ("test", "val"), (20, 2, 2)),
+        (["training/", "testing/"], (), (11, 1, 12)),
+        (["train/", "dev/", "testing/"], (), (12, 12, 12)),
+        (["train/", "test/", "extra/"], (), (11, 1, 12)),
+        (["p/train/", "p/training/", "p/val/"], (), (22, 12, 2)),
+        (["train/a/", "train/b/", "test/"], ("a", "b"), (22, 2, 12)),
         (["train/a/", "train/b/"], ("a", "b"), (20, 2, 2)),
     ],
 )  # fmt: skip
@@ -177,7 +185,105 @@ def test_sub_folders_are_classes_and_train_and_test_are_splits(
     splits = read(write(folder, pictures(*places)))
     assert splits.classes == expected
     assert tuple(len(p) for p in parts(splits)) == sizes
-    assert all((p.context is not None) == bool(expected) for p in parts(splits))
+    assert (splits.train.context is not None) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        (["val/", "test/"], r"must hold train/ and test/ or validation/ to have splits, got test/; if it is a class, choose --data\.splits none"),
+        (["bus/", "train/"], r"got train/ beside bus; "),
+        (["", "test/"], r"got test/ beside pictures; "),
+        (["x/a/", "x/Dev/"], r"got x/Dev/ beside a; "),
+        (["a/train/", "a/test/", "b/train/", "b/test/"], r"must hold its splits at the top \(train/CLASS/\), got them in a/; "),
+    ],
+)  # fmt: skip
+def test_a_folder_that_may_be_a_split_or_a_class_is_refused_unless_chosen(
+    places, words, folder, read
+):
+    write(folder, pictures(*places))
+    with pytest.raises(BadFile, match=rf"photos: .*{words}"):
+        read(folder)
+    assert sum(len(p) for p in parts(read(folder, splits="none"))) == 12 * len(places)
+
+
+STRAY = {"preview.png": png(999)}
+
+
+@pytest.mark.parametrize(
+    ("files", "sizes", "classes_", "left"),
+    [
+        (pictures("train/", "test/") | STRAY, (11, 1, 12), (), "1 beside the splits (first preview.png)"),
+        (pictures("train/", "test/", "extra/"), (11, 1, 12), (), "12 in a folder that is no split (first extra/00.png)"),
+        (pictures("a/", "b/") | STRAY, (20, 2, 2), ("a", "b"), "1 beside the class folders (first preview.png)"),
+        (pictures("train/a/", "train/b/", "test/a/") | {"test/x.png": png(9)}, (22, 2, 12), ("a", "b"), "1 beside the class folders (first test/x.png)"),
+        (pictures("x/train/", "x/test/") | STRAY, (11, 1, 12), (), "1 outside x/ (first preview.png)"),
+        (pictures("x/train/", "x/test/") | {"docs/a.txt": "x"}, (11, 1, 12), (), ""),
+        (pictures("x/a/", "x/b/") | STRAY, (20, 2, 2), ("a", "b"), "1 outside x/ (first preview.png)"),
+    ],
+)  # fmt: skip
+def test_strays_are_left_out_and_the_rest_is_read(
+    files, sizes, classes_, left, folder, read, tmp_path
+):
+    for path in (write(folder, files), zipped(tmp_path / "z.zip", files)):
+        splits = read(path)
+        assert tuple(len(p) for p in parts(splits)) == sizes
+        assert splits.classes == classes_
+        assert (f"left out: {left}" if left else "1 other files") in splits.reading
+        assert "\n" not in splits.reading
+    if left:
+        with pytest.raises(BadFile, match=r"take it out, or choose --data\.unreadable skip\."):
+            read(folder, unreadable="refuse")
+
+
+def test_a_test_set_without_classes_costs_the_others_none(folder, read):
+    splits = read(write(folder, pictures("train/a/", "train/b/", "test/")))
+    assert [p.context is None for p in parts(splits)] == [False, False, True]
+    assert "12 test (test/, without classes)" in splits.reading
+
+
+def test_the_header_says_what_was_read_and_a_conditional_run_why_it_has_no_classes(folder, read):
+    splits = read(write(folder, pictures("", "a/", "b/")))
+    reading = "no classes (12 of 36 training pictures lie in no sub-folder)"
+    assert reading in splits.reading
+    assert splits.reading.startswith(f"Read {folder}: 29 training (drawn at random), ")
+    config = small_run(data=ImagesConfig(path=str(folder)), batch_size=8)
+    assert splits.reading in run.header(SimpleNamespace(path=folder), config, splits, samples=True)
+    assert reading in str(checks.no_labels(splits.reading))
+
+
+def test_pictures_that_pillow_does_not_read_and_links_are_counted_and_named(
+    folder, read, capsys, tmp_path
+):
+    heic = b"\0\0\0\x18ftypheic" + bytes(64)
+    files = pictures("a/", "b/") | {f"a/IMG_{i}.HEIC": heic for i in range(3)} | {"b/live": heic}
+    write(folder, files | {"LICENSE": "text", "a/scan": png(77), "b/photo.1": png(78)})
+    (folder / "c").symlink_to(tmp_path)
+    (folder / "a" / "round").symlink_to(folder)
+    (folder / "a" / "self.png").symlink_to("self.png")
+    os.mkfifo(folder / "b" / "pipe.png")
+    splits = read(folder)
+    assert sum(len(p) for p in parts(splits)) == 26  # those without an ending are read
+    assert (
+        "4 in a format that Pillow does not read; convert it to PNG or JPEG (first a/IMG_0.HEIC)"
+        in splits.reading
+    )
+    assert "3 a symbolic link, which is not followed (first a/round)" in splits.reading
+    assert "1 no regular file (first b/pipe.png)" in splits.reading
+    assert splits.reading.endswith("; 1 other files.")
+    assert "Pictures left out: 8, first a/IMG_0.HEIC: in a format" in capsys.readouterr().err
+
+
+def test_class_folders_that_are_no_utf8_or_spelled_in_two_ways_have_printable_names(folder, read):
+    composed, apart = "caf\xe9", "cafe\u0301"
+    write(folder, pictures(f"train/{composed}/", "train/b\x1b[31m/", f"test/{apart}/"))
+    (folder / "train" / "x").mkdir()
+    (folder / "train" / "x").rename(folder / "train" / os.fsdecode(b"\xff"))
+    for i in range(12):
+        (folder / "train" / os.fsdecode(b"\xff") / f"{i}.png").write_bytes(png(i))
+    splits = read(folder)
+    assert splits.classes == (r"\udcff", r"b\x1b[31m", composed)
+    assert set(splits.test.context.tolist()) == {2}
 
 
 def test_a_class_is_that_of_its_folder_in_every_split(folder, read):
@@ -241,6 +347,84 @@ def test_a_table_that_does_not_fit_is_named(table, words, folder, read):
     with pytest.raises(BadFile, match=rf"photos/labels\.csv: {words}"):
         read(write(folder, pictures("") | {"labels.csv": table}))
     assert len(read(folder, labels="none").train) == 10
+
+
+@pytest.mark.parametrize(
+    "heading", ["file,width,label", "label,width,file", "Width,Class,Filename", "class,image"]
+)
+def test_the_heading_says_which_column_is_the_class(heading, folder, read):
+    columns = [c.lower() for c in heading.split(",")]
+    said = {"width": "16", "label": "odd", "class": "odd"}
+    rows = [
+        ",".join(
+            said.get(c, f"{i:02d}.png").replace("odd", ("even", "odd")[i % 2]) for c in columns
+        )
+        for i in range(12)
+    ]
+    splits = read(write(folder, pictures("") | {"labels.csv": "\n".join([heading, *rows])}))
+    assert splits.classes == ("even", "odd")
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [("file,a,b", "must hold one column for the class, called one of class, label, .*, got file, a, b"),
+     ("file,class,label", "must hold one column for the class"),
+     ("", "must hold two columns, or a heading that names one 'class' or 'label', got 3 columns without")],
+)  # fmt: skip
+def test_more_than_two_columns_need_a_heading_that_names_the_class(heading, words, folder, read):
+    rows = [f"{i:02d}.png,16,{'ab'[i % 2]}" for i in range(12)]
+    table = "\n".join([heading, *rows] if heading else rows)
+    with pytest.raises(BadFile, match=words):
+        read(write(folder, pictures("") | {"labels.csv": table}))
+
+
+def test_a_table_matches_however_accents_are_coded_and_hints_at_case(folder, read):
+    names = [f"\xe9{i:02}.png" for i in range(12)]
+    files = {unicodedata.normalize("NFD", n): png(i) for i, n in enumerate(names)}
+    table = "\n".join(f"{n},{'ab'[i % 2]}" for i, n in enumerate(names))
+    assert read(write(folder, files | {"labels.csv": table})).classes == ("a", "b")
+    (folder / "labels.csv").write_text(table.replace("\xe900.png", "\xe900.PNG"))
+    with pytest.raises(
+        BadFile, match=r"first '\xe900\.PNG' \(there is 'e\u030100\.png': upper and lower"
+    ):
+        read(folder)
+
+
+def test_each_split_may_have_its_table_and_the_test_none(folder, read):
+    splits = read(write(folder, pictures("train/", "test/") | {"train/labels.csv": TABLE}))
+    assert splits.classes == ("even", "odd")
+    assert splits.test.context is None
+    assert "2 classes by train/labels.csv" in splits.reading
+    (folder / "train" / "labels.csv").unlink()
+    top = re.sub(r"(\d\d\.png)", r"train/\1", TABLE)
+    assert read(write(folder, {"labels.csv": top})).test.context is None
+
+
+# Depth
+
+
+@pytest.mark.parametrize(("bits", "expected"), [(8, 8), (9, 10), (12, 12), (13, 14), (16, 16)])
+def test_sixteen_bit_files_are_scaled_by_the_bits_that_the_set_uses(
+    bits, expected, folder, read, monkeypatch
+):
+    monkeypatch.setattr(building, "BLOCK", 5)
+    deep = [
+        np.random.default_rng(i).integers(0, 2 ** (bits if i == 7 else 7), (8, 8), dtype=np.uint16)
+        for i in range(12)
+    ]
+    deep[7][0, 0] = 2**bits - 1  # one picture decides for all
+    splits = read(write(folder, {f"{i}.png": encoded(x) for i, x in enumerate(deep)}), grey=True)
+    seen = sorted(x for p in parts(splits) for x, _ in shown(p))
+    assert seen == sorted((x >> (expected - 8)).astype(np.uint8).tobytes() for x in deep)
+    assert (f"scaled by the {expected} bits" in splits.reading) == (expected < 16)
+
+
+def test_a_nearly_black_set_is_said(folder, read, capsys):
+    read(write(folder, {f"{i}.png": encoded(pixels(i) // 32) for i in range(12)}))
+    assert (
+        "photos: nearly black: the brightest value of all pictures is 7 of 255."
+        in capsys.readouterr().err
+    )
 
 
 # The cache
@@ -312,22 +496,24 @@ def test_interrupted_it_goes_on_where_it_stopped(stop, folder, read, tmp_path, m
     files = classes(12) | {"cat/bad.png": b"hello"}
     write(folder, files)
     whole = read(folder, cache=str(tmp_path / "whole"))
-    monkeypatch.setattr(cache, "BLOCK", 3)
-    monkeypatch.setattr(cache, "CHUNK", 1)
-    real, tried = cache.decode, []
+    monkeypatch.setattr(building, "BLOCK", 3)
+    monkeypatch.setattr(building, "CHUNK", 1)
+    real, tried = building.decoded, []
 
-    def until(raw, look):
+    def until(raw, look, *, depth):
         tried.append(raw)
         if len(tried) == stop + 1:
             raise KeyboardInterrupt
-        return real(raw, look)
+        return real(raw, look, depth=depth)
 
-    monkeypatch.setattr(cache, "decode", until)
+    monkeypatch.setattr(building, "decoded", until)
     with pytest.raises(KeyboardInterrupt):
         read(folder)
     assert [n for n in kept(tmp_path / "cache") if not n.startswith(".")] == []
     tried.clear()
-    monkeypatch.setattr(cache, "decode", lambda raw, look: tried.append(raw) or real(raw, look))
+    monkeypatch.setattr(
+        building, "decoded", lambda raw, *a, **k: tried.append(raw) or real(raw, *a, **k)
+    )
     after = read(folder)
     assert len(tried) <= 25 - 3 * (stop // 3)
     assert run.describe(after) == run.describe(whole)
@@ -342,18 +528,18 @@ def test_what_was_written_beyond_the_last_look_at_the_disk_is_dropped(
 ):
     write(folder, classes(12))
     whole = read(folder, cache=str(tmp_path / "whole"))
-    monkeypatch.setattr(cache, "BLOCK", 5)
-    real = cache.decode
+    monkeypatch.setattr(building, "BLOCK", 5)
+    real = building.decoded
     count = iter(range(99))
     monkeypatch.setattr(
-        cache, "decode", lambda raw, look: 1 / 0 if next(count) == 12 else real(raw, look)
+        building, "decoded", lambda *a, **k: 1 / 0 if next(count) == 12 else real(*a, **k)
     )
     with pytest.raises(ZeroDivisionError):
         read(folder)
     (aside,) = (tmp_path / "cache").glob(".part.*")
     with (aside / "images.npy").open("ab") as file:
         file.write(b"x" * 500)
-    monkeypatch.setattr(cache, "decode", real)
+    monkeypatch.setattr(building, "decoded", real)
     assert run.describe(read(folder)) == run.describe(whole)
 
 
@@ -378,6 +564,65 @@ def test_a_damaged_cache_is_made_anew(damage, folder, read, tmp_path):
     assert kept(place) == ["facts.json", "images.npy", "labels.npy", "skipped.txt"]
 
 
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
+def test_changed_bytes_in_a_cache_are_noticed_said_and_mended(name, folder, read, tmp_path, capsys):
+    before = run.describe(read(write(folder, classes(8))))
+    (place,) = (tmp_path / "cache").iterdir()
+    raw = bytearray((place / name).read_bytes())
+    raw[-3] ^= 1
+    (place / name).write_bytes(raw)
+    capsys.readouterr()
+    assert run.describe(read(folder)) == before
+    said = capsys.readouterr().err
+    assert (
+        f"{place}: this cache is damaged (a checksum is wrong); the pictures are decoded again."
+        in said
+    )
+    read(folder)
+    assert "damaged" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "facts", ["[]", "3", "{}", "[" * 99_999, '{"examples": "abc"}', '{"examples": [1, 2]}', "\0"]
+)
+def test_facts_of_another_shape_are_damage(facts, folder, read, tmp_path):
+    before = run.describe(read(write(folder, classes(8))))
+    (place,) = (tmp_path / "cache").iterdir()
+    (place / "facts.json").write_text(facts)
+    assert run.describe(read(folder)) == before
+
+
+def test_a_half_built_cache_that_was_damaged_is_begun_anew(folder, read, tmp_path, monkeypatch):
+    write(folder, classes(12))
+    whole = run.describe(read(folder, cache=str(tmp_path / "whole")))
+    monkeypatch.setattr(building, "BLOCK", 5)
+    real = building.decoded
+    for damage in ("images.npy", "listing"):
+        count = iter(range(99))
+        monkeypatch.setattr(
+            building, "decoded", lambda *a, c=count, **k: 1 / 0 if next(c) == 12 else real(*a, **k)
+        )
+        with pytest.raises(ZeroDivisionError):
+            read(folder, cache=str(tmp_path / damage))
+        monkeypatch.setattr(building, "decoded", real)
+        (aside,) = (tmp_path / damage).glob(".part.*")
+        raw = bytearray((aside / damage).read_bytes())
+        raw[150 if damage == "images.npy" else 0] ^= 1
+        (aside / damage).write_bytes(raw)
+        assert run.describe(read(folder, cache=str(tmp_path / damage))) == whole
+
+
+def test_a_picture_of_the_same_size_and_time_is_decoded_anew(folder, read, decoded):
+    write(folder, {n: encoded(pixels(i), "BMP") for i, n in enumerate(classes(8))})
+    before = read(folder)
+    path = folder / "cat" / "000.png"
+    facts = path.stat()
+    path.write_bytes(encoded(pixels(99), "BMP"))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert path.stat().st_size == facts.st_size
+    assert run.describe(read(folder))["crc32"] != run.describe(before)["crc32"]
+
+
 def test_a_cache_that_cannot_be_written_is_named(folder, read, tmp_path):
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(CannotWrite, match=r"cache: could not be saved \("):
@@ -389,7 +634,7 @@ def test_a_full_disk_keeps_what_was_decoded(folder, read, tmp_path, monkeypatch)
 
     write(folder, classes(12))
     whole = read(folder, cache=str(tmp_path / "whole"))
-    monkeypatch.setattr(cache, "BLOCK", 5)
+    monkeypatch.setattr(building, "BLOCK", 5)
     real, calls = os.fsync, []
 
     def full(handle):
@@ -398,12 +643,14 @@ def test_a_full_disk_keeps_what_was_decoded(folder, read, tmp_path, monkeypatch)
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)
 
-    monkeypatch.setattr(cache.os, "fsync", full)
+    monkeypatch.setattr(building.os, "fsync", full)
     with pytest.raises(CannotWrite, match=r"could not be saved \(No space left on device\)"):
         read(folder)
     seen = []
-    decode = cache.decode
-    monkeypatch.setattr(cache, "decode", lambda raw, look: seen.append(raw) or decode(raw, look))
+    decode = building.decoded
+    monkeypatch.setattr(
+        building, "decoded", lambda raw, *a, **k: seen.append(raw) or decode(raw, *a, **k)
+    )
     assert run.describe(read(folder)) == run.describe(whole)
     assert len(seen) == 24 - 10
 
@@ -449,36 +696,38 @@ def test_all_that_is_left_out_is_counted_each_time(folder, read, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("unreadable", ["skip", "refuse"])
-def test_a_bomb_is_refused_whatever_is_chosen(unreadable, folder, read):
+def test_one_picture_of_too_many_pixels_is_left_out_or_refused(folder, read, capsys):
     write(folder, classes(10) | {"dog/bomb.png": bomb(40_000, 40_000)})
-    with pytest.raises(
-        BadFile,
-        match=r"photos: dog/bomb\.png: must have at most 134,217,728 pixels, got .*\(a decompression bomb\?\); take it out\.",
-    ):
-        read(folder, unreadable=unreadable)
+    assert sum(len(p) for p in parts(read(folder))) == 20
+    words = (
+        r"dog/bomb\.png: must have at most 134,217,728 pixels, got .*\(a decompression bomb\?\); "
+    )
+    assert re.search(rf"left out: 1, first {words}", capsys.readouterr().err)
+    with pytest.raises(BadFile, match=rf"photos: {words}take it out, or choose"):
+        read(folder, unreadable="refuse")
 
 
 def test_a_file_too_long_to_be_a_picture_is_not_read(folder, read, monkeypatch):
-    monkeypatch.setattr(cache, "MOST_BYTES", 3_000)
+    monkeypatch.setattr(sources, "MOST_BYTES", 3_000)
     write(folder, classes(10) | {"dog/long.png": bytes(3_001)})
     with pytest.raises(
         BadFile,
         match=r"dog/long\.png: must have at most 3,000 bytes, got 3,001 \(a decompression bomb\?\)",
     ):
-        read(folder)
+        read(folder, unreadable="refuse")
 
 
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, r"must hold pictures, got none among 0 other files\."),
+        ({}, r"must hold pictures, got an empty one\."),
         ({"a.txt": "x", "b/c.pdf": "y"}, r"must hold pictures, got none among 2 other files\."),
         (pictures("a/")| {"c/notes.txt": "x"}, r"class 'c' must have at least one picture, got none \(or choose --data\.labels none\)\."),
-        (pictures("a/", "b/") | {"c/z.png": b""}, r"class 'c' must have at least one training picture that can be used, got none"),
+        (pictures("a/", "b/") | {"c/z.png": b""}, r"class 'c' must have at least one training picture that can be used, got none, first c/z\.png: zero bytes \("),
         (pictures("train/a/", "train/b/", "test/c/"), r"class 'c' must have at least one training picture that can be used, got none"),
+        (pictures("test/") | {f"train/{i}.png": b"x" for i in range(12)}, r"must hold training pictures, got none and 12 that cannot be used, first train/0\.png: in no format"),
         ({f"{i}.png": png(i) for i in range(9)}, r"must hold at least 10 pictures, got 9\."),
-        ({f"{i}.png": b"x" for i in range(30)}, r"must hold at least 10 pictures, got 0 and 30 that cannot be used\."),
+        ({f"{i}.png": b"x" for i in range(30)}, r"must hold at least 10 pictures, got 0 and 30 that cannot be used, first 0\.png: in no format of pictures that Pillow reads\."),
     ],
 )  # fmt: skip
 def test_a_source_that_is_not_as_it_must_be_is_named(files, words, folder, read, tmp_path):
@@ -502,7 +751,7 @@ def test_a_folder_of_links_says_that_they_are_not_followed(folder, read, tmp_pat
     (folder / "all").symlink_to(tmp_path / "other")
     with pytest.raises(
         BadFile,
-        match=r"got none among 0 other files and 1 symbolic links, which are not followed\.",
+        match=r"got none among 0 other files and 1 left out, first all: a symbolic link, which is not followed\.",
     ):
         read(folder)
     assert len(read(folder / "all").train) == 10  # a link that is named is meant
@@ -560,9 +809,9 @@ def test_decoding_needs_no_look_at_other_pictures(folder, read, monkeypatch):
     """What a picture becomes does not depend on how many threads there are or where blocks end."""
     write(folder, classes(12))
     a = read(folder)
-    monkeypatch.setattr(cache, "BLOCK", 5)
-    monkeypatch.setattr(cache, "CHUNK", 2)
-    monkeypatch.setattr(cache, "_processors", lambda: 4)
+    monkeypatch.setattr(building, "BLOCK", 5)
+    monkeypatch.setattr(building, "CHUNK", 2)
+    monkeypatch.setattr(building, "_processors", lambda: 4)
     b = read(folder, cache=str(folder.parent / "other"))
     assert run.describe(a) == run.describe(b)
     assert decoding.Look(size=8, grey=False, smallest=8).shape == (3, 8, 8)

@@ -1,5 +1,7 @@
 """From a file's bytes to pixels: every rule against a slow reference, and every damage named."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -139,10 +141,9 @@ def test_what_is_transparent_lies_on_white():
     assert (seen[:, np.asarray(clear) == 0] == 255).all()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_turned_as_the_camera_says(orientation):
-    x = pixels(11)
-    turned = {
+def upright(x, orientation):
+    """What a camera saw that stored `x` with this note (EXIF 2.3, tag 0x0112)."""
+    return {
         1: x,
         2: x[:, ::-1],
         3: x[::-1, ::-1],
@@ -151,10 +152,30 @@ def test_a_picture_is_turned_as_the_camera_says(orientation):
         6: np.rot90(x, -1),
         7: np.rot90(x, 2).transpose(1, 0, 2),
         8: np.rot90(x, 1),
-    }
+    }[orientation]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "MPO"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_what_it_would_be_if_it_were_stored_upright(kind, orientation):
+    x = np.random.default_rng(11).integers(0, 256, (33, 20, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert np.array_equal(decode(encoded(x, exif=exif), look()), chw(turned[orientation]))
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    turned = encoded(x, kind, exif=exif, **lossless)
+    with Image.open(io.BytesIO(encoded(x, kind, **lossless))) as image:
+        stored = np.asarray(image)
+    assert np.array_equal(
+        decode(turned, look(12)), decode(encoded(upright(stored, orientation)), look(12))
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_a_damaged_note_turns_nothing(kind):
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    x = pixels(3)
+    raw = encoded(x, kind, exif=b"Exif\0\0XX garbage", **lossless)
+    assert np.array_equal(decode(raw, look()), decode(encoded(x, kind, **lossless), look()))
 
 
 def test_the_first_view_of_a_telephones_picture_counts():

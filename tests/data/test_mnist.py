@@ -14,6 +14,7 @@ import torch
 from advnets.checks import BadFile, MissingExtra
 from advnets.data import Mnist5kConfig, MnistConfig, load, mnist
 from advnets.data.mnist import download, find, read_idx
+from conftest import MNIST
 
 NAMES = list(mnist.MD5)
 
@@ -63,7 +64,10 @@ DAMAGED = {
     "a byte short": (GOOD[:-1], r"truncated: its header asks for 2352 bytes of data, got 2351\."),
     "header alone": (GOOD[:16], r"truncated: its header asks for 2352 bytes of data, got 0\."),
     "half a header": (GOOD[:9], "truncated"),
-    "a byte long": (GOOD + b"\x00", r"too long: its header asks for 2352 bytes of data, got 2353"),
+    "a byte long": (
+        GOOD + b"\x00",
+        r"too long: its header asks for 2352 bytes of data, got at least 2353",
+    ),
     "huge sizes": (HUGE, "truncated"),
     "truncated gzip": (ZIPPED[:-20], r"truncated or damaged gzip file \("),
     "gzip a byte short": (ZIPPED[:-1], r"truncated or damaged gzip file \("),
@@ -189,7 +193,9 @@ def served(monkeypatch):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
     md5 = {name: hashlib.md5(files[f"/{name}"]).hexdigest() for name in NAMES}
+    sha256 = {name: hashlib.sha256(files[f"/{name}"]).hexdigest() for name in NAMES}
     monkeypatch.setattr(mnist, "MD5", md5)
+    monkeypatch.setattr(mnist, "SHA256", sha256)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield f"http://127.0.0.1:{server.server_port}/", files, asked
     server.shutdown()
@@ -226,7 +232,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(served, tmp_path):
 def test_a_wrong_checksum_is_refused_and_nothing_of_it_is_kept(served, tmp_path):
     mirror, files, _ = served
     files[f"/{NAMES[1]}"] = b"something else"
-    message = rf"{NAMES[1]}: the download's checksum is not md5:[0-9a-f]{{32}}; nothing was kept"
+    message = rf"{NAMES[1]}: the download's checksum is not sha256:[0-9a-f]{{64}}; nothing was kept"
     with pytest.raises(BadFile, match=message):
         download((mirror,), tmp_path)
     assert set(kept(tmp_path)) == {NAMES[0]}
@@ -268,6 +274,18 @@ def test_the_real_set_is_the_papers_split(mnist):
         assert (part.x.min().item(), part.x.max().item()) == (0, 1)
         assert part.context.unique().tolist() == list(range(10))
     assert mnist.event_shape == (1, 28, 28)
+    assert mnist.notice == ""
+
+
+def test_the_validation_images_are_the_last_of_the_training_file(mnist):
+    in_order = load(MnistConfig(root=str(MNIST)), seed=0, order="file")
+    for name in ("train", "validation", "test"):
+        own, other = getattr(in_order, name).x, getattr(mnist, name).x
+        assert not torch.equal(own, other)
+        assert torch.equal(
+            own.sum(dim=(1, 2, 3)).sort().values, other.sum(dim=(1, 2, 3)).sort().values
+        )
+    mnist = in_order
     assert mnist.train.context[:5].tolist() == [5, 0, 4, 1, 9]
     assert mnist.validation.context[:3].tolist() == [3, 8, 6]
     assert mnist.test.context[:4].tolist() == [7, 2, 1, 0]

@@ -23,12 +23,12 @@ from torch.nn import functional
 
 from advnets import checks, layers
 from advnets.baselines.descent import Descent
+from advnets.environment import Precision
 from advnets.optim import OptimizerConfig
-from advnets.player import Precision
 from advnets.products import product
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
-from advnets.sampling import evaluating
+from advnets.sampling import untouched
 
 Loss = Literal["cross-entropy", "squared-error"]
 
@@ -48,7 +48,7 @@ class AutoencoderConfig(ModelConfig):
     scale: float = 4.0
     """First weights are uniform within scale * sqrt(6 / (d + hidden)), d the elements of x."""
     optimizer: OptimizerConfig = OptimizerConfig()
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     """What the network is played in: 'float32' or 'bfloat16'."""
 
     def __post_init__(self) -> None:
@@ -181,13 +181,13 @@ class Autoencoder(Descent):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes of shape `(n, hidden)`, without gradient."""
-        with evaluating(self.coder):
-            return self.coder.encode(x.to(self.coder.W))
+        with untouched(self.coder) as coder:
+            return coder.encode(x.to(coder.W))
 
     def decode(self, h: Tensor) -> Tensor:
         """Reconstructions of codes, of shape `(n, *event_shape)`, without gradient."""
-        with evaluating(self.coder):
-            return self.coder.decode(h.to(self.coder.W))
+        with untouched(self.coder) as coder:
+            return coder.decode(h.to(coder.W))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """G(h(x)), of shape `(n, *event_shape)`."""

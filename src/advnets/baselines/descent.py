@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from advnets import checks
 from advnets.checkpoints import below
+from advnets.environment import Precision, resolved
 from advnets.optim import OptimizerConfig, Schedule
-from advnets.player import Player, Precision, keep_freed_memory
+from advnets.player import Player
 from advnets.protocols import Batch, Info, Problem, Sampler
 
 
@@ -46,14 +47,19 @@ class Descent(ABC):
             config=optimizer, batches_per_epoch=problem.batches_per_epoch, batches=problem.steps
         )
         rule = optimizer.build(self.network.parameters())
+        precision = resolved(precision, problem.event_shape, problem.device)
         self.player = Player(self.network, rule, schedule, precision=precision, ranks=problem.ranks)
         self.plays = self.player.plays
         self.playing = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.kept: dict[str, Tensor] = {}
         """What the next step needs beside weights and velocities, by name: a part of the state."""
         self.minibatches = torch.zeros((), dtype=torch.int64, device=problem.device)
+        self.fitted: object = None  # where `fit` left it
         self._whole: int | None = None
-        keep_freed_memory()
+
+    def train_mode(self) -> None:
+        """Put the network in training mode."""
+        self.player.train_mode()
 
     @abstractmethod
     def objective(self, x: Tensor, *, rng: torch.Generator) -> Mapping[str, Tensor]:
@@ -143,3 +149,4 @@ class Descent(ABC):
         for name, t in self.kept.items():
             t.copy_(kept[name])
         self.minibatches.copy_(state["minibatches"])
+        self.fitted = None

@@ -31,9 +31,9 @@ from advnets.baselines.binary import bernoulli
 from advnets.baselines.descent import Descent
 from advnets.chains import ChainConfig, MarkovChain, Shown
 from advnets.corruption import salt_and_pepper
+from advnets.environment import Precision
 from advnets.layers import logit_of_marginals
 from advnets.optim import OptimizerConfig
-from advnets.player import Precision
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
 
@@ -86,7 +86,7 @@ class GSNConfig(ModelConfig):
     """N, the updates that one training step goes through; one reconstruction each."""
     optimizer: OptimizerConfig = AUTHORS_RULE
     """The learning rule, for a cost in nats a pixel, summed over the reconstructions."""
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     """What the network is trained in; samples and scores are of float32."""
     published: ChainConfig = ChainConfig(chains=1, burn_in=0, thin=1, begin="data")
     """The sampler `published`: the authors' one chain of consecutive steps, which begins at a

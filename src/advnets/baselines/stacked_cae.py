@@ -21,8 +21,8 @@ from advnets.baselines.cae import CAE, CAEConfig
 from advnets.baselines.chained import refuse_binary
 from advnets.baselines.stages import Stages, problems
 from advnets.chains import ChainConfig, MarkovChain
+from advnets.environment import Precision
 from advnets.optim import OptimizerConfig
-from advnets.player import Precision
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
 
@@ -48,7 +48,7 @@ class StackedCAEConfig(ModelConfig):
     walk: float = 1.0
     """Sigma of the walk's step, in the units of the top code."""
     optimizer: OptimizerConfig = OptimizerConfig()
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     """What the layers are played in while they are trained: 'float32' or 'bfloat16'."""
     chain: ChainConfig = ChainConfig()
 

@@ -31,13 +31,13 @@ from torch.nn import functional as F
 from advnets import checks
 from advnets.baselines.binary import Binarise, binarise
 from advnets.baselines.descent import Descent
+from advnets.environment import Precision
 from advnets.layers import Affine, logit_of_marginals
 from advnets.optim import OptimizerConfig
-from advnets.player import Precision
 from advnets.priors import Gaussian
 from advnets.protocols import ModelConfig, Problem
 from advnets.rng import generator
-from advnets.sampling import GeneratorSampler, evaluating
+from advnets.sampling import GeneratorSampler, untouched
 
 Likelihood = Literal["bernoulli", "gaussian"]
 _LOG_2_PI = math.log(2 * math.pi)
@@ -71,7 +71,7 @@ class VAEConfig(ModelConfig):
     would have a density without a bound."""
     optimizer: OptimizerConfig = OptimizerConfig(rule="adam", lr=1e-3, lr_decay=1.0, beta1=0.9)
     """The learning rule, for nats an example."""
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     """What the networks are trained in; samples and scores are of float32."""
 
     def __post_init__(self) -> None:
@@ -255,9 +255,9 @@ class VAE(Descent):
             k: Draws of z an example.
         """
         checks.at_least(1, k=k)
-        with evaluating(self.autoencoder):
+        with untouched(self.autoencoder) as network:
             rows = self._prepared(x, rng)
-            log_p, kl = self.autoencoder.elbo(rows, self._epsilon(k, len(x), rng))
+            log_p, kl = network.elbo(rows, self._epsilon(k, len(x), rng))
         return log_p - kl
 
     def importance_weighted(self, x: Tensor, *, k: int, rng: torch.Generator) -> Tensor:
@@ -268,11 +268,11 @@ class VAE(Descent):
         """
         checks.at_least(1, k=k)
         blocks = []
-        with evaluating(self.autoencoder):
+        with untouched(self.autoencoder) as network:
             rows = self._prepared(x, rng)
             for done in range(0, k, _DRAWS):
                 epsilon = self._epsilon(min(_DRAWS, k - done), len(x), rng)
-                blocks.append(self.autoencoder.log_weights(rows, epsilon).logsumexp(dim=0))
+                blocks.append(network.log_weights(rows, epsilon).logsumexp(dim=0))
         return torch.stack(blocks).logsumexp(dim=0) - math.log(k)
 
     def _prepared(self, x: Tensor, rng: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from advnets.data.mapped import Mapped as Mapped
 from advnets.data.mnist import MnistConfig as MnistConfig
 from advnets.data.mnist_5k import Mnist5kConfig as Mnist5kConfig
 from advnets.data.splits import DataConfig as DataConfig
+from advnets.data.splits import Order as Order
 from advnets.data.splits import Split as Split
 from advnets.data.splits import Splits as Splits
 from advnets.data.splits import split as split
@@ -35,6 +36,16 @@ READERS: dict[type[DataConfig], Callable[..., Splits]] = {
 KINDS: dict[str, Any] = {config.kind: config for config in READERS}
 
 
-def load(config: DataConfig, *, seed: int) -> Splits:
-    """Read the data that a configuration describes. The seed draws toy sets and random splits."""
-    return READERS[type(config)](config, seed=seed)
+def load(config: DataConfig, *, seed: int, order: Order = "shuffled") -> Splits:
+    """Read the data that a configuration describes.
+
+    Args:
+        config: One of `READERS`.
+        seed: Draws toy sets and random splits.
+        order: Of the rows of each split: 'shuffled', or 'file', as runs had them that were begun
+            before rows were shuffled.
+    """
+    # Runs whose rows were not shuffled took whole numbers that are stored as floats for vectors.
+    more = {"classes": order == "shuffled"} if isinstance(config, ArrayConfig) else {}
+    splits = READERS[type(config)](config, seed=seed, **more)
+    return splits.shuffled() if order == "shuffled" else splits

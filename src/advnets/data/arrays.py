@@ -1,30 +1,52 @@
 """A user's own array, in a `.npy` or `.npz` file, with or without labels.
 
 The first axis counts the examples. `(n, d)` are vectors; `(n, H, W)`, `(n, C, H, W)` and `(n, H, W,
-C)` with 1 or 3 channels are images. Bytes (uint8) are divided by 255; any other numbers are taken
-as they are. A `.npy` file may be larger than memory.
+C)` with 1 or 3 channels are images, and other numbers of channels are refused. Bytes (uint8) are
+divided by 255; any other numbers are taken as they are. A `.npy` file may be larger than memory.
+
+Labels are classes where they are whole numbers, one an example, however they are stored: `(n,)` or
+`(n, 1)`, as integers or as floats. Any others, `(n, d)`, are vectors.
 """
 
 import contextlib
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from advnets import checks
-from advnets.config import FREE
-from advnets.data.mapped import Array, Header, Mapped, as_examples, read_header
-from advnets.data.splits import DataConfig, Split, Splits, split
+from advnets.config import FREE, expanded
+from advnets.data.archives import NUMBERS, read_npy, read_npz
+from advnets.data.mapped import CHANNELS, Array, Header, Mapped, as_examples, read_header
+from advnets.data.splits import DataConfig, Split, Splits, refuse_non_finite, split
+from advnets.files import open_regular
 from advnets.protocols import Examples
-from advnets.streaming import blocks
+from advnets.ranks import beside
+
+_KEPT = {
+    name: np.dtype(name)
+    for name in (
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "float16",
+        "float32",
+        "float64",
+    )
+}
+"""Types of labels that torch counts with; others become the widest of their kind."""
+_EXACT = 2**53
+"""Whole numbers below this are exact as floats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +71,24 @@ class ArrayConfig(DataConfig):
             checks.require(0 < v < 1, name, "above 0 and below 1", v)
 
 
-def load(config: ArrayConfig, *, seed: int) -> Splits:
-    """Read an array and split it at random, class by class where it has integer labels.
+def load(config: ArrayConfig, *, seed: int, classes: bool = True) -> Splits:
+    """Read an array and split it at random, class by class where it has classes.
+
+    Args:
+        config: What to read.
+        seed: Chooses which examples go where.
+        classes: As in `from_arrays`; earlier versions read data as by False.
 
     Raises:
         BadFile: For a missing file or one that holds no such array.
-        BadValue: For NaN or infinity, fewer than 10 rows, labels of another length, or an archive
-            that is not to be resident.
+        BadValue: For NaN or infinity, fewer than 10 rows, other channels than 1 or 3, labels of
+            another length, or an archive that is not to be resident.
     """
     checks.require(bool(config.path), "data.path", "the .npy or .npz file to train on", "nothing")
-    path = Path(config.path).expanduser()
-    data = map_array(path, config.resident) or from_arrays(*read(path))
-    return split(data, validation=config.validation, test=config.test, seed=seed)
+    path = expanded(config.path)
+    data = map_array(path, config.resident) or from_arrays(*read(path), classes=classes)
+    shares = {"validation": config.validation, "test": config.test}
+    return split(data, **shares, seed=seed, order="file")
 
 
 def map_array(path: Path, resident: bool | None) -> Split | None:
@@ -72,7 +100,7 @@ def map_array(path: Path, resident: bool | None) -> Split | None:
     """
     if resident:
         return None
-    with _worded(path), path.open("rb") as file:
+    with _opened(path) as file:
         header = read_header(file)
         if header is None:
             archive = resident is False and zipfile.is_zipfile(file)
@@ -90,51 +118,54 @@ def map_array(path: Path, resident: bool | None) -> Split | None:
 def _is_large(header: Header) -> bool:
     """Whether an array would, as float32, take more than a quarter of the machine's memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    memory //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # each process has its own
+    memory //= beside()  # each process has its own
     return 4 * math.prod(header.shape) > memory / 4
 
 
 def read(path: Path) -> tuple[Array, Array | None]:
     """The examples and, where there are any, the labels in a `.npy` or `.npz` file."""
-    with _worded(path), path.open("rb") as file:
-        return _arrays(path, np.load(file, allow_pickle=False))
+    with _opened(path) as file:
+        if zipfile.is_zipfile(file):
+            return read_npz(path, file)
+        file.seek(0)
+        return read_npy(path, file, os.fstat(file.fileno()).st_size), None
 
 
 @contextlib.contextmanager
-def _worded(path: Path) -> Iterator[None]:
-    """Inside, whatever a file that is no array of numbers raises is worded as ours."""
-    try:
-        yield
-    except checks.UserError:
-        raise
-    except FileNotFoundError:
-        raise checks.missing_file(path, "give a .npy or .npz file with --data.path") from None
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
-        raise checks.bad_array_file(path, "a .npy or .npz file of numbers", error) from None
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file, open; inside, whatever it raises as no array of numbers is worded as ours."""
+    if path.is_dir():
+        raise checks.bad_array_file(path, NUMBERS, "a folder")
+    with open_regular(path, missing="give a .npy or .npz file with --data.path") as file:
+        try:
+            yield file
+        except checks.DamagedHeader as error:
+            raise checks.bad_array_file(path, NUMBERS, error) from None
+        except (checks.UserError, MemoryError):
+            raise
+        except Exception as error:  # foreign bytes lead a parser to whatever there is
+            raise checks.bad_array_file(path, NUMBERS, f"a damaged one ({error})") from None
 
 
-def _arrays(path: Path, loaded: Any) -> tuple[Array, Array | None]:
-    if isinstance(loaded, np.ndarray):
-        return loaded, None
-    with loaded:
-        names = loaded.files
-        if "x" not in names and len(names) != 1:
-            raise checks.bad_array_file(path, "an archive with an array named 'x'", names)
-        x = loaded["x" if "x" in names else names[0]]
-        return x, loaded["y"] if "y" in names else None
-
-
-def from_arrays(x: Array, labels: Array | None = None) -> Split:
+def from_arrays(x: Array, labels: Array | None = None, *, classes: bool = True) -> Split:
     """Arrays as a `Split`: float32, channels first, checked.
 
+    Args:
+        x: The examples.
+        labels: What they are labelled with.
+        classes: Whether labels are classes where they are whole numbers, one an example, however
+            they are stored; by False only integers of shape `(n,)` are.
+
     Raises:
-        BadValue: For NaN or infinity, no numbers, a wrong number of axes, or labels of another
-            length.
+        BadValue: For NaN or infinity, no numbers, a wrong number of axes or channels, or labels of
+            another length.
     """
     _refuse_other_arrays(x.dtype, x.shape)
     context = None if labels is None else _labels(labels, len(x))
     examples = as_examples(x)
     _refuse_non_finite(examples, x.dtype)
+    if context is not None and classes:
+        context = _as_classes(context)
     return Split(examples, context)
 
 
@@ -142,24 +173,42 @@ def _refuse_other_arrays(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
     checks.require(dtype.kind in "biuf", "data", "an array of real numbers", dtype)
     if not 2 <= len(shape) <= 4 or 0 in shape[1:]:
         raise checks.wrong_shape("data", "(n, d), (n, H, W), (n, C, H, W) or (n, H, W, C)", shape)
+    if len(shape) == 4 and not {shape[1], shape[3]} & set(CHANNELS):
+        raise checks.other_channels(shape)
     if shape[0] < 10:
         raise checks.array_too_short("data", 10, shape[0])
 
 
 def _refuse_non_finite(x: Examples, dtype: np.dtype[Any]) -> None:
-    """Raise, with the first bad row, for NaN, infinity and what float32 cannot hold."""
-    if dtype.kind != "f":  # integers are finite, and float32 holds the largest
-        return
-    start = 0
-    for block in blocks(x):
-        finite = block.flatten(1).isfinite().all(dim=1)
-        if not finite.all():
-            raise checks.array_not_finite("data", start + int(finite.logical_not().nonzero()[0]))
-        start += len(block)
+    if dtype.kind == "f":  # integers are finite, and float32 holds the largest
+        refuse_non_finite("data", x)
 
 
 def _labels(labels: Array, n: int) -> Tensor:
+    """Labels as a tensor, as they are stored where torch can count with such numbers."""
     checks.require(labels.dtype.kind in "biuf", "labels", "numbers", labels.dtype)
+    if labels.ndim > 1 and len(labels) != n:
+        raise checks.wrong_shape("labels", f"({n}), ({n}, 1) or ({n}, d)", labels.shape)
     if labels.ndim == 0 or len(labels) != n:
         raise checks.bad_value("labels", f"as many as the examples, {n}", labels.size)
-    return torch.from_numpy(labels.astype(labels.dtype.newbyteorder("=")))
+    finite = np.isfinite(labels).reshape(n, -1).all(axis=1)
+    if not finite.all():
+        raise checks.array_not_finite("labels", int(np.flatnonzero(~finite)[0]))
+    if labels.dtype.kind == "u":
+        largest = labels.max()
+        checks.require(largest < 2**63, "labels", "whole numbers below 2^63", largest)
+    other = np.float64 if labels.dtype.kind == "f" else np.int64
+    return torch.from_numpy(labels.astype(_KEPT.get(labels.dtype.name, other)))
+
+
+def _as_classes(labels: Tensor) -> Tensor:
+    """Labels as classes, `(n,)`, where they are whole numbers and one an example."""
+    if labels.numel() != len(labels):
+        return labels
+    whole = not labels.is_floating_point() or bool(
+        (labels == labels.round()).all() and labels.abs().max() < _EXACT
+    )
+    if not whole:
+        return labels
+    flat = labels.reshape(-1)
+    return flat.long() if flat.is_floating_point() else flat

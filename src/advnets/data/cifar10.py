@@ -15,6 +15,7 @@ Reference: Krizhevsky (2009); goodfeli/adversarial, `cifar10_fully_connected.yam
     training images train, the rest validate.
 """
 
+import lzma
 import os
 import tarfile
 import zipfile
@@ -29,15 +30,17 @@ import pooch
 import torch
 
 from advnets import checks
-from advnets.config import FREE
+from advnets.config import FREE, expanded
 from advnets.contrast import normalise, span
 from advnets.data import images
 from advnets.data.downloads import ENVIRONMENT, fetch
 from advnets.data.splits import DataConfig, Split, Splits
+from advnets.files import open_regular
 
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 ARCHIVE = "cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 CLASSES = (
     "airplane",
     "automobile",
@@ -61,6 +64,8 @@ VALIDATION = ("data_batch_5.bin",)
 TEST = ("test_batch.bin",)
 IMAGES = 10_000
 """Images in each file."""
+SURPLUS = 256
+"""Megabytes that may follow the last file of an archive: it ends in some blocks of zeros."""
 RECORD = 1 + 3 * 32 * 32
 """Bytes of one image and its label."""
 
@@ -104,8 +109,8 @@ def load(config: Cifar10Config, *, seed: int) -> Splits:
 
 def find(root: str | None) -> Path:
     """The archive, or the folder with the files: what is named, or the usual places below."""
-    top = Path(root or os.environ[ENVIRONMENT]).expanduser()
-    if top.is_file():
+    top = expanded(root or os.environ[ENVIRONMENT])
+    if top.exists() and not top.is_dir():
         return top
     for folder in (top, top / "cifar-10-batches-bin", top / "cifar10"):
         if (folder / TRAIN[0]).exists() or _holds_pictures(folder):
@@ -125,9 +130,8 @@ def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> P
     Raises:
         BadFile: When no mirror answers, or the checksum is wrong; then nothing is kept.
     """
-    return fetch(
-        ARCHIVE, f"md5:{MD5}", mirrors, cache or Path(pooch.os_cache("advnets")) / "cifar10"
-    )
+    folder = cache or Path(pooch.os_cache("advnets")) / "cifar10"
+    return fetch(ARCHIVE, (f"sha256:{SHA256}", f"md5:{MD5}"), mirrors, folder)
 
 
 def _normalised(splits: Splits, norm: float) -> Splits:
@@ -168,29 +172,41 @@ def _official(place: Path) -> Splits:
 
 def _unpacked(folder: Path) -> Iterator[tuple[str, Records]]:
     for name in (*TRAIN, *VALIDATION, *TEST):
-        try:
-            yield name, records(folder / name, (folder / name).read_bytes())
-        except FileNotFoundError:
-            raise checks.missing_file(folder / name, HINT) from None
-        except OSError as error:
-            raise checks.unreadable(folder / name, error) from None
+        with open_regular(folder / name, missing=HINT) as file:
+            try:
+                raw = file.read(IMAGES * RECORD + 1)
+            except OSError as error:
+                raise checks.unreadable(folder / name, error) from None
+        yield name, records(folder / name, raw)
 
 
 def _packed(path: Path) -> Iterator[tuple[str, Records]]:
     """The six files from the archive, of which nothing is written to the disk."""
     missing = {*TRAIN, *VALIDATION, *TEST}
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
-                name = Path(member.name).name
-                if name in missing and member.isreg() and (file := archive.extractfile(member)):
-                    missing.remove(name)
-                    yield name, records(path / name, file.read(IMAGES * RECORD + 1))
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        why = str(error).partition("\n")[0].rstrip(" (:")
-        raise checks.damaged_gzip(path, why) from None
+    with open_regular(path, missing=HINT) as packed:
+        try:
+            with tarfile.open(fileobj=packed, mode="r:*") as archive:
+                for member in archive:
+                    name = Path(member.name).name
+                    if name in missing and member.isreg() and (file := archive.extractfile(member)):
+                        missing.remove(name)
+                        yield name, records(path / name, file.read(IMAGES * RECORD + 1))
+                _read_to_the_end(archive)
+        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            why = str(error).partition("\n")[0].rstrip(" (:")
+            raise checks.damaged_gzip(path, why) from None
     if missing:
         raise checks.lacks_file(path, min(missing), HINT)
+
+
+def _read_to_the_end(archive: tarfile.TarFile) -> None:
+    """Read what follows the last file: only at the end does gzip compare its checksum."""
+    rest = archive.fileobj
+    assert rest is not None
+    for _ in range(SURPLUS):
+        if not rest.read(2**20):
+            return
+    raise tarfile.ReadError(f"more than {SURPLUS} MB after its last file")
 
 
 def records(path: Path, raw: bytes) -> Records:

@@ -10,12 +10,12 @@ ENVIRONMENT = "ADVNETS_DATA"
 """The environment variable that names a folder of data for every reader."""
 
 
-def fetch(name: str, known_hash: str, mirrors: tuple[str, ...], folder: Path) -> Path:
+def fetch(name: str, hashes: tuple[str, ...], mirrors: tuple[str, ...], folder: Path) -> Path:
     """One published file in a folder: downloaded unless it is there, every byte checked.
 
     Args:
         name: The file's name, at the mirrors and in the folder.
-        known_hash: Its checksum, `md5:...` or `sha256:...`.
+        hashes: Its checksums, each `sha256:...` or `md5:...`; all must be right.
         mirrors: Addresses to try, in this order.
         folder: Where to keep it.
 
@@ -25,9 +25,11 @@ def fetch(name: str, known_hash: str, mirrors: tuple[str, ...], folder: Path) ->
     failure: checks.UserError | None = None
     for mirror in mirrors:
         try:
-            return Path(pooch.retrieve(mirror + name, known_hash, fname=name, path=folder))
+            for known in hashes:  # the first one downloads it
+                pooch.retrieve(mirror + name, known, fname=name, path=folder)
+            return folder / name
         except ValueError:
-            failure = checks.wrong_checksum(mirror + name, known_hash)
+            failure = checks.wrong_checksum(mirror + name, known)
         except OSError as error:  # requests' errors are OSErrors
             why = str(error).split("(Caused by", 1)[0][:120]
             failure = failure or checks.no_download(mirror + name, why)

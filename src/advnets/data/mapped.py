@@ -17,6 +17,8 @@ from torch import Tensor
 from advnets import checks
 
 Array = np.ndarray[Any, np.dtype[Any]]
+CHANNELS = (1, 3)
+"""How many channels an image may have."""
 
 
 def as_examples(x: Array) -> Tensor:
@@ -31,7 +33,7 @@ def as_examples(x: Array) -> Tensor:
         tensor.div_(255)
     if tensor.ndim == 3:
         return tensor.unsqueeze(1)
-    if tensor.ndim == 4 and tensor.shape[1] not in (1, 3) and tensor.shape[3] in (1, 3):
+    if tensor.ndim == 4 and tensor.shape[1] not in CHANNELS and tensor.shape[3] in CHANNELS:
         return tensor.movedim(3, 1).contiguous()
     return tensor
 
@@ -55,17 +57,28 @@ def read_header(file: IO[bytes]) -> Header | None:
     """The header of an open `.npy` file; None for a file of another kind.
 
     Raises:
-        ValueError: For a header that is damaged.
+        DamagedHeader: For a header that is damaged.
     """
     start = file.read(len(np.lib.format.MAGIC_PREFIX))
     file.seek(0)
     if start != np.lib.format.MAGIC_PREFIX:
         return None
-    if np.lib.format.read_magic(file) == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    else:
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+    try:
+        if np.lib.format.read_magic(file) == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+    except Exception as error:  # it parses foreign text as Python, whatever that leads to
+        raise checks.damaged_header(error) from None
+    if not _possible(shape):
+        raise checks.damaged_header(f"shape {shape}")
     return Header(shape, fortran, dtype, file.tell())
+
+
+def _possible(shape: tuple[Any, ...]) -> bool:
+    """Whether there can be such an array: numpy reads truth values and negative sizes too."""
+    whole = all(type(n) is int and n >= 0 for n in shape)
+    return whole and len(shape) <= 32 and math.prod(max(n, 1) for n in shape) < 2**60
 
 
 class _File:

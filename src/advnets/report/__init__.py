@@ -7,8 +7,10 @@ run gives the same bytes. What a run does not have is left out; what cannot be d
 import shlex
 from collections.abc import Callable
 
+from markupsafe import Markup
+
 from advnets import checks
-from advnets.page import document, markup
+from advnets.page import markup
 from advnets.report import panels, pictures, scores
 from advnets.trained import Run
 
@@ -29,47 +31,40 @@ def page(run: Run, *, say: Callable[[str], object]) -> str:
     scored = scores.at_hand(run, say)
     metrics, clock = run.folder.records("metrics"), run.folder.records("clock")
     sections = {
-        "Scores": scores.tables(scored),
-        "Curves": panels.drawn(metrics, clock, scored.result, used=run.update),
+        "Scores": scores.section(scored),
+        "Curves": panels.section(metrics, clock, scored.result, used=run.update),
         "Samples over time": pictures.over_time(run),
         "Figures": pictures.figures(run, say),
         "Configuration": _configuration(run),
         "Environment": _environment(run),
     }
-    present = {title: parts for title, parts in sections.items() if any(parts)}
-    name = run.folder.path.resolve().name
-    return document(
-        f"{name} \N{MIDDLE DOT} advnets",
-        _head(run, name, scored, [*metrics, *clock]),
-        markup.contents(present),
-        *(markup.section(title, parts) for title, parts in present.items()),
-    )
+    values = {
+        "title": run.folder.path.resolve().name,
+        "kicker": "advnets report",
+        "sections": {title: body for title, body in sections.items() if body},
+        "headline": scores.headline(scored),
+        **_standing(run, [*metrics, *clock]),
+    }
+    return markup.render("report.html", values)
 
 
-def _head(run: Run, name: str, scored: scores.Scores, records: panels.Records) -> str:
-    """What the run is, where it stands, and the number that matters."""
+def _standing(run: Run, records: panels.Records) -> dict[str, object]:
+    """What the run is, where it stands, and what went wrong."""
     steps = run.config.trainer.steps
     stands = max([run.update, *(record["update"] for record in records)])
-    seconds = [r["seconds"] for r in records if isinstance(r.get("seconds"), int | float)]
+    seconds = [r["seconds"] for r in records if "seconds" in r]
     unfinished = f"This run is not finished: it stands at update {stands:,} of {steps:,}."
-    warned = [record for record in records if "sentence" in record]
-    parts = [
-        f'<p class="kicker">advnets report</p>\n<h1>{markup.text(name)}</h1>',
-        markup.paragraph(unfinished, kind="notice") if stands < steps else "",
-        *(
-            markup.paragraph(f"Update {r['update']:,}. {r['sentence']}", kind="notice")
-            for r in warned
-        ),
-        scores.headline(scored),
-        markup.facts(_about(run, stands, max(seconds, default=0.0))),
-    ]
-    return "\n".join(["<header>", *filter(None, parts), "</header>"])
+    warned = [f"Update {r['update']:,}. {r['sentence']}" for r in records if "sentence" in r]
+    return {
+        "notices": [*[unfinished] * (stands < steps), *warned],
+        "about": _about(run, stands, max(seconds, default=0.0)),
+    }
 
 
 def _about(run: Run, stands: int, seconds: float) -> dict[str, object]:
-    config, data = run.config, run.folder.facts("data", "event_shape")
-    examples = [f"{n:,}" for n in data.get("examples", [])[:1]]
-    shape = "\xa0\N{MULTIPLICATION SIGN}\xa0".join(map(str, data["event_shape"]))
+    config, data = run.config, run.folder.data()
+    examples = [f"{n:,}" for n in data.examples[:1]]
+    shape = "\xa0\N{MULTIPLICATION SIGN}\xa0".join(map(str, data.event_shape))
     return {
         "Recipe": config.recipe,
         "Model and data": f"{config.model.kind} on {config.data.kind}",
@@ -95,21 +90,21 @@ def duration(seconds: float) -> str:
     return f"{m} min {s} s" if m else f"{s} s"
 
 
-def _configuration(run: Run) -> list[str]:
+def _configuration(run: Run) -> Markup:
     """The settings of the model that are one word or number; all of them, folded, as TOML."""
     plain = {n: v for n, v in vars(run.config.model).items() if isinstance(v, str | int | float)}
-    toml = f"<pre><code>{markup.text(run.config.to_toml())}</code></pre>"
-    return [markup.facts(plain), markup.folded("All settings, as config.toml", toml)]
+    values = {"settings": plain, "toml": run.config.to_toml()}
+    return markup.render("configuration.html", values)
 
 
-def _environment(run: Run) -> list[str]:
+def _environment(run: Run) -> Markup:
     try:
         known = run.folder.facts("environment")
     except checks.BadFile:
-        return []
-    rows = []
-    for name, value in known.items():
-        words = shlex.join(map(str, value)) if isinstance(value, list) else value
-        if words is not None:
-            rows.append((markup.text(name), f"<code>{markup.text(words)}</code>"))
-    return [markup.table(["what", "value"], rows, caption="What the run was made with")]
+        return Markup()
+    words = {
+        name: shlex.join(map(str, value)) if isinstance(value, list) else value
+        for name, value in known.items()
+        if value is not None
+    }
+    return markup.render("environment.html", {"known": words})

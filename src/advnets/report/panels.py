@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from advnets import curves
 from advnets.curves import Array, Curve, Level, Limits
 from advnets.evaluation import REFERENCES, Evaluation
 from advnets.page import markup
+from advnets.page.markup import Chart
 from advnets.rundir import flat
 
 Records = Sequence[Mapping[str, Any]]
@@ -70,8 +72,14 @@ GAME = (
 )
 
 
-def drawn(metrics: Records, clock: Records, result: Evaluation | None, *, used: int) -> list[str]:
-    """Every curve of a run, as figures of the page.
+def section(metrics: Records, clock: Records, result: Evaluation | None, *, used: int) -> Markup:
+    """The curves of a run, as the page shows them; nothing where there are none."""
+    charts = drawn(metrics, clock, result, used=used)
+    return markup.render("curves.html", {"charts": charts}) if charts else Markup()
+
+
+def drawn(metrics: Records, clock: Records, result: Evaluation | None, *, used: int) -> list[Chart]:
+    """Every curve of a run.
 
     Args:
         metrics: The lines of `metrics.jsonl`.
@@ -83,10 +91,10 @@ def drawn(metrics: Records, clock: Records, result: Evaluation | None, *, used: 
     named = {name for panel in GAME for name in panel.names}
     others = [Panel(title=name, names={name: name}) for name in known if name not in named]
     end = max([used, *(r["update"] for r in [*metrics, *clock])])
-    figures = [_validation(metrics, result, used, end)]
+    figures: list[Chart | None] = [_validation(metrics, result, used, end)]
     figures += [_panel(panel, known, f"c{i}", end) for i, panel in enumerate([*GAME, *others])]
     figures += [_panel(SPEED, series(clock), "speed", end)]
-    return [markup.gallery(figures, kind="charts")]
+    return [chart for chart in figures if chart is not None]
 
 
 SPEED = Panel(
@@ -102,22 +110,25 @@ def series(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Array, Array
     points: dict[str, list[tuple[float, float]]] = {}
     for record in records:
         for name, value in flat(record).items():
-            if math.isfinite(value):
+            if value is not None and math.isfinite(value):
                 points.setdefault(name, []).append((float(record["update"]), float(value)))
     arrays = {name: np.array(sorted(pairs)) for name, pairs in points.items()}
     return {name: (xy[:, 0], xy[:, 1]) for name, xy in arrays.items()}
 
 
-def _panel(panel: Panel, known: Mapping[str, tuple[Array, Array]], name: str, end: int) -> str:
+def _panel(
+    panel: Panel, known: Mapping[str, tuple[Array, Array]], name: str, end: int
+) -> Chart | None:
     present = [(label, *known[key]) for key, label in panel.names.items() if key in known]
     if not present:
-        return ""
+        return None
     window = len(present[0][1]) // SHARE
     lines = [curves.smoothed(label, x, y, window) for label, x, y in present]
     svg = curves.draw(
         lines, name=name, end=end, levels=panel.levels, limits=panel.limits, log=panel.log
     )
-    return markup.chart(svg, panel.title, f"{panel.meaning} {_smoothing(present[0][1], window)}")
+    meaning = f"{panel.meaning} {_smoothing(present[0][1], window)}".strip()
+    return Chart(panel.title, meaning, svg)
 
 
 def _smoothing(x: Array, window: int) -> str:
@@ -128,7 +139,7 @@ def _smoothing(x: Array, window: int) -> str:
     return f"Bold: mean over {window * (x[1] - x[0]):,.0f} updates; faint: {faint}."
 
 
-def _validation(metrics: Records, result: Evaluation | None, used: int, end: int) -> str:
+def _validation(metrics: Records, result: Evaluation | None, used: int, end: int) -> Chart | None:
     """The validation score of every sampler, with its standard error."""
     known = series(r for r in metrics if "validation" in r)
     names = [n.removesuffix(".mean") for n in known if n.endswith(".mean")]
@@ -140,7 +151,7 @@ def _validation(metrics: Records, result: Evaluation | None, used: int, end: int
         error = error if len(error) == len(y) else np.zeros_like(y)
         lines.append(Curve(label=label, x=x, y=y, error=error))
     if not lines:
-        return ""
+        return None
     real = [] if result is None else [li for li in result.lines if li.name == REFERENCES[0]]
     levels = [Level(label="real training examples", y=line.validation.mean) for line in real]
     svg = curves.draw(lines, name="validation", end=end, levels=levels, at=used)
@@ -148,4 +159,4 @@ def _validation(metrics: Records, result: Evaluation | None, used: int, end: int
         "Parzen, nats, on validation examples; bars or band: one standard error either way. "
         f"Dotted: update {used:,}, which this page shows."
     )
-    return markup.chart(svg, "Validation score", meaning)
+    return Chart("Validation score", meaning, svg)

@@ -5,16 +5,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
-from advnets import checks, plots
+from advnets import checks, files, plots
 from advnets.experiments import FIGURES
 from advnets.page import markup
+from advnets.page.markup import Picture
 from advnets.protocols import LatentSampler
 from advnets.trained import Run
 
 MOST = 8
 """Pictures of the training that a page shows."""
+MOST_BYTES, MOST_PIXELS = 2**26, 2**26
+"""A larger file is no picture that a run has drawn."""
 BYTES, SIDE = 200_000, 640
 """A picture of more bytes is shown at most so many pixels wide."""
 
@@ -33,17 +37,17 @@ CAPTIONS = {
 }
 
 
-def over_time(run: Run) -> list[str]:
+def over_time(run: Run) -> Markup:
     """Pictures of the same random numbers as training went on, early ones among them."""
-    paths = spread(run.folder.pictures(), MOST)
-    figures = [_figure(path, "update {}") for path in paths]
-    if not any(figures):
-        return []
-    shape = tuple(run.folder.facts("data", "event_shape")["event_shape"])
-    behind = "" if plots.is_image(shape) else " Behind them: validation examples."
+    shown = [_shown(path, "update {}") for path in spread(run.folder.pictures(), MOST)]
+    whole = [picture for picture in shown if picture is not None]
+    if not whole:
+        return Markup()
+    image = plots.is_image(run.folder.data().event_shape)
+    behind = "" if image else " Behind them: validation examples."
     same = "z" if isinstance(run.sampler(), LatentSampler) else "random numbers"
     about = f"Samples of the same {same} at every update, none picked.{behind}"
-    return [markup.paragraph(about), markup.gallery(figures, kind="pictures")]
+    return markup.render("samples.html", {"about": about, "pictures": whole})
 
 
 def spread(paths: list[Path], most: int) -> list[Path]:
@@ -56,55 +60,66 @@ def spread(paths: list[Path], most: int) -> list[Path]:
     return [paths[i] for i in chosen]
 
 
-def figures(run: Run, say: Callable[[str], object]) -> list[str]:
+def figures(run: Run, say: Callable[[str], object]) -> Markup:
     """The paper's figures; of points, the last picture of them."""
-    if not run.learner.samplers():
-        return []
+    found = _figures(run, say) if run.learner.samplers() else []
+    return markup.render("figures.html", {"figures": found}) if found else Markup()
+
+
+def _figures(run: Run, say: Callable[[str], object]) -> list[tuple[str, Picture | str]]:
+    """Each figure with its kind; or, in its place, the sentence that says why there is none."""
     if not plots.is_image(run.sampler().event_shape):
         caption = "Samples on validation examples at update {}. Figures 2 and 3 show images only."
         last = run.folder.pictures()[-1:]
-        return [_figure(path, caption, kind="points") for path in last]
-    return [_numbered(run, number, say) for number in CAPTIONS]
+        shown = [_shown(path, caption) for path in last]
+        return [("points", picture) for picture in shown if picture is not None]
+    return [(f"figure{number}", _numbered(run, number, say)) for number in CAPTIONS]
 
 
-def _numbered(run: Run, number: str, say: Callable[[str], object]) -> str:
+def _numbered(run: Run, number: str, say: Callable[[str], object]) -> Picture | str:
     """A figure of the paper, or the sentence that says why there is none."""
     title, meaning = CAPTIONS[number]
     meaning = meaning.format(next(iter(run.learner.samplers())))
     try:
         pixels = FIGURES[number](run)
     except checks.UserError as error:
-        say(f"Figure {number} is left out: {error}")
-        return markup.paragraph(f"Figure {number} is left out: {error}", kind="notice")
+        why = f"Figure {number} is left out: {error}"
+        say(why)
+        return why
     file = io.BytesIO()
     plots.save_png(file, pixels)
     height, width = pixels.shape[:2]
-    image = markup.picture(file.getvalue(), alt=f"{title}.", size=(width, height))
-    caption = f"<strong>Figure {number}. {markup.text(title)}.</strong> {markup.text(meaning)}"
-    return markup.figure(image, caption, kind=f"figure{number}")
+    return Picture(
+        data=file.getvalue(),
+        size=(width, height),
+        alt=f"{title}.",
+        title=f"Figure {number}. {title}.",
+        caption=meaning,
+    )
 
 
-def _figure(path: Path, caption: str, *, kind: str = "") -> str:
-    """A picture of the training; nothing where its file is damaged."""
+def _shown(path: Path, caption: str) -> Picture | None:
+    """A picture of the training; None where its file is damaged."""
     found = reduced(path)
     if found is None:
-        return ""
+        return None
     data, size, mime = found
     words = caption.format(f"{int(path.stem):,}")
-    image = markup.picture(data, alt=f"Samples: {words}", size=size, kind=mime)
-    return markup.figure(image, markup.text(words), kind=kind)
+    return Picture(data=data, size=size, alt=f"Samples: {words}", caption=words, mime=mime)
 
 
 def reduced(path: Path) -> tuple[bytes, tuple[int, int], str] | None:
     """A picture's bytes, size and type, a heavy one made smaller; None for a damaged one."""
     try:
-        data = path.read_bytes()
+        data = files.read(path, most=MOST_BYTES)
         with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return None
             image.load()
             if len(data) <= BYTES:
                 return data, image.size, "image/png"
             small = image.convert("RGB")
-    except (OSError, ValueError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     small.thumbnail((SIDE, SIDE))
     file = io.BytesIO()

@@ -1,17 +1,20 @@
 """The scores of a run as tables: Parzen's with its reference lines, and the other measures."""
 
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from markupsafe import Markup
 
 from advnets import checks
-from advnets.evaluation import REFERENCES, Evaluation, Line, from_dict
+from advnets.bootstrap import Estimate
+from advnets.evaluation import REFERENCES, Evaluation, Kept, Mixing
+from advnets.measures import Measure, Quality
 from advnets.page import markup
 from advnets.trained import Run
 
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 BETTER = {
     "lower": "lower is better",
     "higher": "higher is better",
@@ -24,161 +27,104 @@ class Scores:
     """What is known of how good a run is."""
 
     result: Evaluation | None
-    quality: Mapping[str, Any] | None = None
-    """The measures beside Parzen's, where they were taken."""
     why: str = ""
     """Why there are none."""
 
 
 def at_hand(run: Run, say: Callable[[str], object]) -> Scores:
     """What evaluation.json says of this checkpoint, which is scored where it says nothing of it."""
-    path = run.folder.path / "evaluation.json"
-    found = kept(path, run.update)
+    found = kept(run.folder.path / "evaluation.json", run.update, say)
     if found is not None:
-        return found
+        return Scores(found)
     say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
     try:
-        run.score()
+        return Scores(run.score())
     except checks.UserError as error:
         say(f"Not scored: {error}")
         return Scores(None, why=str(error))
-    return kept(path, run.update) or Scores(None)
 
 
-def kept(path: Path, update: int) -> Scores | None:
-    """The scores in a file, if it is whole and of this update."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        scores = Scores(from_dict(record), record.get("quality"))
-        return scores if record["update"] == update else None
-    except (OSError, ValueError, KeyError, TypeError):
+def kept(path: Path, update: int, say: Callable[[str], object]) -> Evaluation | None:
+    """The scores in a file, if they are whole and of this update; says where they are damaged."""
+    if not path.exists():
         return None
+    try:
+        found = Kept.read(path)
+    except checks.BadFile as damaged:
+        say(checks.scored_anew(damaged))
+        return None
+    return found if found.update == update else None
 
 
-def headline(scores: Scores) -> str:
+def headline(scores: Scores) -> Markup:
     """The number that matters, beside the line that says what it is worth."""
     result = scores.result
     if result is None:
-        return markup.paragraph(f"Not scored: {scores.why}", kind="notice")
+        return markup.render("headline.html", {"shown": {}, "notice": f"Not scored: {scores.why}"})
     first = result.lines[0]
     shown = {first.name if first.name in REFERENCES else f"samples ({first.name})": first}
     shown |= {line.name: line for line in result.lines if line.name == REFERENCES[0]}
-    boxes = "".join(
-        f"<div><span>{markup.text(name)}</span><b>{_score(line.test)}</b></div>"
-        for name, line in shown.items()
-    )
-    what = (
-        f"Parzen log-likelihood of {first.test.n:,} test examples, nats per example, "
-        "\N{PLUS-MINUS SIGN} its standard error."
-    )
-    notice = (
-        markup.paragraph(f"The data is {result.notice}", kind="notice") if result.notice else ""
-    )
-    return f'<div class="headline">{boxes}</div>' + markup.paragraph(what, kind="small") + notice
+    values = {
+        "shown": {name: score(line.test) for name, line in shown.items()},
+        "meaning": f"Parzen log-likelihood of {first.test.n:,} test examples, nats per example, "
+        f"{PLUS_MINUS} its standard error.",
+        "notice": f"The data is {result.notice}" if result.notice else "",
+    }
+    return markup.render("headline.html", values)
 
 
-def tables(scores: Scores) -> list[str]:
+def section(scores: Scores) -> Markup:
     """The table of scores, what a Parzen score cannot see, and the measures that see more."""
     result = scores.result
     if result is None:
-        return []
-    first = result.lines[0]
-    headings = ["samples from", f"test, {first.test.n:,}", f"validation, {first.validation.n:,}"]
-    headings += ["n", "<i>\N{GREEK SMALL LETTER SIGMA}</i>"]
-    notes = " ".join(result.notes()).replace("+-", "\N{PLUS-MINUS SIGN}")
-    return [
-        markup.table(
-            headings,
-            [_row(line, starred=result.at_edge(line)) for line in result.lines],
-            caption="Parzen log-likelihood, nats per example",
-            kind="numbers",
-        ),
-        markup.paragraph(result.caveat, kind="caveat"),
-        markup.paragraph(notes, kind="small"),
-        *_chains(result),
-        *(_quality(scores.quality) if scores.quality else []),
-    ]
+        return Markup()
+    values = {
+        "result": result,
+        "score": score,
+        "notes": " ".join(result.notes()).replace("+-", PLUS_MINUS),
+        "chains": [(line.name, _chains(line.mixing)) for line in result.lines if line.mixing],
+        "quality": _quality(result.quality) if result.quality else "",
+    }
+    return markup.render("scores.html", values)
 
 
-def _row(line: Line, *, starred: bool) -> list[str]:
-    star = "*" if starred else ""
-    cells = [markup.text(line.name), _score(line.test), _score(line.validation)]
-    return [*cells, f"{line.test.centres:,}", f"{line.test.sigma:.4f}{star}"]
+def _chains(mixing: Mixing) -> list[str]:
+    """How much the samples of Markov chains are worth, as the cells of a row."""
+    counts = [f"{count:,}" for count in (mixing.chains, mixing.burn_in, mixing.thin)]
+    return [*counts, f"{mixing.tau:,.1f}", f"{mixing.effective:,.0f}", f"{mixing.per_second:,.1f}"]
 
 
-def _chains(result: Evaluation) -> list[str]:
-    """How much the samples of Markov chains are worth; nothing where there are none."""
-    rows = [
-        [
-            markup.text(line.name),
-            *(f"{count:,}" for count in (m.chains, m.burn_in, m.thin)),
-            f"{m.tau:,.1f}",
-            f"{m.effective:,.0f}",
-            f"{m.per_second:,.1f}",
-        ]
-        for line in result.lines
-        if (m := line.mixing) is not None
-    ]
-    if not rows:
-        return []
-    headings = ["samples from", "chains", "burn-in", "thinning"]
-    headings += ["<i>\N{GREEK SMALL LETTER TAU}</i>", "effective", "a second"]
-    meaning = (
-        "\N{GREEK SMALL LETTER TAU}: integrated autocorrelation time, in samples of one chain, the "
-        "largest over their leading principal directions. Effective: the independent samples that "
-        "all n are worth, n / \N{GREEK SMALL LETTER TAU}; a second: of sampling, burn-in and all. "
-        "A burn-in that is too short is not seen here."
-    )
-    return [
-        markup.table(headings, rows, caption="Markov chains", kind="numbers"),
-        markup.paragraph(meaning, kind="small"),
-    ]
+def score(value: object) -> str:
+    """A score as a page writes it, with true signs."""
+    return signed(str(value).removesuffix(" nats").replace("+-", PLUS_MINUS))
 
 
-def _score(score: object) -> str:
-    """A score as a page writes it: true signs, and no break inside."""
-    words = str(score).removesuffix(" nats").replace("+-", "\N{PLUS-MINUS SIGN}")
-    return _value(words)
+def signed(words: str) -> str:
+    """A number in words, with a true minus."""
+    return words.replace("-", "\N{MINUS SIGN}")
 
 
-def _value(words: str) -> str:
-    signed = words.replace("-", "\N{MINUS SIGN}")
-    return f'<span class="value">{signed}</span>'
-
-
-def _quality(quality: Mapping[str, Any]) -> list[str]:
+def _quality(quality: Quality) -> Markup:
     """The measures beside Parzen's, one a row, with a column for each set of samples."""
-    measures, columns = quality["measures"], quality["rows"]
-    counts = {value["n"] for column in columns for value in column["values"].values()}
-    counted = f", {counts.pop():,} samples each" if len(counts) == 1 else ""
-    rows = [
-        [_measure(m), *(_interval(c["values"].get(m["name"]), not counted) for c in columns)]
-        for m in measures
-    ]
-    meanings = [
-        f"<strong>{markup.text(m['title'])}</strong>: {markup.text(m['meaning'])}" for m in measures
-    ]
-    caption = f"What Parzen does not see, with 95% bootstrap intervals{counted}"
-    headings = ["measure", *(markup.text(column["name"]) for column in columns)]
-    shown = markup.table(headings, rows, caption=caption, kind="numbers quality")
-    return [
-        *([shown, markup.paragraph(quality["describe"], kind="small")] if measures else []),
-        *([markup.bullets(meanings, kind="small")] if measures else []),
-        *(markup.paragraph(why, kind="small") for why in quality.get("left_out", ())),
-    ]
+    columns = quality.rows
+    counts = {value.n for column in columns for value in column.values.values()}
+    counted = f", {max(counts):,} samples each" if len(counts) == 1 else ""
 
+    def found(measure: Measure) -> list[Estimate | None]:
+        return [column.values.get(measure.name) for column in columns]
 
-def _measure(measure: Mapping[str, str]) -> str:
-    sense = BETTER.get(measure["better"], measure["better"])
-    return f"{markup.text(measure['title'])}<small>{markup.text(sense)}</small>"
-
-
-def _interval(value: Mapping[str, float] | None, counted: bool) -> str:
-    if not value:
-        return "\N{EN DASH}"
-    low, high = _value(short(value["low"])), _value(short(value["high"]))
-    count = f"<small>n {value['n']:,}</small>" if counted else ""
-    return f"{_value(short(value['value']))}<small>{low} to {high}</small>{count}"
+    values = {
+        "caption": f"What Parzen does not see, with 95% bootstrap intervals{counted}",
+        "headings": ["measure", *(column.name for column in columns)],
+        "measures": quality.measures,
+        "describe": quality.describe,
+        "left_out": quality.left_out,
+        "same_n": len(counts) == 1,
+        "better": lambda measure: BETTER[measure.better],
+        "found": found,
+        "written": lambda value: signed(short(value)),
+    }
+    return markup.render("quality.html", values)
 
 
 def short(value: float) -> str:
@@ -188,6 +134,8 @@ def short(value: float) -> str:
         >>> [short(v) for v in (0.98765, 12.345, 1234.5, 10.0, 0, -0.00123)]
         ['0.988', '12.3', '1,234', '10', '0', '-0.0012']
     """
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
     if float(value).is_integer():
         return f"{value:,.0f}"
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0

@@ -1,7 +1,8 @@
 """A folder or a zip of pictures: the user's own, with or without classes.
 
-Pictures are listed (`listing`), decoded by fixed rules (`decoding`) and cached once as an array of
-bytes (`cache`), of which only the rows of a minibatch are ever read. Pixels are divided by 255.
+Pictures are listed (`listing`), given a split and a class (`layout`, `tables`), decoded by fixed
+rules (`decoding`) and cached once as an array of bytes (`cache`), of which only the rows of a
+minibatch are ever read. Pixels are divided by 255. What was read is said in one line (`summary`).
 """
 
 import contextlib
@@ -15,13 +16,15 @@ import torch
 from rich.console import Console
 
 from advnets import checks
-from advnets.config import FREE
-from advnets.data.images.cache import Cache, find_or_build
+from advnets.config import FREE, expanded
+from advnets.data.images.cache import Cache, Rules, find_or_build
 from advnets.data.images.decoding import Look
 from advnets.data.images.sources import Folder, Source
+from advnets.data.images.summary import summary
 from advnets.data.images.zipped import Zip
 from advnets.data.mapped import Mapped, read_header
 from advnets.data.splits import DataConfig, Split, Splits, hold_out, split
+from advnets.files import open_regular
 from advnets.progress import Lines
 from advnets.ranks import here
 from advnets.rng import generator
@@ -35,7 +38,7 @@ class ImagesConfig(DataConfig):
 
     path: str = field(default="", metadata=FREE)
     """The folder or zip. Sub-folders are classes, or a labels.csv names them; train/, test/ and
-    validation/ at the top are splits."""
+    validation/ (or training/, testing/, valid/, val/, dev/) at the top are splits."""
     size: int = 32
     """Pixels on a side: the largest centred square of each picture is resized to it."""
     grey: bool = False
@@ -44,8 +47,11 @@ class ImagesConfig(DataConfig):
     """A picture whose shorter side has fewer pixels is not used."""
     labels: Literal["auto", "none"] = "auto"
     """Whether classes are looked for."""
+    splits: Literal["auto", "none"] = "auto"
+    """Whether splits are looked for; without, train/ and test/ are folders like others."""
     unreadable: Literal["skip", "refuse"] = field(default="skip", metadata=FREE)
-    """What a picture gets that is damaged, animated or too small: it is left out, or ends it."""
+    """What a picture gets that is damaged, animated, too small or too large, a link, or that has no
+    place beside splits or classes: it is left out, or ends it."""
     validation: float = 0.1
     """Share of the pictures held out for validation, where there is no validation/."""
     test: float = 0.1
@@ -74,29 +80,34 @@ def load(config: ImagesConfig, *, seed: int) -> Splits:
     """
     need = "the folder or zip of pictures to train on"
     checks.require(bool(config.path), "data.path", need, "nothing")
-    cache = cached(config)
-    labels = cache.labels()
+    cache, others = _found(config)
     with cache.images.open("rb") as file:
         header = read_header(file)
         assert header is not None
         x = Mapped(cache.images, file, header)
+    labels = cache.labels()
     data = Split(x, None if labels is None else torch.from_numpy(labels))
-    return replace(_splits(config, data, cache, seed), classes=cache.classes)
+    splits = _splits(config, data, cache, seed)
+    reading = summary(Path(config.path), cache, splits, others)
+    return replace(splits, classes=cache.classes, reading=reading)
 
 
 def cached(config: ImagesConfig) -> Cache:
     """The decoded pictures of a source, decoded now where they are not yet."""
-    root = Path(config.cache).expanduser() if config.cache else Path(pooch.os_cache("advnets"))
-    look = Look(size=config.size, grey=config.grey, smallest=config.smallest)
-    with opened(Path(config.path).expanduser()) as source:
-        return find_or_build(
-            source,
-            root if config.cache else root / "images",
-            look,
-            labels=config.labels == "auto",
-            refuse=config.unreadable == "refuse",
-            say=_say,
-        )
+    return _found(config)[0]
+
+
+def _found(config: ImagesConfig) -> tuple[Cache, int]:
+    """The decoded pictures of a source, and its number of files that are no pictures."""
+    root = expanded(config.cache) if config.cache else Path(pooch.os_cache("advnets"))
+    rules = Rules(
+        look=Look(size=config.size, grey=config.grey, smallest=config.smallest),
+        labels=config.labels == "auto",
+        splits=config.splits == "auto",
+        refuse=config.unreadable == "refuse",
+    )
+    with opened(expanded(config.path)) as source:
+        return find_or_build(source, root if config.cache else root / "images", rules, say=_say)
 
 
 def _say(text: str) -> None:
@@ -110,30 +121,34 @@ def opened(path: Path) -> Iterator[Source]:
     if path.is_dir():
         yield Folder(path)
         return
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise checks.not_pictures(path) from None
-    except OSError as error:
-        raise checks.unreadable(path, error) from None
-    with file:
+    if not path.exists():
+        raise checks.not_pictures(path)
+    with open_regular(path, missing="give the pictures with --data.path") as file:
         yield Zip(path, file)
 
 
 def _splits(config: ImagesConfig, data: Split, cache: Cache, seed: int) -> Splits:
     """The source's own splits; what it does not have is cut from its training pictures."""
     n_train, n_validation, n_test = cache.examples
-    train = data.take(slice(0, n_train))
-    validation = data.take(slice(n_train, n_train + n_validation))
-    test = data.take(slice(n_train + n_validation, None))
+    train = _part(data, 0, n_train)
+    validation = _part(data, n_train, n_train + n_validation)
+    test = _part(data, n_train + n_validation, len(data))
     if not n_validation and not n_test:
-        drawn = split(train, validation=config.validation, test=config.test, seed=seed)
+        shares = {"validation": config.validation, "test": config.test}
+        drawn = split(train, **shares, seed=seed, order="file")
         train, validation, test = drawn.train, drawn.validation, drawn.test
     elif not n_validation:
         train, validation = hold_out(train, config.validation, seed=seed)
     elif not n_test:
         train, test = hold_out(train, config.test, seed=seed)
     return Splits(train, _mixed(validation), _mixed(test))
+
+
+def _part(data: Split, start: int, end: int) -> Split:
+    """Some of the pictures; without labels where the source names none for them."""
+    part = data.take(slice(start, end))
+    unlabelled = part.context is not None and bool((part.context < 0).any())
+    return Split(part.x) if unlabelled else part
 
 
 def _mixed(part: Split) -> Split:

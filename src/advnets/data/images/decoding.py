@@ -3,12 +3,14 @@
 1. The first picture in the file counts; a file with several frames is not used, unless they are
    layers (PSD) or views (MPO, as telephones write it).
 2. Palettes, black and white, and CMYK become RGB by Pillow's own conversions, without a colour
-   profile; of 16 bits the higher 8 are kept; what is transparent lies on white.
-3. The largest centred square is cut out (from the left and the top the smaller half, rounded down)
+   profile; what is transparent lies on white. Of 16-bit grey the upper 8 of the bits that the set
+   uses are kept: cameras store 8, 10, 12 or 14 bits in files of 16.
+3. It is turned as the camera's note (EXIF) asks.
+4. The largest centred square is cut out (from the left and the top the smaller half, rounded down)
    and resized by a Lanczos filter, which averages where it makes smaller. A square of the right
    size is left as it is. A large JPEG is decoded at 1/2, 1/4 or 1/8, as long as that leaves twice
    the pixels.
-4. It is turned as the camera's note (EXIF) asks, and made grey (ITU-R 601-2) where grey is asked.
+5. It is made grey (ITU-R 601-2) where grey is asked.
 
 Reference: Pillow's documentation, "Concepts" (modes, filters).
 """
@@ -16,7 +18,7 @@ Reference: Pillow's documentation, "Concepts" (modes, filters).
 import functools
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -40,6 +42,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What undoes each orientation that a camera notes (EXIF 2.3, tag 0x0112)."""
+DEPTHS = (8, 10, 12, 14, 16)
+"""Bits that cameras and scanners use of a file of 16."""
 COMMON = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
 
 
@@ -60,6 +64,20 @@ class Look:
         return (1 if self.grey else 3, self.size, self.size)
 
 
+class Decoded(NamedTuple):
+    """A picture, and what it tells of the set's depth."""
+
+    pixels: Pixels
+    """Of the shape of the look."""
+    deepest: int | None
+    """The largest number of a 16-bit grey picture; None for any other."""
+
+
+def depth_of(deepest: int) -> int:
+    """The smallest usual number of bits that holds this number."""
+    return next(bits for bits in DEPTHS if deepest < 2**bits)
+
+
 @functools.cache
 def formats() -> list[str]:
     """The formats that Pillow opens itself, the common ones first."""
@@ -75,7 +93,17 @@ def suffixes() -> frozenset[str]:
 
 
 def decode(raw: bytes, look: Look) -> Pixels:
-    """The picture in a file's bytes, of shape `look.shape`.
+    """The pixels of `decoded`, for a set of pictures that uses all 16 bits of its files."""
+    return decoded(raw, look, depth=16).pixels
+
+
+def decoded(raw: bytes, look: Look, *, depth: int) -> Decoded:
+    """The picture in a file's bytes.
+
+    Args:
+        raw: The whole file.
+        look: What the picture is made to look like.
+        depth: Bits that the set's 16-bit grey pictures use.
 
     Raises:
         Unusable: For what cannot be read whole, moves, or is too small; says why.
@@ -86,7 +114,7 @@ def decode(raw: bytes, look: Look) -> Pixels:
     try:
         with Image.open(io.BytesIO(raw), formats=formats()) as image:
             _refuse(image, look)
-            return _pixels(image, look)
+            return _to_look(image, look, depth)
     except Image.DecompressionBombError as error:
         got = str(error).partition("(")[2].partition(")")[0]
         raise checks.bomb(f"{MOST_PIXELS:,} pixels", got) from None
@@ -109,17 +137,29 @@ def _refuse(image: Image.Image, look: Look) -> None:
         raise checks.unusable("animated, or of several pages")
 
 
-def _pixels(image: Image.Image, look: Look) -> Pixels:
+def _to_look(image: Image.Image, look: Look, depth: int) -> Decoded:
     if image.format in ("JPEG", "MPO"):
         image.draft(None, (2 * look.size, 2 * look.size))
-    turn = TURNS.get(image.getexif().get(0x0112, 1))
-    flat = _squared(_eight_bit(image), look.size)
-    if turn is not None:
-        flat = flat.transpose(turn)
+    image.load()
+    turn = _turn(image)
+    deepest = int(np.asarray(image).max()) if _is_deep(image) else None
+    flat = _eight_bit(image, depth)
+    flat = _squared(flat if turn is None else flat.transpose(turn), look.size)
     if flat.mode != ("L" if look.grey else "RGB"):
         flat = flat.convert("L" if look.grey else "RGB")
     pixels: Pixels = np.asarray(flat)
-    return pixels[None] if look.grey else pixels.transpose(2, 0, 1)
+    return Decoded(pixels[None] if look.grey else pixels.transpose(2, 0, 1), deepest)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What turns a loaded picture upright.
+
+    Only after loading: Pillow turns a TIFF itself when it loads it, and then drops the note.
+    """
+    try:
+        return TURNS.get(image.getexif().get(0x0112, 1))
+    except Exception:  # a damaged note turns nothing
+        return None
 
 
 def _squared(image: Image.Image, size: int) -> Image.Image:
@@ -135,12 +175,18 @@ def _squared(image: Image.Image, size: int) -> Image.Image:
     return square.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a picture is 16-bit grey."""
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+
+
+def _eight_bit(image: Image.Image, depth: int) -> Image.Image:
     """A picture of bytes, grey or RGB, that hides nothing."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        return _upper_bits(image)
+    if _is_deep(image):  # by hand, because Pillow's conversion cuts off instead
+        upper = np.asarray(image) >> (depth - 8)
+        return Image.fromarray(upper.clip(0, 255).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise checks.unusable("of 32-bit numbers, whose black and white are not known")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -148,8 +194,3 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         ground.alpha_composite(image.convert("RGBA"))
         return ground.convert("RGB")
     return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _upper_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey as 8-bit grey; by hand, because Pillow's conversion cuts off instead."""
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

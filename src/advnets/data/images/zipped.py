@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from advnets import checks
-from advnets.data.images.sources import Entry, fetch, hidden
+from advnets.data.images.sources import LINK, START, Entry, fetch, hidden, refuse_bomb
 
 MEMBER = struct.Struct("<4s6H3L5H2L")  # 4.3.12
 LOCAL = struct.Struct("<4s22x2H")  # 4.3.7: the lengths of name and extra field are all we need
@@ -52,7 +52,7 @@ class Zip:
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self.path, self.links, self._file = path, 0, file
+        self.path, self._file = path, file
         self._directory = _directory(path, file)
 
     def entries(self) -> Iterator[Entry]:
@@ -61,7 +61,6 @@ class Zip:
         Raises:
             BadFile: For a damaged directory, an encrypted member, or one whose path leads outside.
         """
-        self.links = 0
         self._file.seek(self._directory.start)
         while self._file.tell() < self._directory.end:
             try:
@@ -74,35 +73,46 @@ class Zip:
                 raise checks.encrypted_zip(self.path, entry.name)
             if any(hidden(part) for part in entry.name.split("/")):
                 continue
-            if stat.S_ISLNK(mode):
-                self.links += 1
-            else:
-                yield entry
+            yield entry._replace(why=LINK) if stat.S_ISLNK(mode) else entry
 
     def expect(self, entries: Iterable[Entry]) -> None:
         """Ask the disk for members that are to be read next, without waiting for them."""
         for entry in entries:
             fetch(self._file.fileno(), entry.offset, LOCAL.size + len(entry.name) + entry.packed)
 
+    def start(self, entry: Entry) -> bytes:
+        """The first `START` bytes of a member; none where it is damaged."""
+        try:
+            return self._content(entry, START)
+        except checks.Unusable:
+            return b""
+
     def read(self, entry: Entry) -> bytes:
         """The content of one member. Raises `Unusable` where it is damaged."""
+        refuse_bomb(entry)
+        raw = self._content(entry, entry.size + 1)
+        if len(raw) != entry.size or zlib.crc32(raw) != entry.stamp:
+            raise checks.unusable("damaged in the zip: its checksum is wrong")
+        return raw
+
+    def _content(self, entry: Entry, most: int) -> bytes:
+        """The first bytes of a member, at most so many."""
         handle = self._file.fileno()
         within = entry.offset < self._directory.start  # a damaged one may lie anywhere
         head = os.pread(handle, LOCAL.size, entry.offset) if within else b""
         if len(head) < LOCAL.size or not head.startswith(b"PK\x03\x04"):
             raise checks.unusable("damaged in the zip: it does not begin where it should")
-        _, name, extra = LOCAL.unpack(head)
-        raw = os.pread(handle, entry.packed, entry.offset + LOCAL.size + name + extra)
-        if entry.method == DEFLATED:
-            try:
-                raw = zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, entry.size + 1)
-            except zlib.error as error:
-                raise checks.unusable(f"damaged in the zip: {error}") from None
-        elif entry.method != STORED:
+        if entry.method not in (STORED, DEFLATED):
             raise checks.unusable(f"packed in the zip by method {entry.method}, not 0 or 8")
-        if len(raw) != entry.size or zlib.crc32(raw) != entry.stamp:
-            raise checks.unusable("damaged in the zip: its checksum is wrong")
-        return raw
+        _, name, extra = LOCAL.unpack(head)
+        packed = entry.packed if most > START else min(entry.packed, 1_024)
+        raw = os.pread(handle, packed, entry.offset + LOCAL.size + name + extra)
+        if entry.method == STORED:
+            return raw[:most]
+        try:
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, most)
+        except zlib.error as error:
+            raise checks.unusable(f"damaged in the zip: {error}") from None
 
 
 def _directory(path: Path, file: IO[bytes]) -> _Directory:

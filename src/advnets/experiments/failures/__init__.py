@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from advnets import data, recipes
 from advnets.data import DataConfig, GridConfig, Mnist5kConfig, MnistConfig, Splits
 from advnets.data.downloads import ENVIRONMENT
@@ -36,7 +38,7 @@ from advnets.experiments.failures.support import Support
 from advnets.experiments.failures.synchronisation import Plan as OfSynchronisation
 from advnets.experiments.failures.synchronisation import Synchronisation
 from advnets.features import Say
-from advnets.page import document, markup
+from advnets.page import markup
 
 LEAD = (
     "Sections 3 and 6 of the paper warn of ways in which the game goes wrong. Each is played here: "
@@ -156,28 +158,22 @@ def told(failures: Failures) -> list[Finding]:
     ]
 
 
-def sections(failures: Failures) -> dict[str, str]:
+def sections(failures: Failures) -> dict[str, Markup]:
     """The sections of the page, by title."""
     return {each.title: finding.section(each) for each in told(failures)}
 
 
 def page(failures: Failures) -> str:
     """Everything as one HTML file."""
-    shown = sections(failures)
-    head = [
-        '<header><p class="kicker">advnets theory --failures</p>',
-        "<h1>How the game fails, measured</h1>",
-        markup.paragraph(LEAD),
-        markup.paragraph(IN_SMALL, kind="notice") if failures.quick else "",
-        "</header>",
-    ]
-    return document(
-        "How the game fails \N{MIDDLE DOT} advnets",
-        "\n".join(head),
-        markup.contents(shown),
-        *shown.values(),
-        markup.paragraph(_made_with(failures)),
-    )
+    values = {
+        "title": "How the game fails, measured",
+        "kicker": "advnets theory --failures",
+        "lead": LEAD,
+        "notice": IN_SMALL if failures.quick else "",
+        "sections": sections(failures),
+        "made_with": _made_with(failures),
+    }
+    return markup.render("failures.html", values)
 
 
 def _made_with(failures: Failures) -> str:

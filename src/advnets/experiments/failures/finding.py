@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from advnets import curves, plots
 from advnets.curves import Across, Curve, Level, Limits
+from advnets.files import write_atomically
 from advnets.page import markup
 from advnets.plots import Pixels
 
@@ -64,25 +67,15 @@ class Finding:
     """What usually helps."""
 
 
-def section(finding: Finding) -> str:
-    """A finding as a section of the page."""
+def section(finding: Finding) -> Markup:
+    """What stands under a finding's title on the page."""
     charts = [
-        markup.chart(_svg(chart, f"{finding.name}{i}"), chart.title, chart.meaning)
+        markup.Chart(chart.title, chart.meaning, _svg(chart, f"{finding.name}{i}"))
         for i, chart in enumerate(finding.charts)
     ]
-    parts = [
-        _led("The paper.", finding.says),
-        *(markup.paragraph(words) for words in finding.measured),
-        markup.gallery(charts, kind="charts"),
-        *map(_figure, finding.pictures),
-        *map(_table, finding.tables),
-        _led("What usually helps.", finding.helps),
-    ]
-    return markup.section(finding.title, parts)
-
-
-def _led(lead: str, words: str) -> str:
-    return f"<p><strong>{markup.text(lead)}</strong> {markup.text(words)}</p>"
+    pictures = [*map(_picture, finding.pictures)]
+    values = {"finding": finding, "charts": charts, "pictures": pictures}
+    return markup.render("finding.html", values)
 
 
 def _settings(chart: Chart) -> dict[str, object]:
@@ -90,20 +83,19 @@ def _settings(chart: Chart) -> dict[str, object]:
     return {name: getattr(chart, name) for name in names}
 
 
-def _svg(chart: Chart, name: str) -> str:
+def _svg(chart: Chart, name: str) -> Markup:
     return curves.draw(chart.lines, name=name, **_settings(chart))  # type: ignore[arg-type]
 
 
-def _figure(picture: Picture) -> str:
+def _picture(picture: Picture) -> markup.Picture:
     height, width = picture.pixels.shape[:2]
-    inside = markup.picture(_png(picture.pixels), alt=picture.title, size=(width, height))
-    caption = f"<strong>{markup.text(picture.title)}</strong> {markup.text(picture.meaning)}"
-    return markup.figure(inside, caption)
-
-
-def _table(table: Table) -> str:
-    rows = [[markup.text(cell) for cell in row] for row in table.rows]
-    return markup.table([*map(markup.text, table.headings)], rows, caption=table.caption)
+    return markup.Picture(
+        data=_png(picture.pixels),
+        size=(width, height),
+        alt=picture.title,
+        title=picture.title,
+        caption=picture.meaning,
+    )
 
 
 def _png(pixels: Pixels) -> bytes:
@@ -150,7 +142,7 @@ def write(findings: Sequence[Finding], folder: Path) -> str:
     """Write the PNGs of all findings into a folder, and give the text that shows them."""
     for finding in findings:
         for name, png in files(finding).items():
-            (folder / name).write_bytes(png)
+            write_atomically(folder / name, png)
     return "\n".join(map(markdown, findings))
 
 

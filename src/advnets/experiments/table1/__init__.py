@@ -123,7 +123,7 @@ def _cell(plan: Plan, row: Row, found: Found | str, column: Column, say: Say) ->
     if isinstance(found, str):
         return found
     say(f"{column.title}, {row.title}: {found.folder.path}")
-    loaded = trained.load(found.folder.path)
+    loaded = trained.load(found.folder.path, checkpoint=column.checkpoint)
     path = found.folder.path / "checkpoints" / loaded.checkpoint
     return score(
         lambda: loaded.sampler(row.sampler),

@@ -6,10 +6,12 @@ another key.
 """
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advnets import checkpoints, checks, plots
+from advnets import checkpoints, checks, files, plots, schema
 from advnets.data import Splits
 from advnets.evaluation import Evaluation, drawn, from_dict, line
 from advnets.experiments.table1.columns import Column
@@ -27,6 +29,8 @@ from advnets.rng import generator
 SEED, STRIP = 0, 12
 """The seed of all samples, and how many of them the picture shows."""
 FORMAT = 1
+MOST = 2**28
+"""Bytes that the file of a picture may have."""
 FILE = "table1.json"
 
 
@@ -102,17 +106,42 @@ def score(
     name = hashlib.sha256(json.dumps(full, sort_keys=True).encode()).hexdigest()[:16]
     with checks.saving(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    kept = _read(folder / FILE)
-    record, strip = kept.get(name), folder / f"table1-{name}.npy"
-    if record is None or not strip.is_file():
+    kept, strip = _read(folder / FILE), folder / f"table1-{name}.npy"
+    read = partial(_kept, folder / FILE, strip=strip, column=column, samples=samples, facts=facts)
+    cell = read(kept.get(name))
+    if cell is None:
         record = _compute(make(), column, samples, strip) | {"of": full}
         text = json.dumps(kept | {name: record}, indent=1) + "\n"
         checkpoints.write_atomically(folder / FILE, text.encode())
+        cell = read(record)
+        assert cell is not None
+    return cell
+
+
+def _kept(
+    path: Path,
+    record: Any,
+    *,
+    strip: Path,
+    column: Column,
+    samples: int,
+    facts: Mapping[str, Any],
+) -> Cell | None:
+    """A cell as it is kept; None where it is not, or is damaged, for it can be computed again."""
+    try:
+        found = schema.convert(path, record, schema.Cell)
+        evaluation = from_dict(found.evaluation, path)
+        pixels = np.load(io.BytesIO(files.read(strip, most=MOST)), allow_pickle=False)
+    except (checks.BadFile, ValueError, EOFError):
+        return None
+    shape = (*pixels.shape[:1], *column.splits[0].event_shape)
+    if pixels.dtype != np.uint8 or pixels.shape != shape:
+        return None
     return Cell(
-        evaluation=from_dict(record["evaluation"]),
+        evaluation=evaluation,
         samples=samples,
-        seconds=record["seconds"],
-        strip=torch.from_numpy(np.load(strip)).float() / 255,
+        seconds=found.seconds,
+        strip=torch.from_numpy(pixels).float() / 255,
         facts=facts,
     )
 
@@ -146,7 +175,6 @@ def _held_out(splits: Splits) -> int:
 def _read(path: Path) -> dict[str, Any]:
     """The cells in a file; none where it is missing or damaged, for they can be computed again."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return schema.read(path, dict[str, Any])
+    except checks.BadFile:
         return {}
-    return record if isinstance(record, dict) else {}

@@ -4,6 +4,7 @@ MNIST: sigma is chosen on the first 1,000 validation images, the score is the me
 test images, its standard error is over these. TFD: one model, trained on the unlabelled images of
 fold 0, as the authors' run was; in each of the five folds sigma is chosen on all validation images,
 and the score is taken on the test images; the mean is over the folds, and so is the standard error.
+No checkpoint is chosen there: the last one is scored.
 
 Reference: goodfeli/adversarial, `parzen_ll.py`; Goodfellow et al. (2014), Table 1.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from advnets import data, run
+from advnets.config import expanded
 from advnets.data import DataConfig, Mnist5kConfig, MnistConfig, Splits, tfd
 from advnets.data.downloads import ENVIRONMENT
 from advnets.evaluation import EvaluationConfig
@@ -23,6 +25,7 @@ from advnets.experiments.table1 import quick
 from advnets.experiments.table1.faces import for_faces
 from advnets.experiments.table1.rows import ColumnName
 from advnets.run import RunConfig
+from advnets.trained import Which
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class Column:
 
     Attributes:
         name: As in the paper.
+        checkpoint: Which of a run is scored. What selects one must not be in the test: of TFD the
+            validation images of fold 0, which the best one is chosen on, are test images of other
+            folds, so that the last one stands there.
         title: As printed: a file that is not what the paper's column is of says so.
         splits: One for each fold; all have the same training images.
         protocol: The constants of the score.
@@ -42,6 +48,7 @@ class Column:
     splits: tuple[Splits, ...]
     protocol: EvaluationConfig
     recipe: Callable[[RunConfig], RunConfig]
+    checkpoint: Which = "best"
 
     @property
     def notice(self) -> str:
@@ -50,8 +57,9 @@ class Column:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What a run's `data.json` says where it was trained on this."""
-        return run.describe(self.splits[0])
+        """What a run's `data.json` says where it was trained on this, in whatever order."""
+        about = run.describe(self.splits[0])
+        return {name: fact for name, fact in about.items() if name not in ("order", "notice")}
 
 
 def digits(folder: Path | None, *, small: bool) -> Column:
@@ -67,6 +75,8 @@ def digits(folder: Path | None, *, small: bool) -> Column:
         return quick.in_tiny(own) if small else own
 
     splits = data.load(config, seed=0)
+    if splits.notice:
+        title = f"not MNIST ({Path(known or '').resolve().name})"
     return Column("MNIST", title, (splits,), _protocol(small), recipe)
 
 
@@ -76,7 +86,7 @@ def faces(path: Path, *, small: bool) -> Column:
     Raises:
         BadFile: As `tfd.read`; for an image that is trained on and held out.
     """
-    held = tfd.read(path.expanduser())
+    held = tfd.read(expanded(path))
     for fold in range(tfd.FOLDS):
         held.split(fold, tfd.TEST)  # refuses a fold that is not there by its own name
         held.refuse_leaks(fold)
@@ -92,7 +102,7 @@ def faces(path: Path, *, small: bool) -> Column:
 
     protocol = replace(_protocol(small), validation=len(held.images))  # all that the fold has
     title = f"not TFD ({path.name})" if held.notice else "TFD"
-    return Column("TFD", title, (first, *others), protocol, recipe)
+    return Column("TFD", title, (first, *others), protocol, recipe, checkpoint="last")
 
 
 def _protocol(small: bool) -> EvaluationConfig:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,10 @@ TINY = (
 )
 PROTOCOL = (
     "Parzen log-likelihood, nats an example, sigma chosen on validation images. MNIST: mean over "
-    "the test images, +- the standard error over them. TFD: one model, trained on the unlabelled "
-    "images of fold 0; mean over five folds, +- the standard error across them (deviation of the "
-    "five over root 5)."
+    "the test images, +- the standard error over them; the checkpoint is the best by validation "
+    "score. TFD: one model, trained on the unlabelled images of fold 0, at its last checkpoint, "
+    "because fold 0's validation images are test images of other folds; mean over five folds, +- "
+    "the standard error across them (deviation of the five over root 5)."
 )
 
 TOOK = (
@@ -62,7 +64,12 @@ def scored(entry: Entry, column: ColumnName) -> str:
 
 
 def _score(cell: Cell) -> str:
-    return f"{cell.mean:.1f} +- {cell.standard_error:.1f}"
+    return f"{cell.mean:.1f} +- {_known(cell.standard_error, 1)}"
+
+
+def _known(error: float, digits: int) -> str:
+    """A standard error; one example has none."""
+    return "unknown" if math.isnan(error) else f"{error:.{digits}f}"
 
 
 def summary(table: Table) -> tuple[list[str], list[list[str]]]:
@@ -201,7 +208,7 @@ def _machine(table: Table) -> str:
 
 CSV: dict[str, Callable[[Cell], Any]] = {
     "nats": lambda c: f"{c.mean:.4f}",
-    "standard_error": lambda c: f"{c.standard_error:.4f}",
+    "standard_error": lambda c: _known(c.standard_error, 4),
     "sigma": lambda c: " ".join(f"{s:.4f}" for s in c.sigmas),
     "samples": lambda c: c.samples,
     "test_examples": lambda c: sum(fold.test.n for fold in c.evaluation.lines),

@@ -33,6 +33,6 @@ LEAD = (
 )
 
 
-def page(measured: list[Claim], *more: str) -> str:
-    """The page of these claims as one HTML file; `more` are sections to follow them."""
-    return page_of("The theorems, measured", "advnets theory", LEAD, measured, *more)
+def page(measured: list[Claim]) -> str:
+    """The page of these claims as one HTML file."""
+    return page_of("The theorems, measured", "advnets theory", LEAD, measured)

@@ -7,7 +7,7 @@ from advnets import curves, table_game, theory
 from advnets.curves import Across, Curve, Level
 from advnets.experiments.claims import MINUS, Claim, at_least, at_most
 from advnets.experiments.theory.examples import array, largest, random_pairs, table
-from advnets.page import markup
+from advnets.page.markup import Chart
 
 P_DATA, START = table(0.5, 0.3, 0.2), table(0.1, 0.7, 0.2)
 STEPS = 400
@@ -39,10 +39,13 @@ def optimal_D() -> Claim:
             "That the swings die out in the end is owed to this D, a table of its own in which V "
             "is strictly concave. The proposition promises nothing of the kind.",
         ),
-        tex=(
+        equations={
             r"a(x) \leftarrow a(x) + \lambda\, (p_\mathrm{data}(x) - (p_\mathrm{data}(x) + "
-            r"p_g(x))\, D(x)), \qquad k \;\mathrm{times}",
-        ),
+            r"p_g(x))\, D(x)), \qquad k \;\mathrm{times}": (
+                "a of x becomes a of x plus lambda times the difference: p data of x, minus "
+                "the sum of p data of x and p g of x, times D of x; k times"
+            ),
+        },
         measured=(
             at_least(STEPS / 4, f"steps of {STEPS} in which C(G) rises, k = {FEW}", rising),
             at_least(1e-3, f"the most it rises in one, nats, k = {FEW}", played[FEW].largest_rise),
@@ -58,23 +61,23 @@ def _off(course: table_game.Course) -> float:
     return largest(course.p_g[-1] - P_DATA)
 
 
-def _swinging_drawn(courses: dict[str, table_game.Course]) -> str:
+def _swinging_drawn(courses: dict[str, table_game.Course]) -> Chart:
     """One probability of p_g over the updates."""
     t = torch.arange(STEPS + 1, dtype=torch.float64)
     lines = [Curve(label=name, x=array(t), y=array(c.p_g[:, 0])) for name, c in courses.items()]
     levels = [Level(label="p_data", y=P_DATA[0].item())]
     across = Across(label="updates of G")
     svg = curves.draw(lines, name="swinging", across=across, levels=levels, limits=(0.0, 1.0))
-    return markup.chart(svg, "Past p_data and back", "The probability that p_g gives outcome 1.")
+    return Chart("Past p_data and back", "The probability that p_g gives outcome 1.", svg)
 
 
-def _lagging_drawn(courses: dict[str, table_game.Course]) -> str:
+def _lagging_drawn(courses: dict[str, table_game.Course]) -> Chart:
     t = torch.arange(STEPS + 1, dtype=torch.float64)
     lines = [Curve(label=name, x=array(t), y=array(c.C)) for name, c in courses.items()]
     levels = [Level(label=f"{MINUS}log 4", y=theory.LEAST)]
     across = Across(label="updates of G")
     svg = curves.draw(lines, name="lagging", across=across, levels=levels, limits=(-1.42, None))
-    return markup.chart(svg, "The criterion, with a D that lags", "C(G) in nats: not V.")
+    return Chart("The criterion, with a D that lags", "C(G) in nats: not V.", svg)
 
 
 def full_support() -> Claim:
@@ -102,10 +105,15 @@ def full_support() -> Claim:
             "With D* the gradient at a lost outcome is minus infinity: D is certain there, and G "
             "draws nothing to profit from it.",
         ),
-        tex=(
-            r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \quad S = \mathrm{supp}\, p_g",
-            r"C(G) \rightarrow P \log P - (1 + P) \log(1 + P), \quad P = p_\mathrm{data}(S)",
-        ),
+        equations={
+            r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \quad S = \mathrm{supp}\, p_g": (
+                "p g tends to p data given S, where S is the support of p g"
+            ),
+            r"C(G) \rightarrow P \log P - (1 + P) \log(1 + P), \quad P = p_\mathrm{data}(S)": (
+                "C of G tends to P log P minus, 1 plus P, times log of 1 plus P, "
+                "where P is p data of S"
+            ),
+        },
         measured=(
             at_most(1e-6, f"p_g at the end less p_data given S, {here}", max(off)),
             at_most(1e-6, "C(G) at the end less its limit", largest(ends - _least_on(kept))),
@@ -122,7 +130,7 @@ def _least_on(P: Tensor) -> Tensor:
     return torch.xlogy(P, P) - torch.xlogy(1 + P, 1 + P)
 
 
-def _lost_drawn() -> str:
+def _lost_drawn() -> Chart:
     p = table(0.4, 0.3, 0.2, 0.1)
     q = table(0.1, 0.2, 0.3, 0.4)
     lines, levels = [], []
@@ -136,10 +144,10 @@ def _lost_drawn() -> str:
     across = Across(label="updates of G")
     svg = curves.draw(lines, name="lost", across=across, levels=levels)
     meaning = "C(G) in nats, at step η = 0.5, from starts without the last outcomes."
-    return markup.chart(svg, "Starts that have lost an outcome", meaning)
+    return Chart("Starts that have lost an outcome", meaning, svg)
 
 
-def _limits_drawn(kept: Tensor, ends: Tensor) -> str:
+def _limits_drawn(kept: Tensor, ends: Tensor) -> Chart:
     P = torch.linspace(0, 1, 101, dtype=torch.float64)
     lines = [
         Curve(label="limit", x=array(P), y=array(_least_on(P))),
@@ -147,4 +155,4 @@ def _limits_drawn(kept: Tensor, ends: Tensor) -> str:
     ]
     across = Across(label="P, the share of the data that p_g can reach", limits=(0.0, 1.0))
     svg = curves.draw(lines, name="limits", across=across, limits=(-1.45, 0.0))
-    return markup.chart(svg, "Where the game ends", "C(G) in nats, from the random starts.")
+    return Chart("Where the game ends", "C(G) in nats, from the random starts.", svg)

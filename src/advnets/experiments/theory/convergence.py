@@ -14,7 +14,7 @@ from advnets.experiments.theory.examples import (
     stream,
     table,
 )
-from advnets.page import markup
+from advnets.page.markup import Chart
 
 POINTS = 41
 """Points of a segment between two tables."""
@@ -48,10 +48,13 @@ def proposition_2() -> Claim:
             "Measured: C(G) stays below every chord and above every line that the subgradient "
             "draws, and differentiating through D* as well changes nothing.",
         ),
-        tex=(
-            r"C(G) = \sup_D U(p_g, D)",
-            r"\log(1 - D^*_G) = \nabla_{p_g} U(p_g, D^*_G) \in \partial_{p_g} \sup_D U(p_g, D)",
-        ),
+        equations={
+            r"C(G) = \sup_D U(p_g, D)": "C of G equals the supremum over D of U of p g and D",
+            r"\log(1 - D^*_G) = \nabla_{p_g} U(p_g, D^*_G) \in \partial_{p_g} \sup_D U(p_g, D)": (
+                "log of 1 minus D star of G equals the gradient in p g of U at D star, "
+                "a subgradient in p g of the supremum over D of U"
+            ),
+        },
         measured=(
             at_most(1e-12, f"C(G) over its chords, {here}, {POINTS} points each", max(rises)),
             at_least(-1e-12, f"C(G) over the subgradient's lines, {here}", min(gaps)),
@@ -79,7 +82,7 @@ def _by_autograd(p: Tensor, q: Tensor) -> Tensor:
     return gradient
 
 
-def _segment_drawn() -> str:
+def _segment_drawn() -> Chart:
     t = torch.linspace(0, 1, POINTS, dtype=torch.float64)
     p, q, other = table(0.5, 0.4, 0.1), table(0.01, 0.01, 0.98), table(0.9, 0.09, 0.01)
     C = _along(p, q, other)
@@ -93,10 +96,10 @@ def _segment_drawn() -> str:
     ]
     svg = curves.draw(lines, name="segment", across=Across(label="from one p_g to another"))
     meaning = "Nats, on a segment between two tables of three outcomes: a bowl."
-    return markup.chart(svg, "The criterion between two distributions", meaning)
+    return Chart("The criterion between two distributions", meaning, svg)
 
 
-def _bowls_drawn() -> str:
+def _bowls_drawn() -> Chart:
     t = torch.linspace(0, 1, POINTS, dtype=torch.float64)
     rng = stream("bowls")
     lines = []
@@ -106,7 +109,7 @@ def _bowls_drawn() -> str:
         lines.append(Curve(label=f"{n} outcomes", x=array(t), y=array(below)))
     across = Across(label="from one p_g to another")
     svg = curves.draw(lines, name="bowls", across=across, limits=(None, 0.0))
-    return markup.chart(svg, "C(G) less its chord", "Nats, on segments between random tables.")
+    return Chart("C(G) less its chord", "Nats, on segments between random tables.", svg)
 
 
 def descent() -> Claim:
@@ -133,10 +136,17 @@ def descent() -> Claim:
             "the ratio of their second derivatives is D*, at most 1. So any step η up to 1 may be "
             "taken and C(G) never rises; at η = 1 each step halves the distance to p_data.",
         ),
-        tex=(
-            r"p_g^{\,t+1}(x) \propto p_g^{\,t}(x)\, (1 - D^*_t(x))^{-\eta}",
-            r"C(G_t) + \log 4 \leq \dfrac{\mathrm{KL}(p_\mathrm{data} \,\|\, p_g^{\,0})}{\eta\, t}",
-        ),
+        equations={
+            r"p_g^{\,t+1}(x) \propto p_g^{\,t}(x)\, (1 - D^*_t(x))^{-\eta}": (
+                "p g of x at step t plus 1 is proportional to p g of x at step t, "
+                "times 1 minus D star of x to the power minus eta"
+            ),
+            r"C(G_t) + \log 4 \leq "
+            r"\dfrac{\mathrm{KL}(p_\mathrm{data} \,\|\, p_g^{\,0})}{\eta\, t}": (
+                "C of G at step t, plus log 4, is at most "
+                "KL of p data from p g at step 0, over eta times t"
+            ),
+        },
         measured=(
             at_most(1e-6, f"p_g less p_data after {STEPS} steps, {here}", max(ends)),
             at_most(1e-12, "the most that C(G) rose in a step", max(rises)),
@@ -146,7 +156,7 @@ def descent() -> Claim:
     )
 
 
-def _falling_drawn(p: Tensor, q: Tensor) -> str:
+def _falling_drawn(p: Tensor, q: Tensor) -> Chart:
     lines = []
     for step_size in STEP_SIZES:
         course = table_game.descend(p, q, steps=150, step_size=step_size)
@@ -156,10 +166,10 @@ def _falling_drawn(p: Tensor, q: Tensor) -> str:
         lines.append(Curve(label=f"η = {step_size:g}", x=array(x), y=array(above[above > FLOOR])))
     svg = curves.draw(lines, name="falling", across=Across(label="updates of G"), log=True)
     meaning = "C(G) + log 4 in nats, from one start. About 1e-15 there is rounding alone."
-    return markup.chart(svg, "The criterion falls to its least value", meaning)
+    return Chart("The criterion falls to its least value", meaning, svg)
 
 
-def _moving_drawn() -> str:
+def _moving_drawn() -> Chart:
     """p_g on its way to p_data."""
     outcomes = torch.arange(1, 9, dtype=torch.float64)
     p, q = (torch.softmax(-((outcomes - m) ** 2) / s, dim=0) for m, s in ((6.0, 3.0), (2.0, 1.5)))
@@ -171,4 +181,4 @@ def _moving_drawn() -> str:
     goal = Curve(label="p_data", x=array(outcomes), y=array(p), joined=False)
     across = Across(label="outcome", limits=(0.7, 8.3))
     svg = curves.draw([*lines, goal], name="moving", across=across, limits=(0.0, None))
-    return markup.chart(svg, "p_g on its way", "At step η = 1: half of the difference a time.")
+    return Chart("p_g on its way", "At step η = 1: half of the difference a time.", svg)

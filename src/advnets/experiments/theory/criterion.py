@@ -9,7 +9,7 @@ from advnets import curves, theory
 from advnets.curves import Across, Curve, Level
 from advnets.experiments.claims import MINUS, Claim, Measured, at_least, at_most
 from advnets.experiments.theory.examples import array, grids, largest, on_line, random_pairs
-from advnets.page import markup
+from advnets.page.markup import Chart
 
 LEVELS = (Level(label=f"{MINUS}log 4", y=theory.LEAST), Level(label="0", y=0.0))
 
@@ -30,12 +30,17 @@ def theorem_1() -> Claim:
             "Pinsker's inequality C(G) + log 4 is at least TV², the square of the total variation "
             "between the two.",
         ),
-        tex=(
-            r"C(G) = \max_D V(D, G) = -\log 4 + 2\, \mathrm{JSD}(p_\mathrm{data} \,\|\, p_g)",
+        equations={
+            r"C(G) = \max_D V(D, G) = -\log 4 + 2\, \mathrm{JSD}(p_\mathrm{data} \,\|\, p_g)": (
+                "C of G equals the maximum over D of V of D and G, "
+                "equals minus log 4 plus 2 JSD of p data and p g"
+            ),
             r"\mathrm{JSD}(p \,\|\, q) = \dfrac{1}{2}\, \mathrm{KL}(p \,\|\, m) + "
-            r"\dfrac{1}{2}\, \mathrm{KL}(q \,\|\, m)",
-            r"m = \dfrac{p + q}{2}",
-        ),
+            r"\dfrac{1}{2}\, \mathrm{KL}(q \,\|\, m)": (
+                "JSD of p and q equals one half KL of p from m plus one half KL of q from m"
+            ),
+            r"m = \dfrac{p + q}{2}": "m equals p plus q, over 2",
+        },
         measured=(*_identities(tables, C), *_extremes(tables, C, TV)),
         charts=(_sliding_drawn(), _floor_drawn(C, TV)),
     )
@@ -72,7 +77,7 @@ def _extremes(tables: list[tuple[Tensor, Tensor]], C: Tensor, TV: Tensor) -> lis
     ]
 
 
-def _sliding_drawn() -> str:
+def _sliding_drawn() -> Chart:
     """Two Gaussians as they slide past each other."""
     m = torch.linspace(-6, 6, 97, dtype=torch.float64)
     p = on_line((1.0, 0.0, 1.0))
@@ -86,10 +91,10 @@ def _sliding_drawn() -> str:
     across = Across(label="mean of p_g; that of p_data is 0")
     svg = curves.draw(lines, name="sliding", across=across, levels=LEVELS)
     meaning = "Nats, for Gaussians of standard deviation 1. Far off, C(G) is flat: its gradient is "
-    return markup.chart(svg, "The criterion as G slides past the data", meaning + "gone.")
+    return Chart("The criterion as G slides past the data", meaning + "gone.", svg)
 
 
-def _floor_drawn(C: Tensor, TV: Tensor) -> str:
+def _floor_drawn(C: Tensor, TV: Tensor) -> Chart:
     """The random pairs above their lower bound, from the nearest on."""
     order = TV.argsort()
     x, above = TV[order], C[order] - theory.LEAST
@@ -100,4 +105,4 @@ def _floor_drawn(C: Tensor, TV: Tensor) -> str:
     across = Across(label="total variation TV of p_data and p_g", limits=(0.0, 1.0))
     svg = curves.draw(lines, name="floor", across=across, limits=(0.0, None))
     meaning = "The random pairs of tables, in nats; bound below by the square of their distance."
-    return markup.chart(svg, "Only at p_g = p_data", meaning)
+    return Chart("Only at p_g = p_data", meaning, svg)

@@ -16,7 +16,7 @@ from advnets.experiments.theory.examples import (
     stream,
     two_bumps,
 )
-from advnets.page import markup
+from advnets.page.markup import Chart
 
 TRIES = 20
 """Random D's against each pair of tables."""
@@ -42,10 +42,15 @@ def proposition_1() -> Claim:
             "V is a sum over x of terms a log y + b log(1 - y) with a = p_data(x), b = p_g(x), "
             "y = D(x); each is maximised by itself, here by a search that compares values.",
         ),
-        tex=(
-            r"D^*_G(x) = \dfrac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_g(x)}",
-            r"D^*_G(x) = \mathrm{arg}\max_{y}\; p_\mathrm{data}(x) \log y + p_g(x) \log(1 - y)",
-        ),
+        equations={
+            r"D^*_G(x) = \dfrac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_g(x)}": (
+                "D star of x equals p data of x, over p data of x plus p g of x"
+            ),
+            r"D^*_G(x) = \mathrm{arg}\max_{y}\; p_\mathrm{data}(x) \log y + p_g(x) \log(1 - y)": (
+                "D star of x is the y at which p data of x times log y, "
+                "plus p g of x times log of 1 minus y, is greatest"
+            ),
+        },
         measured=(*measured, _best(pairs)),
         charts=(_D_drawn(), _integrand_drawn()),
     )
@@ -64,7 +69,7 @@ def _best(pairs: list[tuple[Tensor, Tensor]]) -> Measured:
     return at_most(1e-12, what, max(gains))
 
 
-def _D_drawn() -> str:
+def _D_drawn() -> Chart:
     p, q = two_bumps(), one_bump()
     few, fewer = slice(600, 1801, 6), slice(600, 1801, 48)
     x, found = array(LINE[few]), theory.D_by_search(p, q)[fewer]
@@ -76,10 +81,10 @@ def _D_drawn() -> str:
     ]
     svg = curves.draw(lines, name="d-star", across=Across(label="x"), limits=(0.0, 1.0))
     meaning = "Two Gaussians as data, one as samples, and the best D between them."
-    return markup.chart(svg, "The optimal D", meaning)
+    return Chart("The optimal D", meaning, svg)
 
 
-def _integrand_drawn() -> str:
+def _integrand_drawn() -> Chart:
     y = torch.linspace(0.002, 0.998, 499, dtype=torch.float64)
     lines, peaks = [], []
     for a, b in ((0.4, 0.1), (0.2, 0.2), (0.05, 0.25)):
@@ -92,7 +97,7 @@ def _integrand_drawn() -> str:
     across = Across(label="y = D(x)", limits=(0.0, 1.0))
     svg = curves.draw(lines, name="integrand", across=across, limits=(-0.8, 0.0))
     meaning = "a log y + b log(1 - y), in nats, at three x; the maximum is at a / (a + b)."
-    return markup.chart(svg, "What D maximises at one x", meaning)
+    return Chart("What D maximises at one x", meaning, svg)
 
 
 def remark() -> Claim:
@@ -115,10 +120,14 @@ def remark() -> Claim:
             "D's part of the game is to maximise the likelihood of Y given x: V is twice the mean "
             "log-likelihood, and D* is the posterior probability that x is real.",
         ),
-        tex=(
-            r"\mathrm{E}_{x, Y} \log P_D(Y \mid x) = \dfrac{1}{2}\, V(D, G)",
-            r"D^*_G(x) = P(Y = 1 \mid x)",
-        ),
+        equations={
+            r"\mathrm{E}_{x, Y} \log P_D(Y \mid x) = \dfrac{1}{2}\, V(D, G)": (
+                "the expectation over x and Y of log P D of Y given x equals one half V of D and G"
+            ),
+            r"D^*_G(x) = P(Y = 1 \mid x)": (
+                "D star of x equals the probability that Y is 1 given x"
+            ),
+        },
         measured=(
             at_most(1e-10, f"log-likelihood less V / 2, random D, {pair}", max(halves)),
             at_most(1e-10, f"posterior by Bayes' rule less D*, {pair}", max(off)),
@@ -133,7 +142,7 @@ def remark() -> Claim:
     )
 
 
-def _fitted() -> tuple[str, float]:
+def _fitted() -> tuple[Chart, float]:
     """The most likely classifier of labelled draws from two tables, drawn beside D*."""
     rng = stream("fitted")
     p, q = (torch.rand(8, generator=rng, dtype=torch.float64) + 0.02 for _ in range(2))
@@ -152,12 +161,11 @@ def _fitted() -> tuple[str, float]:
     across = Across(label="outcome", limits=(0.7, 8.3))
     svg = curves.draw(lines, name="fitted", across=across, limits=(0.0, 1.0))
     meaning = f"The share of real ones among {EXAMPLES:,} labelled examples, outcome by outcome."
-    return markup.chart(svg, "A classifier fitted by maximum likelihood", meaning), largest(
-        (share - D) / error
-    )
+    chart = Chart("A classifier fitted by maximum likelihood", meaning, svg)
+    return chart, largest((share - D) / error)
 
 
-def _shifted_drawn() -> str:
+def _shifted_drawn() -> Chart:
     p, q = two_bumps(), one_bump()
     best = theory.D_star_logit(p, q)
     shifts = torch.linspace(-4, 4, 81, dtype=torch.float64)
@@ -167,4 +175,4 @@ def _shifted_drawn() -> str:
     across = Across(label="logits added to D*")
     svg = curves.draw([line], name="shifted", across=across, levels=[most])
     meaning = "Mean log-likelihood of Y given x, in nats: highest at D*, and C(G) / 2 there."
-    return markup.chart(svg, "Off the optimum", meaning)
+    return Chart("Off the optimum", meaning, svg)

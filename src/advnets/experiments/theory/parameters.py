@@ -11,7 +11,7 @@ from advnets.curves import Across, Curve, Level
 from advnets.experiments.claims import MINUS, Claim, at_least, at_most
 from advnets.experiments.theory.examples import array, largest, stream
 from advnets.networks import Generator, GeneratorConfig
-from advnets.page import markup
+from advnets.page.markup import Chart
 from advnets.protocols import Problem
 
 POINTS = 81
@@ -49,10 +49,15 @@ def not_convex() -> Claim:
             "output. "
             f"Its p_g are the masses of {CELLS} cells of the line.",
         ),
-        tex=(
-            r"C(\theta_t) > (1 - t)\, C(\theta_0) + t\, C(\theta_1)",
-            r"\theta_t = (1 - t)\, \theta_0 + t\, \theta_1",
-        ),
+        equations={
+            r"C(\theta_t) > (1 - t)\, C(\theta_0) + t\, C(\theta_1)": (
+                "C of theta t is greater than 1 minus t, times C of theta 0, "
+                "plus t times C of theta 1"
+            ),
+            r"\theta_t = (1 - t)\, \theta_0 + t\, \theta_1": (
+                "theta t equals 1 minus t, times theta 0, plus t times theta 1"
+            ),
+        },
         measured=(
             at_most(1e-9, "C + log 4 at both settings", largest(C[[0, -1]] - theory.LEAST)),
             at_least(0.1, "C(θ) over its chord, the most, in nats", largest(theory.over_chord(C))),
@@ -99,7 +104,7 @@ def _pushed_forward(G: Generator, theta: Parameters, other: Parameters) -> list[
     return [n / n.sum() for n in counts]
 
 
-def _hump_drawn(t: Tensor, C: Tensor, mixed: Tensor) -> str:
+def _hump_drawn(t: Tensor, C: Tensor, mixed: Tensor) -> Chart:
     lines = [
         Curve(label="C(θ)", x=array(t), y=array(C)),
         Curve(label="C(p_g)", x=array(t), y=array(mixed)),
@@ -107,14 +112,14 @@ def _hump_drawn(t: Tensor, C: Tensor, mixed: Tensor) -> str:
     levels = [Level(label=f"{MINUS}log 4: the chord", y=theory.LEAST)]
     across = Across(label="t, from one setting to the other")
     svg = curves.draw(lines, name="hump", across=across, levels=levels)
-    return markup.chart(
-        svg,
+    return Chart(
         "Between two equally good generators",
         "Nats: the parameters mixed, and the distributions mixed.",
+        svg,
     )
 
 
-def _outputs_drawn(G: Generator, theta: Parameters, other: Parameters) -> str:
+def _outputs_drawn(G: Generator, theta: Parameters, other: Parameters) -> Chart:
     z = torch.linspace(-math.sqrt(3), math.sqrt(3), 201, dtype=torch.float64)
     lines = []
     for label, t in (("t = 0 and t = 1", 0.0), ("t = 1/4", 0.25), ("t = 1/2", 0.5)):
@@ -122,4 +127,4 @@ def _outputs_drawn(G: Generator, theta: Parameters, other: Parameters) -> str:
         x = functional_call(G, between, (z[:, None],)).detach().flatten()
         lines.append(Curve(label=label, x=array(z), y=array(x)))
     svg = curves.draw(lines, name="outputs", across=Across(label="z"))
-    return markup.chart(svg, "What the generators make of z", "x = G(z), at points of the segment.")
+    return Chart("What the generators make of z", "x = G(z), at points of the segment.", svg)

@@ -1,0 +1,76 @@
+"""The arrays in `.npy` and `.npz` files, which may be damaged, or made to do harm.
+
+Nothing is unpickled, and no more is read than a header asks for. numpy's reader is not asked: it
+hands out a member that is no array as bytes, picks one of two of the same name, and unpacks any
+amount.
+"""
+
+import zipfile
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from advnets import checks
+from advnets.data.mapped import Array, Header, read_header
+
+NUMBERS = "a .npy or .npz file of numbers"
+ENCRYPTED = 0x1
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""What `numpy.savez` and `numpy.savez_compressed` write."""
+
+
+def read_npy(path: Path, file: IO[bytes], size: int) -> Array:
+    """The array in a `.npy` file, or in a member of an archive.
+
+    Args:
+        path: For errors.
+        file: The file, from its beginning.
+        size: Bytes that it has.
+
+    Raises:
+        BadFile: For another kind of file, one that is too short, or objects instead of numbers.
+        DamagedHeader: For a header that is damaged.
+    """
+    header = read_header(file)
+    if header is None:
+        got = "a file of another kind (numpy.save writes such files)"
+        raise checks.bad_array_file(path, NUMBERS, got)
+    if header.dtype.hasobject:
+        raise checks.bad_array_file(path, NUMBERS, "an array of Python objects")
+    if size < header.end:
+        got = f"{size} bytes, where its header asks for {header.end}"
+        raise checks.bad_array_file(path, NUMBERS, got)
+    return _numbers(file.read(header.end - header.offset), header)
+
+
+def _numbers(raw: bytes, header: Header) -> Array:
+    array: Array = np.ndarray(
+        header.shape, header.dtype, buffer=raw, order="F" if header.fortran else "C"
+    )
+    return array
+
+
+def read_npz(path: Path, file: IO[bytes]) -> tuple[Array, Array | None]:
+    """The array `x` of an archive, or its only one, and the array `y` where there is one."""
+    with zipfile.ZipFile(file) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        for name in names:
+            if names.count(name) > 1:
+                got = f"two arrays named '{name[:40]}'"
+                raise checks.bad_array_file(path, "an archive of arrays with different names", got)
+        if "x" not in names and len(names) != 1:
+            raise checks.bad_array_file(path, "an archive with an array named 'x'", names[:20])
+        members = dict(zip(names, archive.infolist(), strict=True))
+        x = _member(path, archive, members["x" if "x" in names else names[0]])
+        return x, _member(path, archive, members["y"]) if "y" in names else None
+
+
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    if member.flag_bits & ENCRYPTED:
+        raise checks.encrypted_zip(path, member.filename)
+    if member.compress_type not in METHODS:
+        got = f"one compressed by method {member.compress_type}"
+        raise checks.bad_array_file(path, "an archive as numpy.savez writes it", got)
+    with archive.open(member) as file:
+        return read_npy(path, file, member.file_size)

@@ -1,0 +1,56 @@
+"""What was read of a folder or zip of pictures, in one line for the header of a run."""
+
+from pathlib import Path
+
+from advnets.data.images.cache import Cache
+from advnets.data.splits import Split, Splits
+
+MOST_CLASSES = 10
+"""Names of classes in the line."""
+
+
+def summary(path: Path, cache: Cache, splits: Splits, others: int) -> str:
+    """Splits and classes with where they come from, and what was left out, with counts.
+
+    Args:
+        path: The source as the user named it.
+        cache: Its decoded pictures.
+        splits: Their splits.
+        others: Files of the source that are no pictures.
+    """
+    own = any(cache.folders)
+    parts = {"training": splits.train, "validation": splits.validation, "test": splits.test}
+    read = [
+        _part(name, part, n, folders, own=own, classes=bool(cache.classes))
+        for (name, part), n, folders in zip(
+            parts.items(), cache.examples, cache.folders, strict=True
+        )
+    ]
+    return f"Read {path}: {'; '.join([', '.join(read), _classes(cache), *_rest(cache, others)])}."
+
+
+def _part(
+    name: str, part: Split, n: int, folders: tuple[str, ...], *, own: bool, classes: bool
+) -> str:
+    """One split: how many pictures, and where they come from."""
+    origin = ", ".join(folders) or ("drawn from training" if own else "drawn at random")
+    unlabelled = ", without classes" if classes and part.context is None else ""
+    return f"{len(part):,} {name} ({origin}{unlabelled})"
+
+
+def _classes(cache: Cache) -> str:
+    if not cache.classes:
+        return f"no classes ({cache.classes_from})"
+    more = ", ..." if len(cache.classes) > MOST_CLASSES else ""
+    some = ", ".join(cache.classes[:MOST_CLASSES])
+    return f"{len(cache.classes):,} classes {cache.classes_from} ({some}{more})"
+
+
+def _rest(cache: Cache, others: int) -> list[str]:
+    """What there is beside the pictures that are used, and what was done to these."""
+    left = ", ".join(f"{n:,} {why} (first {first})" for why, n, first in cache.left)
+    rest = [f"left out: {left}"] if left else []
+    rest += [f"{others:,} other files"] if others else []
+    if 0 < cache.depth < 16:
+        rest.append(f"16-bit pictures scaled by the {cache.depth} bits that they use")
+    return rest

@@ -1,0 +1,46 @@
+"""What training sets for the whole process, and puts back.
+
+A call of the library leaves torch's global random stream, the default type and the mode of
+subnormal numbers as it found them. The command, whose process is its own, keeps what is quickest.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+_ENOUGH = 2**17
+"""Numbers that torch shares out among its threads."""
+
+
+@contextlib.contextmanager
+def global_stream_kept() -> Iterator[None]:
+    """Inside, torch's global random streams may be seeded and drawn from; afterwards as before."""
+    begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    gpus = range(torch.cuda.device_count()) if begun else ()
+    with torch.random.fork_rng(devices=list(gpus)):
+        yield
+
+
+@contextlib.contextmanager
+def settings_of_a_run() -> Iterator[None]:
+    """Inside, the process is as every run sees it: float32 by default, subnormal numbers are 0.
+
+    Velocities of dead inputs decay into subnormal numbers, which are slow.
+    """
+    # Threads that torch starts inherit the mode: they are to have the one that was found.
+    torch.ones(_ENOUGH).mul_(1)
+    dtype, flushed = torch.get_default_dtype(), subnormals_are_zero()
+    torch.set_default_dtype(torch.float32)
+    torch.set_flush_denormal(True)
+    try:
+        with global_stream_kept():
+            yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        torch.set_default_dtype(dtype)
+
+
+def subnormals_are_zero() -> bool:
+    """Whether this thread computes with 0 in place of subnormal numbers."""
+    return not (torch.full((1,), 1e-39, dtype=torch.float32) * 0.5).view(torch.int32).any()

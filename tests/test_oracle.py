@@ -1,0 +1,168 @@
+"""Scores against the same by others, on data of scale 1, 1e3 and 1e4, shifted, mixed and with ties.
+
+The others come with the extra `oracle`, and torch-fidelity without its dependencies (it imports
+torchvision for what is not used here, so a stub stands for it).
+"""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from advnets.kmeans import kmeans
+from advnets.neighbours import nearest, neighbourhoods
+from advnets.parzen import log_densities
+from advnets.quality import frechet_distance, kernel_distance
+
+
+def clouds(case):
+    """Samples and real examples, `(240, 4)` each, and the width of the window."""
+    rng = torch.Generator().manual_seed(1)
+    x, y = (torch.randn(240, 4, generator=rng, dtype=torch.float64) for _ in range(2))
+    x = 0.8 * x + 0.3
+    modes = torch.randn(6, 4, generator=rng, dtype=torch.float64).repeat(40, 1)
+    ties = [torch.randint(4, (240, 4), generator=rng).double() for _ in range(2)]
+    return {
+        "scale 1": (x, y),
+        "scale 1e3": (1e3 * x, 1e3 * y),
+        "scale 1e4": (1e4 * x, 1e4 * y),
+        "shifted": (x + 1e4, y + 1e4),
+        "modes 1e4 apart": (1e4 * modes + 0.3 * x, 1e4 * modes + 0.3 * y),
+        "ties": tuple(ties),
+        "ties, shifted": tuple(t + 1e4 for t in ties),
+    }[case]
+
+
+CASES = [
+    "scale 1",
+    "scale 1e3",
+    "scale 1e4",
+    "shifted",
+    "modes 1e4 apart",
+    "ties",
+    "ties, shifted",
+]
+every_case = pytest.mark.parametrize("case", CASES)
+both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+
+
+def given(case, dtype):
+    """What is scored, and the same numbers in float64 for the others."""
+    x, y = (t.to(dtype) for t in clouds(case))
+    return x, y, x.double().numpy(), y.double().numpy()
+
+
+@every_case
+@both_dtypes
+def test_log_densities_are_scikit_learns_to_a_hundredth_of_a_nat(case, dtype):
+    neighbors = pytest.importorskip("sklearn.neighbors", reason="needs scikit-learn")
+    x, y, x64, y64 = given(case, dtype)
+    sigmas = [0.1, 0.3, 1.0]
+    for ours, sigma in zip(log_densities(y, x, sigmas), sigmas, strict=True):
+        # One leaf and no tolerance: a tree stops where its bounds are close.
+        window = neighbors.KernelDensity(bandwidth=sigma, leaf_size=len(x), rtol=0, atol=0)
+        theirs = window.fit(x64).score_samples(y64)
+        np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-9, atol=1e-2)
+
+
+@every_case
+@both_dtypes
+def test_nearest_examples_are_scikit_learns_to_1e_9(case, dtype):
+    neighbors = pytest.importorskip("sklearn.neighbors", reason="needs scikit-learn")
+    x, y, x64, y64 = given(case, dtype)
+    search = neighbors.NearestNeighbors(algorithm="kd_tree").fit(y64)  # by differences
+    theirs = search.kneighbors(x64, 2)[0]
+    for skip in (0, 1):
+        ours = nearest(x, y, skip=skip)
+        np.testing.assert_allclose(ours.distance.numpy(), theirs[:, skip], rtol=1e-9, atol=1e-9)
+
+
+@every_case
+@both_dtypes
+def test_k_means_from_one_start_has_scikit_learns_inertia_to_1e_6(case, dtype):
+    cluster = pytest.importorskip("sklearn.cluster", reason="needs scikit-learn")
+    if case.startswith("ties"):
+        pytest.skip("an example between two centres may go to either, and the paths part")
+    x, _, x64, _ = given(case, dtype)
+    first = x64[torch.randperm(len(x), generator=torch.Generator().manual_seed(3))[:6]]
+    found = kmeans(x, 6, steps=300, rng=torch.Generator().manual_seed(3))
+    theirs = cluster.KMeans(6, init=first, n_init=1, max_iter=300, tol=0).fit(x64)
+    assert found.inertia[-1].item() == pytest.approx(theirs.inertia_, rel=1e-6)
+
+
+@every_case
+def test_balls_are_those_of_prdc(case, monkeypatch, rng):
+    """Its balls are open. Wider by 1e-9 they hold their surface, as ours and the papers' do."""
+    prdc = pytest.importorskip("prdc.prdc", reason="needs prdc")
+    x, y, x64, y64 = given(case, torch.float64)
+    centre = y64.mean(axis=0)  # it takes distances by products, which lose digits far away
+
+    def apart(a, b=None):
+        b = a if b is None else b
+        return np.linalg.norm(a[:, None] - b[None], axis=2)
+
+    radii = prdc.compute_nearest_neighbour_distances
+    monkeypatch.setattr(prdc, "compute_pairwise_distance", apart)
+    monkeypatch.setattr(
+        prdc, "compute_nearest_neighbour_distances", lambda a, k: radii(a, k) * (1 + 1e-9) + 1e-12
+    )
+    ours = neighbourhoods(x, y, rng=rng)
+    for k, names in ((3, ("precision", "recall")), (5, ("density", "coverage"))):
+        theirs = prdc.compute_prdc(y64 - centre, x64 - centre, k)
+        for name in names:
+            assert getattr(ours, name).value == pytest.approx(theirs[name], abs=1e-12), name
+
+
+def stubbed(monkeypatch):
+    """Stand in for torchvision, which torch-fidelity imports for what is not asked of it here."""
+    names = ["torchvision", "torchvision.datasets", "torchvision.transforms"]
+    modules = {name: types.ModuleType(name) for name in [*names, f"{names[2]}.functional"]}
+    for name, module in modules.items():
+        module.__path__ = []
+        monkeypatch.setitem(sys.modules, name, module)
+        parent, _, own = name.rpartition(".")
+        if parent:
+            setattr(modules[parent], own, module)
+    for name in ("CIFAR10", "CIFAR100", "STL10"):
+        setattr(modules["torchvision.datasets"], name, object)
+
+
+@every_case
+def test_the_frechet_distance_is_torch_fidelitys_to_1e_5(case, monkeypatch, rng):
+    stubbed(monkeypatch)
+    fid = pytest.importorskip("torch_fidelity.metric_fid", reason="needs torch-fidelity")
+    x, y, x64, y64 = given(case, torch.float64)
+    moments = [
+        fid.fid_features_to_statistics(torch.from_numpy(t - y64.mean(axis=0))) for t in (x64, y64)
+    ]
+    theirs = next(iter(fid.fid_statistics_to_metric(*moments, False).values()))
+    scale = float(np.trace(moments[1]["sigma"]))
+    ours = frechet_distance(x, y, rng=rng).value
+    assert ours == pytest.approx(float(theirs), rel=1e-5, abs=1e-6 * scale)
+
+
+@every_case
+def test_the_kernel_distance_is_torch_fidelitys_to_1e_9(case, monkeypatch, rng):
+    stubbed(monkeypatch)
+    kid = pytest.importorskip("torch_fidelity.metric_kid", reason="needs torch-fidelity")
+    x, y, x64, y64 = given(case, torch.float64)
+    k = [
+        kid.kernel_poly(
+            a, b, kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1
+        )
+        for a, b in ((x64, x64), (x64, y64), (y64, y64))
+    ]
+    theirs = kid.mmd2(*k)
+    size = float(np.abs(k[1]).mean())  # what is subtracted: its last digits are rounding
+    ours = kernel_distance(x, y, rng=rng).value
+    assert ours == pytest.approx(float(theirs), abs=1e-12 * size, rel=1e-9)
+
+
+@pytest.mark.parametrize("case", ["scale 1", "ties"])
+def test_the_kernel_distance_is_torchmetrics_where_its_float32_reaches(case, rng):
+    kid = pytest.importorskip("torchmetrics.image.kid", reason="needs torchmetrics")
+    x, y, *_ = given(case, torch.float64)
+    theirs = kid.poly_mmd(x, y).item()
+    assert kernel_distance(x, y, rng=rng).value == pytest.approx(theirs, abs=1e-9, rel=1e-6)

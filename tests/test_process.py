@@ -1,0 +1,196 @@
+"""A call of the library leaves the process as it was; `fit` goes on where it ended."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import advnets
+from advnets import environment, recipes, run
+from advnets.process import settings_of_a_run, subnormals_are_zero
+from conftest import small_game, small_run
+
+X = torch.randn(230, 2, generator=torch.Generator().manual_seed(0))
+
+
+def steps(n):
+    return advnets.TrainerConfig(steps=n)
+
+
+def game():
+    torch.manual_seed(0)
+    G = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 2))
+    D = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 1))
+    return advnets.Game(
+        G,
+        D,
+        prior=advnets.Gaussian(4),
+        G_optimizer=torch.optim.Adam(G.parameters(), 1e-2),
+        D_optimizer=torch.optim.Adam(D.parameters(), 1e-2),
+    )
+
+
+def same(a, b):
+    one, other = a.state(), b.state()
+    return one.keys() == other.keys() and all(torch.equal(t, other[n]) for n, t in one.items())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        X,
+        X.numpy(),
+        TensorDataset(X),
+        DataLoader(TensorDataset(X), 50),
+        DataLoader(X, 50, shuffle=True),
+    ],
+    ids=["tensor", "array", "dataset", "loader", "loader of rows"],
+)
+def test_fitting_twice_is_fitting_once_for_longer(data):
+    if isinstance(data, TensorDataset):
+        data = advnets.Batches(data, size=50, seed=0)
+    whole, parts = game(), game()
+    advnets.fit(whole, data, steps(13))
+    for n in (4, 2, 7):
+        advnets.fit(parts, data, steps(n))
+    assert same(whole, parts)
+    assert whole.updates == parts.updates == 13
+
+
+def test_a_game_that_was_loaded_goes_on_with_noise_of_its_own():
+    first, zs = game(), []
+    advnets.fit(first, X, steps(4))
+    twin = game()
+    twin.load_state(first.state())
+    real = twin.prior
+    twin.prior = type(
+        "Spy",
+        (),
+        {
+            "dim": 4,
+            "sample": lambda _, m, *, rng: (zs.append(rng.initial_seed()), real.sample(m, rng=rng))[
+                1
+            ],
+        },
+    )()
+    advnets.fit(twin, X, steps(1))
+    advnets.fit(twin, X, steps(1), seed=1)
+    assert twin.updates == 6
+    assert len(set(zs)) == 2
+    assert advnets.rng.derive(0, "step") not in zs
+
+
+def test_a_state_brings_back_rates_and_the_count_of_updates():
+    a = game()
+    plan = torch.optim.lr_scheduler.ExponentialLR(a.D_player.optimizer, 0.5)
+    advnets.fit(a, X, steps(2))
+    plan.step()
+    a.step_D(advnets.protocols.Batch(X[:20]), rng=torch.Generator())
+    b = game()
+    old = {n: t for n, t in a.state().items() if ".group." not in n and n != "updates"}
+    b.load_state(old)  # of a checkpoint that is older
+    assert b.D_player.optimizer.param_groups[0]["lr"] == 1e-2
+    b.load_state(a.state())
+    assert b.updates == 2
+    assert b.D_player.optimizer.param_groups[0]["lr"] == 5e-3
+    assert b.D_player.optimizer.param_groups[0]["betas"] == (0.9, 0.999)
+
+
+def test_training_is_in_training_mode_but_for_what_is_frozen():
+    own = game()
+    own.D.insert(0, nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)).requires_grad_(False))
+    own.D.eval()
+    own.G.eval()
+    advnets.fit(own, X, steps(1))
+    assert own.G.training
+    assert own.D[3].training
+    assert not any(m.training for m in own.D[0].modules())
+
+
+def test_fit_under_no_grad_and_inference_mode_trains():
+    whole, parts = game(), game()
+    advnets.fit(whole, X, steps(2))
+    with torch.no_grad():
+        advnets.fit(parts, X, steps(1))
+    with torch.inference_mode():
+        advnets.fit(parts, X, steps(1))
+    assert same(whole, parts)
+
+
+def test_a_call_leaves_the_process_as_it_was(tmp_path):
+    before = subnormals_are_zero(), torch.get_default_dtype()
+    torch.set_flush_denormal(False)
+    torch.set_default_dtype(torch.float64)
+    try:
+        torch.manual_seed(5)
+        stream = torch.get_rng_state()
+        small_game()
+        assert run.train(small_run(trainer=steps(2)), tmp_path / "run")
+        assert run.resume(tmp_path / "run", small_run(trainer=steps(3)))
+        assert torch.equal(torch.get_rng_state(), stream)
+        assert torch.get_default_dtype() == torch.float64
+        assert not subnormals_are_zero()
+        with settings_of_a_run():
+            assert subnormals_are_zero()
+    finally:
+        torch.set_flush_denormal(before[0])
+        torch.set_default_dtype(before[1])
+
+
+def test_every_recipe_plays_in_what_the_processor_has(monkeypatch):
+    with_precision = [recipes.get(name).model for name in recipes.RECIPES]
+    assert {m.precision for m in with_precision if hasattr(m, "precision")} == {"auto"}
+    for has, chosen in ((True, "bfloat16"), (False, "float32"), (None, "float32")):
+        monkeypatch.setattr(environment, "has_bfloat16", lambda device, has=has: has)
+        assert environment.resolved("auto", (1, 4, 4), "cpu") == chosen
+        assert environment.resolved("auto", (4,), "cpu") == "float32"
+        assert environment.resolved("bfloat16", (4,), "cpu") == "bfloat16"
+
+
+def test_a_run_keeps_the_precision_that_was_chosen(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "has_bfloat16", lambda device: True)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((200, 6, 5), dtype=np.float32))
+    data = advnets.data.ArrayConfig(path=str(tmp_path / "x.npy"))
+    config = small_run(data=data, trainer=steps(2))
+    said = []
+
+    class Said(run.Silent):
+        def say(self, text):
+            said.append(text)
+
+    assert run.train(config, tmp_path / "run", display=Said())
+    assert any("in bfloat16" in text for text in said)
+    monkeypatch.setattr(environment, "has_bfloat16", lambda device: False)
+    assert run.config_of(tmp_path / "run").model.precision == "bfloat16"
+    assert run.resume(tmp_path / "run", small_run(data=data, trainer=steps(3)))
+    assert run.config_of(tmp_path / "run").model.precision == "bfloat16"
+
+
+def test_a_run_that_goes_on_elsewhere_says_so_once(tmp_path, monkeypatch):
+    folder, said = tmp_path / "run", []
+
+    class Said(run.Silent):
+        def say(self, text):
+            said.append(text)
+
+    def notices():
+        return [text for text in said if "not bit for bit" in text]
+
+    assert run.train(small_run(trainer=steps(2)), folder)
+    assert run.resume(folder, small_run(trainer=steps(3)), display=Said())
+    assert not notices()
+    real = run.environment
+    monkeypatch.setattr(run, "environment", lambda: {**real(), "processor": "another"})
+    for n in (4, 5):
+        assert run.resume(folder, small_run(trainer=steps(n)), display=Said())
+    (notice,) = notices()
+    assert notice.startswith("From update 3 on")
+    assert "became another" in notice
+    lines = [json.loads(line) for line in (folder / "environment.jsonl").read_text().splitlines()]
+    assert [line["update"] for line in lines] == [0, 2, 3, 4]
+    (folder / "environment.jsonl").unlink()  # of a run that is older
+    assert run.resume(folder, small_run(trainer=steps(6)), display=Said())
+    assert len(notices()) == 2
