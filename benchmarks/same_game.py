@@ -288,12 +288,14 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     """Play, compare, print."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the worktree is removed
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the worktree is removed then
     try:
         sys.exit(run(parsed()))
     except CannotCompare as error:
         print(f"same_game: {error}", file=sys.stderr)
         sys.exit(2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(options: argparse.Namespace) -> int:

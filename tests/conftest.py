@@ -65,6 +65,7 @@ def mnist() -> Splits:
 
 SMALL = {
     "z_dim": 3,
+    "precision": "float32",
     "G": GeneratorConfig(hidden=(7,), output="linear", irange=0.5),
     "D": DiscriminatorConfig(units=(6,), pieces=3, irange=0.5),
 }

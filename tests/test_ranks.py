@@ -178,6 +178,7 @@ def test_more_processes_than_cores_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", str(cores() + 1))
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", "29500")
     need = (
         f"'nproc_per_node' must be at most the number of cores here, {cores()}, got {cores() + 1}"
     )
@@ -185,10 +186,11 @@ def test_more_processes_than_cores_are_refused(monkeypatch):
         pass
 
 
-def test_a_launcher_that_numbers_no_process_starts_one_alone(monkeypatch):
+def test_a_world_whose_processes_are_not_numbered_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with advnets.ranks.joined() as own:
-        assert own == ALONE
+    need = "'RANK' must be set where WORLD_SIZE is 2"
+    with pytest.raises(advnets.checks.BadValue, match=need), advnets.ranks.joined():
+        pass
 
 
 @pytest.mark.parametrize("network", ["D", "G"])

@@ -337,10 +337,14 @@ def test_a_log_of_a_million_updates_stays_a_small_page():
 EVIL = """</style><script>alert(1)</script> & "it's" $\\x$ {{ 7 * 7 }}"""
 
 
+WORDS = {"better", "against", "features"}
+"""What a record says in words of ours alone; others make it a damaged one."""
+
+
 def spoiled(value):
     """Every text in a record replaced, its keys as they are."""
     if isinstance(value, dict):
-        return {key: spoiled(inner) for key, inner in value.items()}
+        return {k: inner if k in WORDS else spoiled(inner) for k, inner in value.items()}
     if isinstance(value, list):
         return [spoiled(inner) for inner in value]
     return f"{value} {EVIL}" if isinstance(value, str) else value

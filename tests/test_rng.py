@@ -163,7 +163,7 @@ def test_what_chains_draw_comes_from_whole_states_too():
     assert not torch.equal(*map(draw, streams))
 
 
-@pytest.mark.parametrize(("seed", "i"), [(0, 0), (3, 255), (3, 256), (2**70, 10**12)])
+@pytest.mark.parametrize(("seed", "i"), [(0, 0), (3, 255), (3, 256), (2**62, 10**12)])
 def test_the_stream_of_a_sample_is_numpys_twister_on_philoxs_words(seed, i):
     """The same on every platform: both are integer arithmetic, and numpy's are another's."""
     digest = hashlib.blake2b(f"{seed}/sample".encode(), digest_size=16, person=b"advnets").digest()

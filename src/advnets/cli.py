@@ -40,6 +40,7 @@ from advnets.options import (
     parse,
 )
 from advnets.player import keep_freed_memory
+from advnets.process import subnormals_as_zero
 from advnets.progress import display
 from advnets.ranks import Ranks, here, joined
 from advnets.run import RunConfig
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The exit code is 0, 1 for a claim that failed, 2 for a user's mistake, 130 for a stopped run.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with streams():
+    with streams(), subnormals_as_zero():  # before torch starts a thread of its own
         return _answered(words)
 
 
@@ -108,8 +109,6 @@ def _command(words: list[str]) -> int:
         return 0
     if words[0] not in COMMANDS:
         raise checks.unknown("command", words[0], COMMANDS)
-    # For the whole process, which is ours, and before torch starts a thread in it.
-    torch.set_flush_denormal(True)
     keep_freed_memory()
     return COMMANDS[words[0]](words[1:])
 

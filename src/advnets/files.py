@@ -82,7 +82,7 @@ def read(path: Path, *, most: int | None = None) -> bytes:
             if most is None:
                 return file.read()
             size = os.fstat(file.fileno()).st_size
-            raw = file.read(most + 1) if size <= most else b""
+            raw = file.read(size + 1) if size <= most else b""  # it may grow meanwhile
     except OSError as error:
         if isinstance(error, checks.UserError):
             raise

@@ -133,7 +133,7 @@ class SafeTensors(Struct, frozen=True):
 class CachedNetwork(Struct, frozen=True):
     """The facts beside a cached network of features, as far as they are read by name."""
 
-    score: float
+    score: float | None
 
 
 class Cell(Struct, frozen=True):

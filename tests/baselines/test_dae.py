@@ -16,7 +16,7 @@ N = 20_000
 
 
 def build(event_shape=EVENT, seed=0, **settings):
-    settings = {"hidden": 4} | settings
+    settings = {"hidden": 4, "precision": "float32"} | settings
     return DAE.from_config(DAEConfig(**settings), problem(event_shape), seed=seed)
 
 

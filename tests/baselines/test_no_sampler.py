@@ -78,5 +78,5 @@ def test_the_command_says_so_in_one_line(command, trained, capsys):
 def test_its_report_has_the_curves_and_says_why_there_is_no_score(trained):
     said = []
     text = page(advnets.load(trained[0]), say=said.append)
-    assert "Not scored: &#x27;model&#x27; must be one that can be sampled" in text
+    assert "Not scored: &#39;model&#39; must be one that can be sampled" in text
     assert "reconstruction" in text and "Figure 2" not in text

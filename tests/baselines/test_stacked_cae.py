@@ -14,7 +14,12 @@ RULE = OptimizerConfig(lr=0.05, lr_decay=1.0, momentum=0.0, final_momentum=0.0)
 
 
 def build(seed=0, **settings):
-    settings = {"hidden": (5, 4), "updates": (3,), "optimizer": RULE} | settings
+    settings = {
+        "hidden": (5, 4),
+        "updates": (3,),
+        "optimizer": RULE,
+        "precision": "float32",
+    } | settings
     return StackedCAE.from_config(StackedCAEConfig(**settings), problem(), seed=seed)
 
 
@@ -50,7 +55,8 @@ def test_layers_are_trained_one_after_the_other_on_finished_codes(rng):
 
 
 def own_configs(**settings):
-    return StackedCAEConfig(hidden=(5, 4), updates=(3,), optimizer=RULE, **settings).layers()
+    settings = {"optimizer": RULE, "precision": "float32"} | settings
+    return StackedCAEConfig(hidden=(5, 4), updates=(3,), **settings).layers()
 
 
 def test_the_walk_is_in_the_top_layer_and_is_decoded_down_by_means():

@@ -163,7 +163,7 @@ def test_bad_numbers_in_ones_own_data_are_named_by_their_row():
     for data in (x, Split(x), x.double()):
         with pytest.raises(BadValue, match=r"'x' must be finite everywhere, .* first in row 7\."):
             Batches(data, size=5, seed=0)
-    assert len(Batches(torch.arange(20), size=5, seed=0)[0].x) == 5
+    assert len(Batches(torch.arange(20)[:, None], size=5, seed=0)[0].x) == 5
 
 
 def test_data_far_from_one_is_named_where_a_game_diverges():
