@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import advnets
 from advnets import environment, recipes, run
 from advnets.process import settings_of_a_run, subnormals_are_zero
-from conftest import small_game, small_run
+from conftest import small_config, small_game, small_run
 
 X = torch.randn(230, 2, generator=torch.Generator().manual_seed(0))
 
@@ -154,7 +154,8 @@ def test_a_run_keeps_the_precision_that_was_chosen(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "has_bfloat16", lambda device: True)
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((200, 6, 5), dtype=np.float32))
     data = advnets.data.ArrayConfig(path=str(tmp_path / "x.npy"))
-    config = small_run(data=data, trainer=steps(2))
+    auto = small_config(precision="auto")
+    config = small_run(data=data, trainer=steps(2), model=auto)
     said = []
 
     class Said(run.Silent):
@@ -165,7 +166,7 @@ def test_a_run_keeps_the_precision_that_was_chosen(tmp_path, monkeypatch):
     assert any("in bfloat16" in text for text in said)
     monkeypatch.setattr(environment, "has_bfloat16", lambda device: False)
     assert run.config_of(tmp_path / "run").model.precision == "bfloat16"
-    assert run.resume(tmp_path / "run", small_run(data=data, trainer=steps(3)))
+    assert run.resume(tmp_path / "run", small_run(data=data, trainer=steps(3), model=auto))
     assert run.config_of(tmp_path / "run").model.precision == "bfloat16"
 
 

@@ -461,12 +461,12 @@ def test_a_measure_that_could_not_be_had_says_why(folders):
     assert why in page
     none = QUALITY | {"measures": [], "rows": [], "left_out": [why]}
     page = with_quality(folders["images"], none)
-    assert why in page and "bootstrap" not in page
+    assert why in page and "95% bootstrap" not in page
 
 
 @pytest.mark.parametrize("quality", [None, {}])
 def test_measures_that_were_not_taken_are_not_spoken_of(folders, quality):
-    assert "bootstrap" not in with_quality(folders["images"], quality)
+    assert "95% bootstrap" not in with_quality(folders["images"], quality)
 
 
 def test_scores_come_back_from_their_record(points):

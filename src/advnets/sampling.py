@@ -252,5 +252,6 @@ def interpolate(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
 
 def save_array(path: Path, x: Tensor) -> None:
     """Write samples as a `.npy` array of shape `(n, *event_shape)`; refuse what is not finite."""
+    refuse_non_finite(x)
     with path.open("wb") as file:  # numpy would put another suffix after any but .npy
-        np.save(file, _finite(x).cpu().numpy())
+        np.save(file, x.cpu().numpy())
