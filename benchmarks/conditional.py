@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 import advnets
-from advnets import features
-from advnets.features import FeatureSpace, class_labels
-from advnets.sampling import GeneratorSampler
+from advnets.evaluation import features
+from advnets.evaluation.features import FeatureSpace, class_labels
+from advnets.sampling.samplers import GeneratorSampler
 
 MOST = 1_000
 """Samples of a class whose distances are taken."""

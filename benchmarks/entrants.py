@@ -12,8 +12,8 @@ from runners import Build
 from torch import Tensor
 
 import advnets
-from advnets.player import keep_freed_memory
-from advnets.protocols import Problem
+from advnets.base.protocols import Problem
+from advnets.optim.train_state import keep_freed_memory
 
 PLAIN, OURS, PRODUCTS, WITH_PASS = "plain PyTorch", "ours", "products", "products + pass"
 COMPILED = ", compiled"

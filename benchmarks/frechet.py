@@ -25,15 +25,17 @@ import numpy as np
 from torch import Tensor
 
 import advnets
-from advnets import cli, curves, features
-from advnets.bootstrap import Estimate
+from advnets.base.rng import generator
+from advnets.cli import main as cli
 from advnets.data import Splits
-from advnets.features import FeatureSpace
-from advnets.quality import frechet_distance
+from advnets.evaluation import features
+from advnets.evaluation.bootstrap import Estimate
+from advnets.evaluation.distances import frechet_distance
+from advnets.evaluation.features import FeatureSpace
+from advnets.plotting import curves
 from advnets.report import panels
-from advnets.rng import generator
-from advnets.sampling import TrainingSet
-from advnets.trained import Run
+from advnets.runs.loaded import Run
+from advnets.sampling.samplers import TrainingSet
 
 AT = (1, 500, 1_000, 2_000, 4_000)
 

@@ -26,11 +26,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from advnets import GameConfig, learners, run
+from advnets import GameConfig
+from advnets.base.protocols import Learner, Problem
+from advnets.base.rng import generator
 from advnets.data import Batches, ImagesConfig, Split, load
-from advnets.environment import processor
-from advnets.protocols import Learner, Problem
-from advnets.rng import generator
+from advnets.runs import registry, train
+from advnets.storage.environment import processor
 
 MB = 2**20
 BATCH = 100
@@ -99,7 +100,7 @@ def measure(folder: str, cache: str, *, steps: int) -> dict[str, float]:
         wall = time.perf_counter()
         splits = load(config, seed=0)
         facts["again"] = time.perf_counter() - wall
-        run.describe(splits)  # as at the start of every run
+        train.describe(splits)  # as at the start of every run
         facts["first"] = time.perf_counter() - wall
         batches = Batches(splits.train, size=BATCH, seed=0)
         for i in range(batches.per_epoch):
@@ -139,7 +140,7 @@ def game(batches: Batches) -> tuple[Learner, torch.Generator]:
         batches_per_epoch=batches.per_epoch,
         steps=1_000,
     )
-    return learners.build(GameConfig(), problem, seed=0), generator(0, "noise")
+    return registry.build(GameConfig(), problem, seed=0), generator(0, "noise")
 
 
 @contextlib.contextmanager

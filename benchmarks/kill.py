@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from advnets.rundir import RunDir
+from advnets.storage.run_folder import RunDir
 
 WORDS = (
     "demo --model.G.hidden 200 200 --model.D.units 40 40 --trainer.steps 6000 "

@@ -30,10 +30,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from advnets import cli
-from advnets.baselines.rbm import RBMConfig
+from advnets.cli import main as cli
 from advnets.data import ArrayConfig
-from advnets.run import RunConfig
+from advnets.models.energy.rbm import RBMConfig
+from advnets.runs.train import RunConfig
 
 LIMIT = 60
 """Seconds after which a command hangs."""

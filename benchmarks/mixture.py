@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 import advnets
-from advnets import cli
+from advnets.base.rng import generator
+from advnets.cli import main as cli
 from advnets.data import MixtureConfig, toy
 from advnets.game import Game
-from advnets.rng import generator
-from advnets.theory import JSD
+from advnets.theory.divergences import JSD
 
 BINS, LOW, HIGH = 200, -5.0, 5.0
 ENOUGH = 0.01

@@ -24,10 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import advnets
-from advnets import cli, features, neighbours, quality, run
-from advnets.rng import generator
-from advnets.rundir import RunDir
-from advnets.sampling import TrainingSet
+from advnets.base.rng import generator
+from advnets.cli import main as cli
+from advnets.evaluation import distances, features, neighbours
+from advnets.runs import train
+from advnets.sampling.samplers import TrainingSet
+from advnets.storage.run_folder import RunDir
 
 EPOCHS, BATCHES = 15, 500
 COMMON = (
@@ -105,7 +107,7 @@ def play(name: str, seed: int, root: Path, runs: Path, also: str = "") -> None:
 
 def finished(folder: Path) -> dict[str, Any] | None:
     """The validation scores at a run's last update, raw and averaged; None before that."""
-    steps = run.config_of(folder).trainer.steps
+    steps = train.config_of(folder).trainer.steps
     for record in RunDir(folder).records():
         if record["update"] == steps and "validation" in record:
             scores: dict[str, Any] = record["validation"]
@@ -133,7 +135,7 @@ def measure(folders: Sequence[Path]) -> None:
     for folder in left:
         x = space.features(advnets.load(folder, checkpoint="last").sample(SAMPLES, seed=0))
         balls = neighbours.neighbourhoods(x, y, rng=generator(0, "study"))
-        found = {"frechet": quality.frechet_distance(x, y, rng=generator(0, "study"))}
+        found = {"frechet": distances.frechet_distance(x, y, rng=generator(0, "study"))}
         found |= {name: getattr(balls, name) for name in MEASURES[1:]}
         shown = {name: str(estimate).split(" ")[0] for name, estimate in found.items()}
         (folder / "quality.json").write_text(json.dumps(shown), encoding="utf-8")
@@ -182,7 +184,7 @@ HEAD = (
 
 def curve(folder: Path) -> Iterator[str]:
     """A run's validation scores, ever further apart."""
-    batches = run.config_of(folder).batch_size
+    batches = train.config_of(folder).batch_size
     shown, step = 0.0, 10
     yield "| epoch | raw | averaged | sigma, raw | D(x) | D(G(z)) |\n|---|---|---|---|---|---|"
     seen: dict[str, float] = {}

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 import advnets
-from advnets import evaluation
-from advnets.baselines.gsn import GSNConfig
-from advnets.checks import UserError
+from advnets.base.errors import UserError
+from advnets.evaluation import protocol
+from advnets.models.gsn import GSNConfig
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def table(options: argparse.Namespace) -> None:
     print("| seed of the chain | score |\n|---|---|")
     means = []
     for seed in range(options.seeds):
-        score = evaluation.validation_score(sampler, splits, run.config.evaluation, seed=seed)
+        score = protocol.validation_score(sampler, splits, run.config.evaluation, seed=seed)
         means.append(score.mean)
         print(f"| {seed} | {score} |", flush=True)
     print(f"\nMean {statistics.mean(means):.1f}, deviation {statistics.stdev(means):.1f} nats.")

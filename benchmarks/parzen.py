@@ -33,8 +33,8 @@ import torch
 from torch import Tensor
 
 from advnets.data import MnistConfig, load
-from advnets.environment import processor
-from advnets.parzen import SIGMAS, choose_sigma, score
+from advnets.evaluation.parzen import SIGMAS, choose_sigma, score
+from advnets.storage.environment import processor
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Scorer = Callable[[Array], float]
@@ -111,7 +111,7 @@ def written_out(x: Tensor, centres: Tensor, sigma: float) -> list[float]:
 
 
 def ours(centres: Array, sigma: float) -> Scorer:
-    """advnets.parzen.score."""
+    """advnets.evaluation.parzen.score."""
     samples = torch.from_numpy(centres)
     return lambda x: score(torch.from_numpy(x), samples, sigma).mean
 
@@ -144,7 +144,7 @@ def loop(centres: Array, sigma: float) -> Scorer:
 
 
 OURS, SKLEARN, LEAF, LOOP = (
-    "advnets.parzen.score",
+    "advnets.evaluation.parzen.score",
     "KernelDensity",
     "KernelDensity, one leaf",
     "loop in numpy",

@@ -31,7 +31,7 @@ from products import LAYOUTS
 from runners import Runner, RunnerFailed, running
 from steady import steady
 
-from advnets.environment import commit, processor
+from advnets.storage.environment import commit, processor
 
 Rates = dict[str, list[float]]
 Reasons = dict[str, str]  # why a row has no rates

@@ -13,9 +13,9 @@ import argparse
 import torch
 
 import advnets
-from advnets.checks import Diverged
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Problem
+from advnets.base.errors import Diverged
+from advnets.base.protocols import Problem
+from advnets.optim.momentum import OptimizerConfig
 
 
 def main() -> None:

@@ -18,8 +18,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import advnets
-from advnets import plots, recipes
-from advnets.progress import display
+from advnets import recipes
+from advnets.base.progress import display
+from advnets.plotting import images
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
                 f"{line.name:24} {line.test} (sigma {line.test.sigma:.3f}, n {line.test.centres})"
             )
         picture = folder / "samples.png"
-        plots.save_samples(picture, run.sample(100, seed=0))
+        images.save_samples(picture, run.sample(100, seed=0))
         print(f"100 samples, none picked: {picture}")
 
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import advnets
-from advnets import capture
-from advnets.contexts import Context
+from advnets.base.conditioning import Context
+from advnets.base.distributed import ALONE
+from advnets.base.protocols import Problem
 from advnets.data import ArrayConfig, MnistConfig, RingConfig, Splits, load
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Problem
-from advnets.ranks import ALONE
+from advnets.optim import compile as capture
+from advnets.optim.momentum import OptimizerConfig
 
 ROOT = Path(__file__).parents[1]
 MNIST = ROOT.parent / "shared" / "data" / "mnist"

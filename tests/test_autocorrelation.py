@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.signal import lfilter
 
-from advnets.autocorrelation import autocorrelation, integrated_time, slowest
+from advnets.evaluation.autocorrelation import autocorrelation, integrated_time, slowest
 
 
 def ar1(rho, steps, chains, rng):

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from advnets.birthday import birthday, close_pairs, first_duplicate, support_size
-from advnets.checks import BadValue
+from advnets.base.errors import BadValue
+from advnets.evaluation.birthday import birthday, close_pairs, first_duplicate, support_size
 
 
 @pytest.mark.parametrize("N", [10, 365, 2_000])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advnets import bootstrap
+from advnets.evaluation import bootstrap
 
 
 def hits(estimates, truth):

@@ -10,9 +10,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import advnets
-from advnets import capture, checks, products
-from advnets.protocols import Batch
-from advnets.ranks import ALONE
+from advnets.base import errors
+from advnets.base.distributed import ALONE
+from advnets.base.protocols import Batch
+from advnets.nn import kernels
+from advnets.optim import compile as capture
 from conftest import small_game
 
 ORDERS, PRECISIONS = ["alternating", "simultaneous"], ["float32", "bfloat16"]
@@ -60,8 +62,8 @@ def play_both(game, twin, tolerance):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("order", ORDERS)
 def test_gathered_products_are_captured_too(compiler, order, monkeypatch):
-    monkeypatch.setattr(products, "_LARGE", 1)
-    monkeypatch.setattr(products, "_BAGS", True)
+    monkeypatch.setattr(kernels, "_LARGE", 1)
+    monkeypatch.setattr(kernels, "_BAGS", True)
     game = small_game(
         order=order, D=advnets.DiscriminatorConfig(units=(6, 5), pieces=5, irange=0.5)
     )
@@ -85,12 +87,12 @@ def test_a_compiled_game_is_the_eager_one_and_goes_on_bit_for_bit(compiler):
 
 def test_what_cannot_be_compiled_is_refused_with_a_word(monkeypatch):
     need = "'model.compiled' must be False but for the momentum rule in one process, got True with"
-    with pytest.raises(checks.BadValue, match=f"{need} Momentum in 2"):
+    with pytest.raises(errors.BadValue, match=f"{need} Momentum in 2"):
         small_game(compiled=True, ranks=dataclasses.replace(ALONE, world=2))
-    with pytest.raises(checks.BadValue, match=f"{need} Adam in 1"):
+    with pytest.raises(errors.BadValue, match=f"{need} Adam in 1"):
         small_game(compiled=True, D_optimizer=advnets.OptimizerConfig(rule="adam"))
     monkeypatch.setattr(capture, "GRADIENTS", "what_no_torch_knows")
-    with pytest.raises(checks.BadValue, match=r"'model.compiled' must be False here \(torch .*"):
+    with pytest.raises(errors.BadValue, match=r"'model.compiled' must be False here \(torch .*"):
         small_game(compiled=True)
 
 
@@ -104,7 +106,7 @@ def test_a_compiler_that_fails_is_named(compiler, monkeypatch):
     game = small_game(compiled=True)
     rng = torch.Generator().manual_seed(0)
     step(game, 0, rng)  # eager
-    with pytest.raises(checks.BadValue, match="No working C"):
+    with pytest.raises(errors.BadValue, match="No working C"):
         step(game, 1, rng)
 
 

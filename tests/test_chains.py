@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from advnets.autocorrelation import integrated_time
-from advnets.chains import ChainConfig, MarkovChain
-from advnets.protocols import Chain
+from advnets.base.protocols import Chain
+from advnets.evaluation.autocorrelation import integrated_time
+from advnets.sampling.chains import ChainConfig, MarkovChain
 
 
 class TwoStates:

@@ -13,7 +13,11 @@ import torch
 from PIL import Image
 
 import advnets
-from advnets import checkpoints, checks, cli, recipes, run
+from advnets import recipes
+from advnets.base import errors
+from advnets.cli import main
+from advnets.runs import train as run
+from advnets.storage import checkpoints
 from conftest import small_config, small_run
 
 IMAGES = (
@@ -27,7 +31,7 @@ def trained(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.random.default_rng(0).integers(0, 256, (200, 6, 5), dtype=np.uint8))
     assert (
-        cli.main(["train", "array", "--data.path", "x.npy", "--folder", "runs/a", *IMAGES.split()])
+        main.main(["train", "array", "--data.path", "x.npy", "--folder", "runs/a", *IMAGES.split()])
         == 0
     )
     capsys.readouterr()
@@ -36,7 +40,7 @@ def trained(tmp_path, monkeypatch, capsys):
 
 def test_help_teaches(capsys):
     for words in ([], ["--help"], ["-h"]):
-        assert cli.main(words) == 0
+        assert main.main(words) == 0
         out = capsys.readouterr().out
         assert "advnets train demo" in out
         assert "advnets evaluate" in out
@@ -47,7 +51,7 @@ def test_help_teaches(capsys):
 )
 def test_every_command_shows_its_options_with_their_defaults(command, capsys):
     with pytest.raises(SystemExit) as end:
-        cli.main([*command.split(), "--help"])
+        main.main([*command.split(), "--help"])
     assert end.value.code == 0
     out = capsys.readouterr().out
     assert "--checkpoint" in out or "--model.G_optimizer.lr" in out
@@ -55,12 +59,12 @@ def test_every_command_shows_its_options_with_their_defaults(command, capsys):
 
 
 def test_version(capsys):
-    assert cli.main(["--version"]) == 0
+    assert main.main(["--version"]) == 0
     assert re.fullmatch(r"advnets \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 def test_recipes_are_listed_with_command_time_and_score(capsys):
-    assert cli.main(["recipes"]) == 0
+    assert main.main(["recipes"]) == 0
     out = capsys.readouterr().out
     for name in recipes.RECIPES:
         assert re.search(rf"^{name}\n", out, re.MULTILINE)
@@ -70,21 +74,21 @@ def test_recipes_are_listed_with_command_time_and_score(capsys):
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_a_dry_run_prints_toml_that_trains_the_same(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["train", name, "--seed", "3", "--batch_size", "40", "--dry_run"]) == 0
+    assert main.main(["train", name, "--seed", "3", "--batch_size", "40", "--dry_run"]) == 0
     printed = capsys.readouterr().out
     assert tomllib.loads(printed)["batch_size"] == 40
     (tmp_path / "my.toml").write_text(printed)
     config = run.read_config("my.toml")
     assert config.seed == 3
     assert type(config.data) is type(recipes.get(name).data)
-    assert cli.main(["train", "my.toml", "--dry_run"]) == 0
+    assert main.main(["train", "my.toml", "--dry_run"]) == 0
     assert capsys.readouterr().out == printed
     assert not (tmp_path / "runs").exists()
 
 
 def test_options_of_every_type(capsys):
     words = "train mnist --dry-run --model.G.hidden 30 20 --model.order alternating --model.D.max_col_norm 1.5"
-    assert cli.main(words.split()) == 0
+    assert main.main(words.split()) == 0
     table = tomllib.loads(capsys.readouterr().out)
     assert table["model"]["G"]["hidden"] == [30, 20]
     assert table["model"]["order"] == "alternating"
@@ -110,29 +114,29 @@ def test_a_run_folder_explains_itself(trained):
 
 
 def test_samples_come_as_a_picture_an_array_or_single_files(trained, capsys):
-    assert cli.main(["sample", "runs/a", "--n", "12"]) == 0
+    assert main.main(["sample", "runs/a", "--n", "12"]) == 0
     assert "12 raw samples of update 6: runs/a/samples.png" in capsys.readouterr().out
-    assert cli.main(["sample", "runs/a", "--n", "5", "--start", "7", "--out", "x12.npy"]) == 0
+    assert main.main(["sample", "runs/a", "--n", "5", "--start", "7", "--out", "x12.npy"]) == 0
     whole = advnets.load("runs/a").sample(12, seed=0)
     torch.testing.assert_close(torch.from_numpy(np.load("x12.npy")), whole[7:], atol=1e-5, rtol=0)
-    assert cli.main(["sample", "runs/a", "--n", "2", "--start", "41", "--out", "singles"]) == 0
+    assert main.main(["sample", "runs/a", "--n", "2", "--start", "41", "--out", "singles"]) == 0
     assert sorted(p.name for p in (trained / "singles").iterdir()) == ["000041.png", "000042.png"]
     with Image.open("singles/000042.png") as picture:
         assert picture.size == (5, 6)
 
 
 def test_an_array_gets_the_name_that_was_asked_for(trained):
-    assert cli.main(["sample", "runs/a", "--n", "3", "--out", "upper.NPY"]) == 0
+    assert main.main(["sample", "runs/a", "--n", "3", "--out", "upper.NPY"]) == 0
     assert np.load("upper.NPY").shape == (3, 1, 6, 5)
     assert not list(trained.glob(".part.*"))
 
 
 def test_a_folder_holds_the_samples_of_one_call(trained, capsys):
-    assert cli.main(["sample", "runs/a", "--n", "2", "--out", "one-call"]) == 0
+    assert main.main(["sample", "runs/a", "--n", "2", "--out", "one-call"]) == 0
     before = {p: p.read_bytes() for p in (trained / "one-call").iterdir()}
     for seed in ("0", "1"):
         words = ["sample", "runs/a", "--n", "1", "--seed", seed, "--out", "one-call"]
-        assert cli.main(words) == 2
+        assert main.main(words) == 2
         assert "'out' must be a new or an empty folder, got one-call" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in (trained / "one-call").iterdir()} == before
 
@@ -153,7 +157,7 @@ OWN = [
 def test_no_output_takes_the_place_of_a_runs_own_file(trained, command, name, capsys):
     run = trained / "runs/a"
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
-    assert cli.main([*command.split(), "runs/a", "--out", f"runs/a/{name}"]) == 2
+    assert main.main([*command.split(), "runs/a", "--out", f"runs/a/{name}"]) == 2
     err = capsys.readouterr().err
     assert re.search(r"^advnets: 'out' must be [^\n]*\n$", err), err
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
@@ -177,23 +181,23 @@ def test_no_output_takes_the_place_of_what_is_no_file(trained, command, tmp_path
         link.symlink_to("/dev/null")
         folder.mkdir()
         for out, got in ((pipe, "a named pipe"), (link, "a symbolic link"), (folder, "a folder")):
-            assert cli.main([*command.split(), *run, "--out", str(out)]) == 2
+            assert main.main([*command.split(), *run, "--out", str(out)]) == 2
             need = f"'out' must be a new or a regular file, got {out}, {got}."
             assert need in capsys.readouterr().err
         assert pipe.is_fifo() and link.is_symlink() and folder.is_dir()
 
 
 def test_a_table_is_not_made_in_a_run(trained, capsys):
-    assert cli.main(["table", "1", "--quick", "--out", "runs/a"]) == 2
+    assert main.main(["table", "1", "--quick", "--out", "runs/a"]) == 2
     assert "'out' must be a folder of runs, or a new one" in capsys.readouterr().err
 
 
 def test_scores_that_cannot_be_kept_are_shown_all_the_same(trained, monkeypatch, capsys):
     def refused(path):
-        raise checks.disk_full(path, "Read-only file system")
+        raise errors.disk_full(path, "Read-only file system")
 
     monkeypatch.setattr(checkpoints, "written_aside", refused)
-    assert cli.main(["evaluate", "runs/a", "--samples", "20", "--quality", "False"]) == 0
+    assert main.main(["evaluate", "runs/a", "--samples", "20", "--quality", "False"]) == 0
     out, err = capsys.readouterr()
     assert "training mean" in out and "Scores:" not in out
     assert err.startswith("advnets: The scores are not kept: runs/a/evaluation.png: could not be")
@@ -207,8 +211,8 @@ def test_memory_that_runs_out_without_a_word_is_one_line(monkeypatch, capsys):
     def no_memory(words):
         raise MemoryError
 
-    monkeypatch.setitem(cli.COMMANDS, "sample", no_memory)
-    assert cli.main(["sample", "runs/a"]) == 2
+    monkeypatch.setitem(main.COMMANDS, "sample", no_memory)
+    assert main.main(["sample", "runs/a"]) == 2
     assert "do not fit in memory (no reason given)" in capsys.readouterr().err
 
 
@@ -230,7 +234,7 @@ def told(tmp_path_factory):
 
 def test_a_class_is_asked_for_by_name(told, tmp_path, capsys):
     out, run = str(tmp_path / "x.npy"), advnets.load(told)
-    assert cli.main(["sample", str(told), "--class", "7", "--n", "4", "--out", out]) == 0
+    assert main.main(["sample", str(told), "--class", "7", "--n", "4", "--out", out]) == 0
     assert "4 raw samples of update 6, of each class 7" in capsys.readouterr().out
     expected = run.sample(4, context=torch.tensor(7))
     assert torch.equal(torch.from_numpy(np.load(out)), expected)
@@ -239,13 +243,13 @@ def test_a_class_is_asked_for_by_name(told, tmp_path, capsys):
 
 def test_several_classes_are_a_row_each_or_a_folder_each(told, tmp_path):
     assert (
-        cli.main(["sample", str(told), "--class", "7", "3", "--out", str(tmp_path / "x.png")]) == 0
+        main.main(["sample", str(told), "--class", "7", "3", "--out", str(tmp_path / "x.png")]) == 0
     )
     with Image.open(tmp_path / "x.png") as picture:
         rows, columns = 2 * (6 + 2) + 2, 10 * (5 + 2) + 2
         assert picture.width / picture.height == pytest.approx(columns / rows)
     words = ["sample", str(told), "--class", "7", "3", "--n", "2", "--out", str(tmp_path / "both")]
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     files = sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "both").rglob("*.png"))
     assert files == [f"both/{c}/00000{i}.png" for c in "37" for i in range(2)]
 
@@ -265,15 +269,15 @@ def test_the_picture_of_a_conditional_run_has_a_row_for_each_class(told):
 
 def test_averaged_weights_are_asked_for_by_name_and_said_to_be(trained, capsys):
     assert (
-        cli.main(["sample", "runs/a", "--n", "2", "--weights", "averaged", "--out", "a.npy"]) == 0
+        main.main(["sample", "runs/a", "--n", "2", "--weights", "averaged", "--out", "a.npy"]) == 0
     )
     assert "2 averaged samples" in capsys.readouterr().out
-    assert cli.main(["sample", "runs/a", "--n", "2", "--out", "r.npy"]) == 0
+    assert main.main(["sample", "runs/a", "--n", "2", "--out", "r.npy"]) == 0
     assert not np.array_equal(np.load("a.npy"), np.load("r.npy"))
 
 
 def test_evaluate_prints_scores_reference_lines_caveat_and_where_things_are(trained, capsys):
-    assert cli.main(["evaluate", "runs/a"]) == 0
+    assert main.main(["evaluate", "runs/a"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     for words in (
         "raw",
@@ -299,7 +303,7 @@ def test_evaluate_prints_scores_reference_lines_caveat_and_where_things_are(trai
 def test_evaluate_shows_other_ways_to_see_quality(trained, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("XDG_CACHE_HOME", str(trained / "cache"))
-    assert cli.main(["evaluate", "runs/a"]) == 0
+    assert main.main(["evaluate", "runs/a"]) == 0
     out, err = capsys.readouterr()
     assert "Training a small autoencoder on the 160 training examples" in err
     assert "Quality of 20 each against 20 test examples" in out
@@ -313,19 +317,19 @@ def test_evaluate_shows_other_ways_to_see_quality(trained, capsys, monkeypatch):
     quality = json.loads((trained / "runs/a/evaluation.json").read_text())["quality"]
     assert quality["features"] == "autoencoder" and quality["accuracy"] is None
     assert [row["name"] for row in quality["rows"]] == ["raw", "averaged", "real training examples"]
-    assert cli.main(["evaluate", "runs/a"]) == 0
+    assert main.main(["evaluate", "runs/a"]) == 0
     assert "Training" not in capsys.readouterr().err
 
 
 def test_evaluate_leaves_other_measures_out_when_told(trained, capsys):
-    assert cli.main(["evaluate", "runs/a", "--quality", "False"]) == 0
+    assert main.main(["evaluate", "runs/a", "--quality", "False"]) == 0
     out, err = capsys.readouterr()
     assert "training mean" in out and "Quality of" not in out and err == ""
     assert json.loads((trained / "runs/a/evaluation.json").read_text())["quality"] is None
 
 
 def test_evaluate_of_a_run_too_small_for_any_measure_still_scores(trained, capsys):
-    assert cli.main(["evaluate", "runs/a", "--samples", "12"]) == 0
+    assert main.main(["evaluate", "runs/a", "--samples", "12"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "training mean" in out and "Quality of" not in out
     words = "'precision, recall, density and coverage' must be measured on at least 20 samples and as many real examples, got 12."
@@ -342,13 +346,13 @@ def test_quality_of_a_run_on_validation_data(trained):
 
 @pytest.mark.parametrize("number", ["2", "3"])
 def test_figure_writes_a_picture_and_says_of_what(number, trained, capsys):
-    assert cli.main(["figure", number, "runs/a"]) == 0
+    assert main.main(["figure", number, "runs/a"]) == 0
     out = capsys.readouterr().out
     assert re.fullmatch(
         rf"Figure {number}, raw weights of update \d+: runs/a/figure{number}\.png\n", out
     )
     words = ["--weights", "averaged", "--seed", "5", "--checkpoint", "last", "--out", "other.png"]
-    assert cli.main(["figure", number, "runs/a", *words]) == 0
+    assert main.main(["figure", number, "runs/a", *words]) == 0
     assert "averaged weights of update 6: other.png" in capsys.readouterr().out
     pictures = [Image.open(p).convert("RGB") for p in ("other.png", f"runs/a/figure{number}.png")]
     assert pictures[0].size == pictures[1].size
@@ -356,11 +360,11 @@ def test_figure_writes_a_picture_and_says_of_what(number, trained, capsys):
 
 
 def test_report_writes_a_page_and_says_where(trained, capsys):
-    assert cli.main(["report", "runs/a", "--checkpoint", "last"]) == 0
+    assert main.main(["report", "runs/a", "--checkpoint", "last"]) == 0
     out, err = capsys.readouterr()
     assert out == "Report: runs/a/report.html\n"
     assert "no scores of update 6 are kept here; scoring it first." in err
-    assert cli.main(["report", "runs/a", "--checkpoint", "last", "--out", "page.html"]) == 0
+    assert main.main(["report", "runs/a", "--checkpoint", "last", "--out", "page.html"]) == 0
     page = (trained / "runs/a/report.html").read_text(encoding="utf-8")
     assert (trained / "page.html").read_text(encoding="utf-8") == page
     assert page.startswith("<!doctype html>")

@@ -10,9 +10,9 @@ from typing import ClassVar, Literal, get_args, get_type_hints
 import pytest
 
 import advnets
-from advnets import checks, data
-from advnets.checks import BadFile, BadValue
-from advnets.config import (
+from advnets import data
+from advnets.base import errors
+from advnets.base.config import (
     FREE,
     Variant,
     differences,
@@ -25,6 +25,7 @@ from advnets.config import (
     to_dict,
     type_words,
 )
+from advnets.base.errors import BadFile, BadValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,14 +243,14 @@ def test_every_class_of_the_library_is_frozen_keyword_only_and_optional_by_none(
     ],
 )
 def test_what_cannot_be_held_is_refused_by_its_limit(value, words):
-    with pytest.raises(checks.BadValue, match=f"'x' must be {words}"):
-        checks.representable("x", value)
+    with pytest.raises(errors.BadValue, match=f"'x' must be {words}"):
+        errors.representable("x", value)
     for fine in (0, 2**63 - 1, 0.0, -1e-38 * 2, 3e38, True, None, "é", Path("a\udcff")):
-        checks.representable("x", fine)
+        errors.representable("x", fine)
 
 
 def test_a_path_is_expanded_and_the_home_of_nobody_named(monkeypatch):
     monkeypatch.setenv("HOME", "/h")
     assert expanded("~/a") == Path("/h/a")
-    with pytest.raises(checks.BadFile, match=r"~nobodyhere/x: must begin with the name of a user"):
+    with pytest.raises(errors.BadFile, match=r"~nobodyhere/x: must begin with the name of a user"):
         expanded("~nobodyhere/x")

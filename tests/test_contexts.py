@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from advnets.checks import BadValue
-from advnets.contexts import MOST, Context
-from advnets.priors import Gaussian
-from advnets.sampling import GeneratorSampler, class_by_class, class_rows, draw
+from advnets.base.conditioning import MOST, Context
+from advnets.base.errors import BadValue
+from advnets.sampling.priors import Gaussian
+from advnets.sampling.samplers import GeneratorSampler, class_by_class, class_rows, draw
 
 LABELS = torch.tensor([7, -2, 7, 7, 40, 7, -2, 7, 7, 7])
 CLASSES = Context.of(LABELS)

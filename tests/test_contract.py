@@ -7,12 +7,20 @@ import pytest
 import torch
 
 import advnets
-from advnets import learners
-from advnets.baselines.dbn import DBNConfig
-from advnets.baselines.rbm import LearningConfig, RBMConfig
-from advnets.chains import ChainConfig
-from advnets.protocols import Batch, Chain, LatentSampler, Learner, ModelConfig, Problem, Sampler
-from advnets.sampling import TrainingSet
+from advnets.base.protocols import (
+    Batch,
+    Chain,
+    LatentSampler,
+    Learner,
+    ModelConfig,
+    Problem,
+    Sampler,
+)
+from advnets.models.energy.dbn import DBNConfig
+from advnets.models.energy.rbm import LearningConfig, RBMConfig
+from advnets.runs import registry
+from advnets.sampling.chains import ChainConfig
+from advnets.sampling.samplers import TrainingSet
 from conftest import SMALL, small_config
 
 EVENT = (2, 3)
@@ -90,7 +98,7 @@ def build(config, seed=0):
         batches_per_epoch=3,
         steps=20,
     )
-    return learners.build(config, problem, seed=seed)
+    return registry.build(config, problem, seed=seed)
 
 
 def play(learner, steps, *, rng):
@@ -102,14 +110,14 @@ def play(learner, steps, *, rng):
 
 
 def test_no_learner_escapes_this_contract():
-    assert set(CASES) == set(learners.KINDS)
+    assert set(CASES) == set(registry.KINDS)
     public = [c for c in vars(advnets).values() if inspect.isclass(c) and c is not Learner]
     classes = {type(build(cases[0])) for cases in CASES.values()}
     assert {c for c in public if hasattr(c, "step") and hasattr(c, "batches_per_step")} <= classes
     configs = {
         c for c in vars(advnets).values() if inspect.isclass(c) and issubclass(c, ModelConfig)
     }
-    assert configs <= set(learners.LEARNERS)
+    assert configs <= set(registry.LEARNERS)
 
 
 @pytest.mark.parametrize("config", ALL)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advnets.contrast import NORM, normalise, restore, span
+from advnets.data.contrast import NORM, normalise, restore, span
 
 
 @pytest.mark.parametrize("norm", [NORM, 1.0])

@@ -9,11 +9,12 @@ from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm, weight_norm
 
 import advnets
-from advnets import convolution, dropout, layers, maxout, spectral
-from advnets.checks import BadValue
+from advnets.base.errors import BadValue
 from advnets.game.passes import Passes
 from advnets.networks import ConvolutionalDConfig, DiscriminatorConfig, SpectralDConfig
-from advnets.optim import Average
+from advnets.nn import convolution, dropout, linear, maxout
+from advnets.nn import spectral_norm as spectral
+from advnets.optim.momentum import Average
 
 PAIRS = {
     "mlp": (DiscriminatorConfig(units=(300, 8), pieces=5), (784,)),
@@ -26,8 +27,8 @@ PAIRS = {
     "conv": (SpectralDConfig(width=4), (1, 8, 8)),
 }
 OURS = (
-    layers.Affine,
-    layers.Reading,
+    linear.Affine,
+    linear.Reading,
     maxout.Maxout,
     dropout.Stochastic,
     convolution.MaxoutConv,
@@ -64,7 +65,7 @@ HOOKS = {
 
 def player_of(D):
     rule = torch.optim.SGD(D.parameters(), 0.1)
-    return advnets.player.Player(D, rule, None)
+    return advnets.optim.train_state.Player(D, rule, None)
 
 
 @pytest.mark.parametrize("rows", [3, 200])
@@ -117,8 +118,8 @@ def test_forward_pair_of_a_class_above_does_not_speak_for_another_forward():
             return 2 * super().forward(x, c)
 
     D = Doubled(DiscriminatorConfig(units=(4,)), event_shape=(2,), rng=torch.Generator())
-    assert not advnets.player.has_forward_pair(D)
-    assert advnets.player.has_forward_pair(build("mlp")[0])
+    assert not advnets.optim.train_state.has_forward_pair(D)
+    assert advnets.optim.train_state.has_forward_pair(build("mlp")[0])
 
 
 NORMS = {
@@ -224,7 +225,7 @@ REFUSED = {
     "another D": (lambda: pair(D=nn.Linear(3, 1)), r"'D' must be one that takes G's samples"),
     "wider data": (lambda: fit(pair(), x=torch.zeros(9, 3)), r"'x' must be of shape \(m, 2\)"),
     "LBFGS": (
-        lambda: advnets.player.refuse_rule(torch.optim.LBFGS([torch.zeros(1)]), None),
+        lambda: advnets.optim.train_state.refuse_rule(torch.optim.LBFGS([torch.zeros(1)]), None),
         r"'optimizer' must be one whose step\(\) needs no closure",
     ),
     "torch's scheduler": (

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advnets.corruption import CORRUPTIONS
+from advnets.models.autoencoders.corruption import CORRUPTIONS
 
 N = 40_000
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from advnets import curves
-from advnets.curves import Across, Curve, Level
+from advnets.plotting import curves
+from advnets.plotting.curves import Across, Curve, Level
 
 
 def noise(n, seed=0):

@@ -5,11 +5,11 @@ from fractions import Fraction
 import pytest
 import torch
 
-from advnets import distances
-from advnets.birthday import close_pairs
-from advnets.distances import about, error_bound, inside, nearest, squared_distances
-from advnets.kmeans import kmeans
-from advnets.neighbours import distances_to_others, neighbourhoods
+from advnets.evaluation import pairwise
+from advnets.evaluation.birthday import close_pairs
+from advnets.evaluation.kmeans import kmeans
+from advnets.evaluation.neighbours import distances_to_others, neighbourhoods
+from advnets.evaluation.pairwise import about, error_bound, inside, nearest, squared_distances
 
 
 def normals(n, d, seed=0, dtype=torch.float32):
@@ -65,7 +65,7 @@ def test_a_product_is_within_its_error_bound(case, dtype):
 @every_case
 @pytest.mark.parametrize("part", [3, 10_000])
 def test_the_nearest_are_those_of_the_loops(case, part, monkeypatch):
-    monkeypatch.setattr(distances, "_PART", part)
+    monkeypatch.setattr(pairwise, "_PART", part)
     x, y = data(case), data(case, seed=1)
     expected, order = loops(x, y).sort(dim=1, stable=True)
     found = nearest(x, y, k=3)

@@ -5,7 +5,8 @@ import shlex
 
 import pytest
 
-from advnets import cli, recipes
+from advnets import recipes
+from advnets.cli import main
 from conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,10 +45,10 @@ def test_the_readme_trains_own_modules_in_under_15_lines():
 @pytest.mark.parametrize("command", list(commands()))
 def test_commands_are_the_commands_that_there_are(command, capsys):
     name, *words = shlex.split(command)[1:]
-    assert name in cli.COMMANDS
+    assert name in main.COMMANDS
     if name == "train" and "--resume" not in words and not words[0].endswith(".toml"):
         assert words[0] in recipes.RECIPES
-        assert cli.main(["train", *words, "--dry_run"]) == 0
+        assert main.main(["train", *words, "--dry_run"]) == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from advnets import dropout
-from advnets.checks import BadValue
-from advnets.dropout import Dropout
+from advnets.base.errors import BadValue
+from advnets.nn import dropout
+from advnets.nn.dropout import Dropout
 
 
 def masked(layer, x, rng):

@@ -18,17 +18,22 @@ import pytest
 import torch
 
 import pictures
-from advnets import checks, cli, files, recipes, run, rundir, table_game, theory
-from advnets.baselines.autoencoder import AutoencoderConfig
-from advnets.baselines.binary import binarise
-from advnets.baselines.gsn import GSNConfig
-from advnets.baselines.vae import VAEConfig
-from advnets.chains import MarkovChain
+from advnets import recipes
+from advnets.base import errors, files
+from advnets.cli import main
 from advnets.data import ArrayConfig, Cifar10Config
+from advnets.models.autoencoders.autoencoder import AutoencoderConfig
+from advnets.models.bernoulli import binarise
+from advnets.models.directed.vae import VAEConfig
+from advnets.models.gsn import GSNConfig
 from advnets.networks import GeneratorConfig
-from advnets.optim import OptimizerConfig
-from advnets.tables import Density
-from advnets.trainer import TrainerConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.runs import train
+from advnets.sampling.chains import MarkovChain
+from advnets.storage import run_folder
+from advnets.theory import divergences, tabular_game
+from advnets.theory.distributions import Density
+from advnets.training.trainer import TrainerConfig
 from conftest import ROOT, small_config, small_run
 from faces import arrays as faces
 from faces import write as write_faces
@@ -79,7 +84,7 @@ def with_nan(x, row):
 
 def a_run(folder, **settings):
     (folder / "small.toml").write_text(small_run(**settings).to_toml())
-    assert cli.main(["train", str(folder / "small.toml"), "--folder", str(folder / "run")]) == 0
+    assert main.main(["train", str(folder / "small.toml"), "--folder", str(folder / "run")]) == 0
 
 
 def autoencoder(folder):
@@ -100,7 +105,7 @@ def foreign_checkpoint(folder):
     a_run(folder)
     other = small_run(model=small_config(G=GeneratorConfig(hidden=(9,), output="linear")))
     (folder / "other.toml").write_text(other.to_toml())
-    assert cli.main(["train", str(folder / "other.toml"), "--folder", str(folder / "other")]) == 0
+    assert main.main(["train", str(folder / "other.toml"), "--folder", str(folder / "other")]) == 0
     newest = max((folder / "run" / "checkpoints").glob("0*"))
     newest.write_bytes((folder / "other" / "checkpoints" / newest.name).read_bytes())
 
@@ -139,7 +144,7 @@ def other_data(folder):
 def a_run_on_array(folder):
     words = "--trainer.steps 4 --batch_size 10 --evaluation.samples 20 --model.G.hidden 5 --model.D.units 5"
     path, out = str(folder / "x.npy"), str(folder / "run")
-    assert cli.main(["train", "array", "--data.path", path, "--folder", out, *words.split()]) == 0
+    assert main.main(["train", "array", "--data.path", path, "--folder", out, *words.split()]) == 0
 
 
 def facts_cut_short(folder):
@@ -170,7 +175,7 @@ def conditional(y):
             model=small_config(context="labels"),
             trainer=TrainerConfig(steps=2, score_every=0, picture_every=0),
         )
-        run.train(config, folder / "run")
+        train.train(config, folder / "run")
 
     return prepare
 
@@ -386,7 +391,7 @@ def test_bad_input_gets_one_line(prepare, command, words, tmp_path, monkeypatch,
     prepare(tmp_path)
     before = contents(tmp_path)
     capsys.readouterr()
-    assert cli.main(command.split()) == 2
+    assert main.main(command.split()) == 2
     out, err = capsys.readouterr()
     assert re.search(words, err), err
     assert err.startswith("advnets: ")
@@ -400,7 +405,7 @@ def test_no_numbers_to_download_from_is_one_line(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(mnist.pooch, "os_cache", lambda name: tmp_path / name)
     monkeypatch.setattr(mnist.download, "__defaults__", (("http://127.0.0.1:9/",), None))
-    assert cli.main(["train", "mnist", "--folder", str(tmp_path / "run")]) == 2
+    assert main.main(["train", "mnist", "--folder", str(tmp_path / "run")]) == 2
     assert re.search(
         r"http://127\.0\.0\.1:9/train-images-idx3-ubyte\.gz: could not be downloaded \(.*give the files with --data\.root\.",
         capsys.readouterr().err,
@@ -414,7 +419,7 @@ def test_the_one_before_a_damaged_checkpoint_is_used_and_it_says_so(tmp_path, mo
     whole = (tmp_path / "run" / "metrics.jsonl").read_bytes()
     newest = tmp_path / "run" / "checkpoints" / "00000040.safetensors"
     newest.write_bytes(newest.read_bytes()[:-7])
-    assert cli.main(["train", "--resume", "run"]) == 0
+    assert main.main(["train", "--resume", "run"]) == 0
     err = capsys.readouterr().err
     assert re.search(
         r"00000040\.safetensors: damaged checkpoint \(.*\)\. Using the newest that is whole: 00000036\.safetensors\.",
@@ -440,15 +445,15 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(number, tmp_path, monkeyp
         real(handle)
 
     monkeypatch.setattr(files, "_sync", full_from_the_third_on)
-    assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
+    assert main.main(["train", "small.toml", "--folder", "run"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert re.search(
         rf"could not be saved \({os.strerror(number)}\); what was saved before is kept", err
     )
     assert not list(tmp_path.rglob("*.part"))
     monkeypatch.setattr(files, "_sync", real)
-    assert rundir.RunDir("run").latest(print).update >= 10
-    assert cli.main(["train", "--resume", "run"]) == 0
+    assert run_folder.RunDir("run").latest(print).update >= 10
+    assert main.main(["train", "--resume", "run"]) == 0
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_it(tmp_path, monkeypatch, capsys):
@@ -459,7 +464,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_it(tmp_path, monkeypa
         trainer=TrainerConfig(steps=40, log_every=1, score_every=0, checkpoint_every=0),
     )
     (tmp_path / "wild.toml").write_text(config.to_toml())
-    assert cli.main(["train", "wild.toml", "--folder", "run"]) == 2
+    assert main.main(["train", "wild.toml", "--folder", "run"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert re.search(
         r"^advnets: \w+ is (nan|inf|-inf) at update \d+\. The run stops; its last good checkpoint is kept",
@@ -520,12 +525,12 @@ def test_a_parameter_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, ca
         return info if self.minibatches < 23 else {"V": torch.tensor(-1.0)}
 
     monkeypatch.setattr(Game, "step", poisoned)
-    assert cli.main(["train", "small.toml", "--folder", "run"]) == 2
+    assert main.main(["train", "small.toml", "--folder", "run"]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert re.search(
         r"learner\.G\.network\.net\.0\.weight is nan at update 2[4-8]\. The run stops", err
     )
-    last = rundir.RunDir("run").latest(print)
+    last = run_folder.RunDir("run").latest(print)
     assert last.update == 20
     assert all(t.isfinite().all() for t in last.tensors.values() if t.is_floating_point())
 
@@ -533,17 +538,17 @@ def test_a_parameter_that_is_not_finite_is_never_saved(tmp_path, monkeypatch, ca
 def test_two_processes_cannot_train_in_one_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     a_run(tmp_path)
-    with rundir.RunDir("run").lock():
-        assert cli.main(["train", "--resume", "run"]) == 2
+    with run_folder.RunDir("run").lock():
+        assert main.main(["train", "--resume", "run"]) == 2
     assert "run: another process is training in this folder." in capsys.readouterr().err
 
 
 def test_bfloat16_without_a_processor_for_it_is_slower_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(train, "has_bfloat16", lambda: False)
     slow = small_run(model=small_config(precision="bfloat16"))
     (tmp_path / "small.toml").write_text(slow.to_toml())
-    assert cli.main(["train", "small.toml", "--folder", "run"]) == 0
+    assert main.main(["train", "small.toml", "--folder", "run"]) == 0
     said = capsys.readouterr().err
     assert said.count("This processor does not compute in bfloat16") == 1
     assert "slower than float32; it goes on all the same." in said
@@ -552,7 +557,7 @@ def test_bfloat16_without_a_processor_for_it_is_slower_and_goes_on(tmp_path, mon
 def test_too_few_samples_for_a_measure_is_a_line_beside_the_scores(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     a_run(tmp_path)
-    assert cli.main(["evaluate", "run"]) == 0
+    assert main.main(["evaluate", "run"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     for name, need in (("Frechet distance", 20), ("classes covered", 80)):
         words = f"'{name}' must be measured on at least {need} samples and as many real examples, got 16."
@@ -565,17 +570,17 @@ def test_a_damaged_cache_of_features_is_named_and_made_anew(tmp_path, monkeypatc
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     np.save("x.npy", uniform(200, 20))
     a_run_on_array(tmp_path)
-    assert cli.main(["evaluate", "run"]) == 0
+    assert main.main(["evaluate", "run"]) == 0
     (kept,) = (tmp_path / "cache" / "advnets" / "features").iterdir()
     kept.write_bytes(b"hello")
     capsys.readouterr()
-    assert cli.main(["evaluate", "run"]) == 0
+    assert main.main(["evaluate", "run"]) == 0
     err = capsys.readouterr().err
     assert re.search(rf"{kept.name}: damaged checkpoint \(.*\)\. It is trained anew\.", err)
     kept.unlink()
     kept.parent.rmdir()
     kept.parent.write_text("in the way")
-    assert cli.main(["evaluate", "run"]) == 0
+    assert main.main(["evaluate", "run"]) == 0
     assert re.search(
         r"could not be saved \(.*\); .* The next evaluation will train it again\.",
         capsys.readouterr().err,
@@ -584,7 +589,7 @@ def test_a_damaged_cache_of_features_is_named_and_made_anew(tmp_path, monkeypatc
 
 def test_a_missing_extra_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "mlxtend.data", None)
-    assert cli.main(["train", "demo", "--folder", str(tmp_path / "run")]) == 2
+    assert main.main(["train", "demo", "--folder", str(tmp_path / "run")]) == 2
     assert "'mlxtend' is not installed; run: pip install 'advnets[demo]'" in capsys.readouterr().err
 
 
@@ -604,44 +609,44 @@ NARROW = bell(0.3)
     ("call", "need"),
     [
         pytest.param(
-            lambda: theory.C(HALVES, torch.tensor([0.5, 0.4])),
+            lambda: divergences.C(HALVES, torch.tensor([0.5, 0.4])),
             r"'p_g' must be probabilities that sum to 1, got a sum of 0\.9\d*\.",
             id="sum",
         ),
         pytest.param(
-            lambda: theory.D_star(torch.tensor([1.2, -0.2]), HALVES),
+            lambda: divergences.D_star(torch.tensor([1.2, -0.2]), HALVES),
             r"'p_data' must be finite and at least 0 everywhere, got -0\.2\.",
             id="negative",
         ),
         pytest.param(
-            lambda: theory.KL(torch.tensor([0.5, math.nan]), HALVES),
+            lambda: divergences.KL(torch.tensor([0.5, math.nan]), HALVES),
             r"'p' must be finite and at least 0 everywhere, got nan\.",
             id="nan",
         ),
         pytest.param(
-            lambda: theory.JSD(HALVES, torch.tensor([0.2, 0.3, 0.5])),
+            lambda: divergences.JSD(HALVES, torch.tensor([0.2, 0.3, 0.5])),
             r"'q' must be over the outcomes of 'p', a table of shape \(2\), got a table of shape \(3\)\.",
             id="other table",
         ),
         pytest.param(
-            lambda: theory.C(NARROW, bell(0.3, AXIS + 0.05)),
+            lambda: divergences.C(NARROW, bell(0.3, AXIS + 0.05)),
             r"'p_g' must be over the outcomes of 'p_data', a grid of 61 cells from -3 to 3, "
             r"got a grid of 61 cells from -2\.95 to 3\.05\.",
             id="other grid",
         ),
         pytest.param(
-            lambda: theory.C(NARROW, HALVES),
+            lambda: divergences.C(NARROW, HALVES),
             r"'p_g' must be over the outcomes of 'p_data', a grid .*, got a table of shape \(2\)\.",
             id="table and grid",
         ),
         pytest.param(
-            lambda: theory.C(bell(), NARROW),
+            lambda: divergences.C(bell(), NARROW),
             r"'p_data' must be a density with an integral of 1 over its grid, got 0\.997\d*: "
             r"the grid misses 0\.002\d* of the mass\.",
             id="missed mass",
         ),
         pytest.param(
-            lambda: theory.C(NARROW, bell(0.02)),
+            lambda: divergences.C(NARROW, bell(0.02)),
             r"'p_g' must be a density with .*, got 1\.99\d*: the grid is too coarse for it or it is "
             r"not scaled: 0\.99\d* of the mass too much\.",
             id="coarse grid",
@@ -663,34 +668,34 @@ NARROW = bell(0.3)
             id="one cell",
         ),
         pytest.param(
-            lambda: theory.V(torch.zeros(3), HALVES, HALVES),
+            lambda: divergences.V(torch.zeros(3), HALVES, HALVES),
             r"'a' must be of shape \(2,\), got shape \(3\)\.",
             id="logits",
         ),
         pytest.param(
-            lambda: table_game.play(HALVES, HALVES, k=0, steps=1),
+            lambda: tabular_game.play(HALVES, HALVES, k=0, steps=1),
             r"'k' must be a number that is at least 1, got 0\.",
             id="k",
         ),
         pytest.param(
-            lambda: table_game.play(HALVES, HALVES, k=1, steps=1, lr=-1.0),
+            lambda: tabular_game.play(HALVES, HALVES, k=1, steps=1, lr=-1.0),
             r"'lr' must be a number above 0, got -1\.0\.",
             id="lr",
         ),
         pytest.param(
-            lambda: table_game.descend(HALVES, HALVES, steps=1, step_size=2.5),
+            lambda: tabular_game.descend(HALVES, HALVES, steps=1, step_size=2.5),
             r"'step_size' must be above 0 and at most 2, got 2\.5\.",
             id="step size",
         ),
         pytest.param(
-            lambda: table_game.descend(HALVES, HALVES, steps=-1),
+            lambda: tabular_game.descend(HALVES, HALVES, steps=-1),
             r"'steps' must be a number that is at least 0, got -1\.",
             id="steps",
         ),
     ],
 )
 def test_what_is_no_distribution_or_no_game_on_one_gets_one_line(call, need):
-    with pytest.raises(checks.BadValue, match=rf"^{need}$"):
+    with pytest.raises(errors.BadValue, match=rf"^{need}$"):
         call()
 
 
@@ -699,7 +704,7 @@ def test_a_damaged_log_is_named_by_its_line(tmp_path, monkeypatch, capsys):
     a_run(tmp_path)
     (tmp_path / "run" / "metrics.jsonl").write_text('[]\n{"update": 1}\n')
     capsys.readouterr()
-    assert cli.main(["train", "--resume", "run"]) == 2
+    assert main.main(["train", "--resume", "run"]) == 2
     words = (
         r"advnets: run/metrics\.jsonl: missing or damaged \(line 1: expected object, got array\)\."
     )

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from advnets import bootstrap, measures, neighbours, quality
-from advnets.chains import MarkovChain
-from advnets.checks import BadValue
+from advnets.base.errors import BadValue
 from advnets.data import Mnist5kConfig, RingConfig, load
-from advnets.evaluation import (
+from advnets.evaluation import bootstrap, distances, metrics, neighbours
+from advnets.evaluation.features import learn
+from advnets.evaluation.parzen import SIGMAS, choose_sigma, log_densities, score
+from advnets.evaluation.protocol import (
     REFERENCES,
     EvaluationConfig,
     evaluate,
@@ -23,9 +24,8 @@ from advnets.evaluation import (
     mixing,
     validation_score,
 )
-from advnets.features import learn
-from advnets.parzen import SIGMAS, choose_sigma, log_densities, score
-from advnets.sampling import TrainingSet
+from advnets.sampling.chains import MarkovChain
+from advnets.sampling.samplers import TrainingSet
 
 RING = load(RingConfig(examples=500), seed=0)
 PROTOCOL = EvaluationConfig(samples=300, validation=40, sigma_low=0.01, sigma_count=9)
@@ -103,13 +103,13 @@ def test_the_grid_is_the_papers():
 
 # Other ways to see quality
 
-NAMES = [m.name for m in measures.MEASURES]
+NAMES = [m.name for m in metrics.MEASURES]
 
 
 @pytest.fixture
 def few_resamples(monkeypatch):
     monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
-    monkeypatch.setattr(quality, "_FRECHET_RESAMPLES", 10)
+    monkeypatch.setattr(distances, "_FRECHET_RESAMPLES", 10)
 
 
 def ring(examples):
@@ -155,7 +155,7 @@ def test_no_space_no_quality():
 def test_samples_that_are_copies_show_and_training_examples_do_not(few_resamples):
     data = ring(2_000)
     copies = {"copies": data.train.x[:500]}
-    found = measures.measure(copies, data, learn(data), seed=0)
+    found = metrics.measure(copies, data, learn(data), seed=0)
     copied, real = (row.values["nearest"] for row in found.rows)
     assert (copied.value, copied.high) == (0, 0)
     assert real.low < 1 < real.high
@@ -166,13 +166,13 @@ def test_quality_can_be_measured_on_validation_data_alone(few_resamples):
     elsewhere = type(data)(data.train, data.validation, type(data.test)(data.test.x + 100))
     samples, space = {"raw": data.train.x[:50]}, learn(data)
     here, there = (
-        measures.measure(samples, d, space, seed=0, against="validation") for d in (data, elsewhere)
+        metrics.measure(samples, d, space, seed=0, against="validation") for d in (data, elsewhere)
     )
     assert here == there
     assert here.against == "validation"
-    assert measures.measure(samples, elsewhere, space, seed=0) != here
+    assert metrics.measure(samples, elsewhere, space, seed=0) != here
     with pytest.raises(BadValue, match=r"Unknown against 'train'\. .*Valid: test, validation"):
-        measures.measure(samples, data, space, seed=0, against="train")
+        metrics.measure(samples, data, space, seed=0, against="train")
 
 
 def test_all_sides_are_of_one_size_and_chosen_at_random(few_resamples):
@@ -180,7 +180,7 @@ def test_all_sides_are_of_one_size_and_chosen_at_random(few_resamples):
     data = ring(5_000)
     order = data.test.context.argsort()
     data = type(data)(data.train, data.validation, data.test.take(order))
-    found = measures.measure({"raw": data.train.x[:150]}, data, learn(data), seed=0)
+    found = metrics.measure({"raw": data.train.x[:150]}, data, learn(data), seed=0)
     assert found.n == 150
     real = found.rows[-1].values
     assert (real["classes"].value, real["classes"].n) == (8, 150)
@@ -189,7 +189,7 @@ def test_all_sides_are_of_one_size_and_chosen_at_random(few_resamples):
 
 def test_what_too_few_samples_cannot_give_is_left_out_by_name(few_resamples):
     data = ring(500)
-    found = measures.measure({"raw": data.train.x[:50]}, data, learn(data), seed=0)
+    found = metrics.measure({"raw": data.train.x[:50]}, data, learn(data), seed=0)
     missing = set(NAMES) - {m.name for m in found.measures}
     assert missing == {"classes", "balance", "nearest"}
     assert found.left_out == (
@@ -198,14 +198,14 @@ def test_what_too_few_samples_cannot_give_is_left_out_by_name(few_resamples):
         "'classes covered' must be measured on at least 80 samples and as many real examples, got "
         "50.",
     )
-    none = measures.measure({"raw": data.train.x[:5]}, data, learn(data), seed=0)
+    none = metrics.measure({"raw": data.train.x[:5]}, data, learn(data), seed=0)
     assert none.measures == () and len(none.left_out) == 6
 
 
 def test_data_without_labels_has_no_classes(few_resamples):
     data = ring(1_000)
     bare = type(data)(*(type(p)(p.x) for p in (data.train, data.validation, data.test)))
-    found = measures.measure({}, bare, learn(bare), seed=0)
+    found = metrics.measure({}, bare, learn(bare), seed=0)
     assert set(NAMES) - {m.name for m in found.measures} == {"classes", "balance"}
     assert found.left_out == ()
 
@@ -234,11 +234,11 @@ def test_damage_to_real_digits_shows_in_the_features_of_a_classifier(few_resampl
     assert space.accuracy > 0.94
     x, y = space.features(data.validation.x), space.features(data.test.x)
     rng = torch.Generator().manual_seed(0)
-    halves = quality.frechet_distance(x, y, rng=rng), quality.kernel_distance(x, y, rng=rng)
+    halves = distances.frechet_distance(x, y, rng=rng), distances.kernel_distance(x, y, rng=rng)
     assert halves[1].low <= 0 <= halves[1].high
     for name, damage in DIGITS.items():
         worse = [space.features(images) for images in damage(data.validation.x)]
-        for measure in (quality.frechet_distance, quality.kernel_distance):
+        for measure in (distances.frechet_distance, distances.kernel_distance):
             values = [measure(w, y, rng=rng) for w in worse]
             assert [v.value for v in values] == sorted(v.value for v in values), name
             assert values[0].high < values[-1].low, name
@@ -295,7 +295,7 @@ def test_memory_does_not_grow_with_samples_times_tests():
     """10,000 x 10,000 distances would be 400 MB in float32; blocks keep the peak far below."""
     code = """
         import resource, torch
-        from advnets.parzen import log_densities
+        from advnets.evaluation.parzen import log_densities
         x = torch.rand(10_000, 784)
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         log_densities(x[:1000], x[:1000], [0.2])

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import advnets
-from advnets import plots
-from advnets.checks import BadFile, BadValue
+from advnets.base.errors import BadFile, BadValue
 from advnets.experiments import FIGURES, figure2, figure3
-from advnets.sampling import TrainingSet
+from advnets.plotting import images as plots
+from advnets.sampling.samplers import TrainingSet
 
 HEIGHT, WIDTH = 6, 5
 OF_IMAGES = ("2", "3")  # Figure 1 is in test_figure1.py

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import advnets
-from advnets import cli, recipes
+from advnets import recipes
+from advnets.cli import main
 from advnets.experiments import failures
 from advnets.experiments.failures import (
     collapse_of_digits,
@@ -283,7 +284,7 @@ def test_the_command_writes_a_page_or_a_text_with_its_pictures(
 ):
     monkeypatch.setattr(failures, "measure", lambda **kwargs: measured)
     out = tmp_path / name
-    assert cli.main(["theory", "--failures", "--out", str(out)]) == 0
+    assert main.main(["theory", "--failures", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"Failures: {out}\n"
     pictures = {path.name for path in tmp_path.glob("*.png")}
     shown = set(re.findall(r"\]\(([^)]*\.png)\)", out.read_text()))
@@ -315,7 +316,7 @@ def test_classes_of_samples_are_counted_by_the_classifier():
 
 
 def test_a_finding_says_the_same_in_both_forms_and_escapes():
-    line = advnets.curves.Curve(label="c", x=np.arange(3.0), y=np.arange(3.0))
+    line = advnets.plotting.curves.Curve(label="c", x=np.arange(3.0), y=np.arange(3.0))
     found = Finding(
         name="one",
         title="A",

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from advnets import checkpoints, feature_network, features
 from advnets.data import MixtureConfig, RingConfig, Split, Splits, load, split
-from advnets.features import class_labels, learn
+from advnets.evaluation import feature_network, features
+from advnets.evaluation.features import class_labels, learn
+from advnets.storage import checkpoints
 
 
 def pictures(n=300, shape=(1, 9, 8), *, labels=True, seed=0):

@@ -10,12 +10,13 @@ import torch
 from PIL import Image, ImageColor, ImageSequence
 
 import advnets
-from advnets import cli, pair
-from advnets.checks import BadFile, BadValue
+from advnets.base.errors import BadFile, BadValue
+from advnets.cli import main
 from advnets.data import ArrayConfig, MixtureConfig
 from advnets.experiments import figure1
 from advnets.networks import GeneratorConfig
-from advnets.sampling import evaluating
+from advnets.plotting import gan1d
+from advnets.sampling.samplers import evaluating
 from conftest import small_config, small_run
 
 
@@ -151,7 +152,7 @@ def test_a_snapshot_is_of_the_very_pair(run, scene):
 def test_the_picture_has_the_papers_lines_and_is_a_function_of_run_and_seed(run, short):
     picture = figure1.draw(run)
     assert picture.shape[1] >= 800
-    for colour in (pair.GREEN, pair.BLUE, pair.ORANGE, "black"):
+    for colour in (gan1d.GREEN, gan1d.BLUE, gan1d.ORANGE, "black"):
         drawn = (picture == ImageColor.getrgb(colour)).all(axis=2)
         assert drawn.sum() > 100, colour
     assert np.array_equal(picture, figure1.draw(run, seed=0, weights="raw"))
@@ -161,9 +162,9 @@ def test_the_picture_has_the_papers_lines_and_is_a_function_of_run_and_seed(run,
 def test_the_legend_says_how_each_panel_was_made(scene, run):
     one = scene.snapshot(run.learner.state(), "(a) x")
     two = dataclasses.replace(one, title="(b) y", of_p_g="some other way", of_p_data="blurred")
-    assert pair._names([one])[:2] == ["$p_{data}$", f"$p_g$ ({one.of_p_g})"]
-    assert pair._names([one, two])[1] == f"$p_g$ ((a) {one.of_p_g}; (b) some other way)"
-    assert pair._names([two])[0] == "$p_{data}$ (blurred)"
+    assert gan1d._names([one])[:2] == ["$p_{data}$", f"$p_g$ ({one.of_p_g})"]
+    assert gan1d._names([one, two])[1] == f"$p_g$ ((a) {one.of_p_g}; (b) some other way)"
+    assert gan1d._names([two])[0] == "$p_{data}$ (blurred)"
 
 
 def test_a_sharp_mode_is_magnified(tmp_path):
@@ -171,8 +172,8 @@ def test_a_sharp_mode_is_magnified(tmp_path):
     run = advnets.load(a_line(tmp_path / "run", data=data))
     shown = figure1.Scene.of(run, None).snapshot(run.learner.state(), "x")
     assert shown.zoom == pytest.approx((-2.1, -1.9))
-    plain = pair.frame(dataclasses.replace(shown, zoom=None))
-    assert (pair.frame(shown) != plain).any(axis=2).mean() > 0.02
+    plain = gan1d.frame(dataclasses.replace(shown, zoom=None))
+    assert (gan1d.frame(shown) != plain).any(axis=2).mean() > 0.02
 
 
 def test_data_of_unknown_density_is_drawn_by_kernels(tmp_path, rng):
@@ -187,11 +188,11 @@ def test_data_of_unknown_density_is_drawn_by_kernels(tmp_path, rng):
 
 def test_the_command_writes_a_picture_and_a_film(line, short, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["figure", "1", str(line), "--out", "a.png", "--checkpoint", "last"]) == 0
+    assert main.main(["figure", "1", str(line), "--out", "a.png", "--checkpoint", "last"]) == 0
     assert capsys.readouterr().out == "Figure 1, raw weights of update 40: a.png\n"
     with Image.open("a.png") as picture:
         assert picture.width >= 800
-    assert cli.main(["figure", "1", str(line), "--out", "a.gif", "--checkpoint", "last"]) == 0
+    assert main.main(["figure", "1", str(line), "--out", "a.gif", "--checkpoint", "last"]) == 0
     with Image.open("a.gif") as film:
         assert film.n_frames == 5
         assert film.info["loop"] == 0

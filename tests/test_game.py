@@ -14,12 +14,13 @@ from torch import nn
 from torch.nn.functional import linear, logsigmoid
 
 import advnets
-from advnets import dropout, layers
+from advnets.base.distributed import Ranks
+from advnets.base.protocols import Batch
 from advnets.networks import Discriminator
-from advnets.optim import OptimizerConfig, Schedule
-from advnets.player import Player
-from advnets.protocols import Batch
-from advnets.ranks import Ranks
+from advnets.nn import dropout
+from advnets.nn import linear as layers
+from advnets.optim.momentum import OptimizerConfig, Schedule
+from advnets.optim.train_state import Player
 from conftest import small_game
 
 ORDERS = ["alternating", "simultaneous"]
@@ -373,7 +374,7 @@ def test_gradients_that_the_system_would_clear_keep_their_memory(
     order, precision, largest, monkeypatch
 ):
     """And what plays in bfloat16 keeps those of its weights' own precision too."""
-    monkeypatch.setattr("advnets.player._JUST_BELOW_32_MB", largest)
+    monkeypatch.setattr("advnets.optim.train_state._JUST_BELOW_32_MB", largest)
     game = small_game(order=order, precision=precision, k=2)
     kept = []
     for i in range(3):
@@ -899,7 +900,7 @@ def test_a_foreign_state_is_refused_by_name():
 
 PAGE_FAULTS = """
 import resource, sys, torch
-from advnets.player import keep_freed_memory
+from advnets.optim.train_state import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():

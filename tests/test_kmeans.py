@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from advnets import streaming
-from advnets.distances import squared_distances
-from advnets.kmeans import KMeans, kmeans, lloyd, spread
+from advnets.base import blocks
+from advnets.evaluation.kmeans import KMeans, kmeans, lloyd, spread
+from advnets.evaluation.pairwise import squared_distances
 
 
 def clouds(n=60, d=3, *, seed=0):
@@ -34,7 +34,7 @@ def written_out(x, centres, steps):
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_steps_are_the_loops(whole, monkeypatch):
     if not whole:  # blocks of a few examples
-        monkeypatch.setattr(streaming, "_BYTES", 7 * 3 * 4)
+        monkeypatch.setattr(blocks, "_BYTES", 7 * 3 * 4)
     x = clouds()
     rng = torch.Generator().manual_seed(1)
     first = x[torch.randperm(len(x), generator=rng)[:5]]

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 import advnets
-from advnets import layers
-from advnets.checks import BadValue
-from advnets.layers import Affine
-from advnets.maxout import Maxout
+from advnets.base.errors import BadValue
+from advnets.nn import linear
+from advnets.nn.linear import Affine
+from advnets.nn.maxout import Maxout
 
 
 def rows(t):
@@ -152,7 +152,7 @@ def test_a_second_derivative_is_right_or_refused(rng):
 
 def test_uniform_initialisation_spans_its_range_and_zeroes_biases(rng):
     network = nn.Sequential(nn.Linear(100, 300), nn.ReLU(), Maxout(300, 20, 5))
-    layers.init_uniform(network, 0.05, rng=rng)
+    linear.init_uniform(network, 0.05, rng=rng)
     for layer in (network[0], network[2].affine):
         W = layer.weight.detach().double()
         assert not layer.bias.any()
@@ -164,7 +164,7 @@ def test_uniform_initialisation_spans_its_range_and_zeroes_biases(rng):
 def test_initialisation_is_a_function_of_the_generator():
     def drawn(seed):
         network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
-        layers.init_uniform(network, 1.0, rng=torch.Generator().manual_seed(seed))
+        linear.init_uniform(network, 1.0, rng=torch.Generator().manual_seed(seed))
         return torch.cat([p.flatten() for p in network.parameters()])
 
     assert torch.equal(drawn(0), drawn(0))
@@ -174,7 +174,7 @@ def test_initialisation_is_a_function_of_the_generator():
 @pytest.mark.parametrize("nonzero", [1, 7, 30])
 def test_sparse_initialisation_leaves_exactly_n_inputs_a_unit(nonzero, rng):
     layer = nn.Linear(30, 500)
-    layers.init_sparse(layer, nonzero, stdev=2.0, rng=rng)
+    linear.init_sparse(layer, nonzero, stdev=2.0, rng=rng)
     used = layer.weight.detach() != 0
     assert used.sum(dim=1).tolist() == [nonzero] * 500
     assert not layer.bias.any()
@@ -191,12 +191,12 @@ def test_sparse_initialisation_leaves_exactly_n_inputs_a_unit(nonzero, rng):
 def test_sparse_initialisation_needs_1_to_all_inputs(nonzero, rng):
     message = rf"'nonzero' must be from 1 to the number of inputs, 3, got {nonzero}\."
     with pytest.raises(BadValue, match=message):
-        layers.init_sparse(nn.Linear(3, 2), nonzero, rng=rng)
+        linear.init_sparse(nn.Linear(3, 2), nonzero, rng=rng)
 
 
 def test_the_sigmoid_of_the_logit_of_marginals_is_the_mean():
     mean = torch.tensor([0.0, 1e-3, 0.1307, 0.5, 0.9, 1.0])
-    bias = layers.logit_of_marginals(mean)
+    bias = linear.logit_of_marginals(mean)
     clipped = [min(max(m, 1e-7), 1 - 1e-7) for m in mean.double().tolist()]
     expected = torch.tensor([math.log(p / (1 - p)) for p in clipped])
     assert (bias - expected).abs().max() < 1e-5
@@ -207,7 +207,7 @@ def test_the_sigmoid_of_the_logit_of_marginals_is_the_mean():
 def test_column_norms_follow_the_formula_weight_by_weight(rng):
     network = nn.Sequential(nn.Linear(5, 4), Maxout(4, 3, 2)).double()
     before = [(m.weight.detach().clone(), m.bias.detach().clone()) for m in linears(network)]
-    layers.limit_column_norms(network, 1.0)
+    linear.limit_column_norms(network, 1.0)
     for layer, (W, b) in zip(linears(network), before, strict=True):
         for row, new in zip(rows(W), rows(layer.weight), strict=True):
             norm = math.sqrt(sum(w * w for w in row))
@@ -220,7 +220,7 @@ def test_column_norms_end_within_the_limit_and_zero_stays_zero(rng):
     layer = nn.Linear(50, 6)
     layer.weight.data.normal_(std=3, generator=rng)
     layer.weight.data[0] = 0
-    layers.limit_column_norms(layer, 1.9365)
+    linear.limit_column_norms(layer, 1.9365)
     assert layer.weight.norm(dim=1).max() <= 1.9365 * (1 + 1e-6)
     assert not layer.weight[0].any()
 
@@ -230,7 +230,7 @@ def linears(network):
 
 
 def test_a_frozen_weight_leaves_its_bias_a_gradient():
-    layer, x = layers.Affine(3, 2), torch.randn(5, 3)
+    layer, x = linear.Affine(3, 2), torch.randn(5, 3)
     layer.weight.requires_grad_(False)
     layer(x).sum().backward()
     assert layer.weight.grad is None
@@ -238,7 +238,7 @@ def test_a_frozen_weight_leaves_its_bias_a_gradient():
 
 
 def test_autocast_reaches_an_affine_layer():
-    layer, x = layers.Affine(3, 2), torch.randn(5, 3)
+    layer, x = linear.Affine(3, 2), torch.randn(5, 3)
     with torch.autocast("cpu", torch.bfloat16):
         y = layer(x)
     assert y.dtype == torch.bfloat16

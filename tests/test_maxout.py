@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from advnets.checks import BadValue
-from advnets.maxout import Maxout
+from advnets.base.errors import BadValue
+from advnets.nn.maxout import Maxout
 
 
 def rows(t):

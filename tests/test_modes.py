@@ -2,9 +2,9 @@
 
 import torch
 
-from advnets import modes
 from advnets.data import RingConfig
 from advnets.data.toy import draw
+from advnets.evaluation import modes
 
 MEANS = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import advnets
-from advnets import run
+from advnets.base.progress import Silent
 from advnets.data import RingConfig
-from advnets.monitor import Monitor, spread
 from advnets.networks import DiscriminatorConfig
-from advnets.optim import OptimizerConfig
-from advnets.progress import Silent
+from advnets.optim.momentum import OptimizerConfig
+from advnets.runs import train
+from advnets.training.monitor import Monitor, spread
 from conftest import small_config, small_run
 
 
@@ -173,7 +173,7 @@ def test_an_option_turns_it_off(tmp_path):
 
 def test_a_resumed_run_does_not_warn_twice(tmp_path):
     play(tmp_path / "run", **MADE_TO_FAIL["D at chance"])
-    longer = run.config_of(tmp_path / "run")
+    longer = train.config_of(tmp_path / "run")
     longer = replace(longer, trainer=replace(longer.trainer, steps=1_200))
-    assert run.resume(tmp_path / "run", longer)
+    assert train.resume(tmp_path / "run", longer)
     assert warnings_of(tmp_path / "run") == ["D at chance"]

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from advnets import data, distances, streaming
-from advnets.neighbours import distances_to_others, nearest, nearest_ratio, neighbourhoods
+from advnets import data
+from advnets.base import blocks
+from advnets.evaluation import pairwise as distances
+from advnets.evaluation.neighbours import (
+    distances_to_others,
+    nearest,
+    nearest_ratio,
+    neighbourhoods,
+)
 
 
 def normal(n, d, *, seed=0, mean=0.0):
@@ -82,12 +89,12 @@ def written_out_search(x, examples):
 @pytest.mark.parametrize("rows", [1, 7, 10_000])
 def test_the_nearest_example_is_that_of_the_written_out_search(shape, rows, rng, monkeypatch):
     examples, x = torch.rand(60, *shape, generator=rng), torch.rand(9, *shape, generator=rng)
-    monkeypatch.setattr(streaming, "_BYTES", 4 * rows * examples[0].numel())
+    monkeypatch.setattr(blocks, "_BYTES", 4 * rows * examples[0].numel())
     assert nearest(x, examples).number.tolist() == written_out_search(x, examples)
 
 
 def test_of_equals_the_first_is_the_nearest(monkeypatch):
-    monkeypatch.setattr(streaming, "_BYTES", 4)
+    monkeypatch.setattr(blocks, "_BYTES", 4)
     examples = torch.tensor([[3.0], [1.0], [1.0], [-1.0]])
     assert nearest(torch.tensor([[0.0], [1.0], [3.0]]), examples).number.tolist() == [1, 1, 0]
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from advnets.checks import BadValue
-from advnets.dropout import Dropout, hand_out, stochastic
+from advnets.base.errors import BadValue
+from advnets.base.protocols import Problem
 from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from advnets.protocols import Problem
+from advnets.nn.dropout import Dropout, hand_out, stochastic
 
 MEAN = torch.tensor([[0.1, 0.5, 0.999], [0.0, 0.25, 1.0]])
 

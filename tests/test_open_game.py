@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import advnets
-from advnets import dropout
+from advnets.base.protocols import Batch
 from advnets.game.objectives import LOSSES, cotangent_of_D, cotangent_of_G, cotangents
 from advnets.game.pac import Packed
 from advnets.game.r1 import R1
-from advnets.protocols import Batch
+from advnets.nn import dropout
 from conftest import small_config, small_game
 
 ORDERS = ["alternating", "simultaneous"]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from advnets.checks import BadValue
-from advnets.optim import (
+from advnets.base.errors import BadValue
+from advnets.optim.momentum import (
     Average,
     Momentum,
     OptimizerConfig,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from advnets.kmeans import kmeans
-from advnets.neighbours import nearest, neighbourhoods
-from advnets.parzen import log_densities
-from advnets.quality import frechet_distance, kernel_distance
+from advnets.evaluation.distances import frechet_distance, kernel_distance
+from advnets.evaluation.kmeans import kmeans
+from advnets.evaluation.neighbours import nearest, neighbourhoods
+from advnets.evaluation.parzen import log_densities
 
 
 def clouds(case):

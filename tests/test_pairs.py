@@ -12,12 +12,12 @@ import torch
 from torch.nn.functional import logsigmoid
 
 import advnets
-from advnets import dropout
-from advnets.contexts import Context
+from advnets.base.conditioning import Context
+from advnets.base.protocols import Batch, Problem
 from advnets.game import Game
-from advnets.learners import build
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Batch, Problem
+from advnets.nn import dropout
+from advnets.optim.momentum import OptimizerConfig
+from advnets.runs.registry import build
 from test_capture import HostReads, compiled
 
 RULE = OptimizerConfig(lr=0.05, momentum=0.5, final_momentum=0.5, lr_decay=1.0)

@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from advnets import cli, recipes
+from advnets import recipes
+from advnets.cli import main
 from advnets.experiments import FIGURES
 from conftest import ROOT
 
@@ -68,9 +69,9 @@ def found(name):
 
 
 def there_is(words):
-    assert words[0] == "advnets" and words[1] in cli.COMMANDS
+    assert words[0] == "advnets" and words[1] in main.COMMANDS
     if words[1] == "train":
         assert words[2] in recipes.RECIPES
-        assert cli.main([*words[1:], "--dry_run"]) == 0
+        assert main.main([*words[1:], "--dry_run"]) == 0
     if words[1] == "figure":
         assert words[2] in FIGURES

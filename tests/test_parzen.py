@@ -8,9 +8,9 @@ import torch
 from scipy import stats
 from scipy.special import logsumexp
 
-from advnets import parzen
-from advnets.checks import BadValue
-from advnets.parzen import LogLikelihood, choose_sigma, log_densities, score, summarise
+from advnets.base.errors import BadValue
+from advnets.evaluation import parzen
+from advnets.evaluation.parzen import LogLikelihood, choose_sigma, log_densities, score, summarise
 
 SIGMA_WORDS = r"'sigma' must be a number above 0, got "
 

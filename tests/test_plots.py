@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from advnets import plots
-from advnets.checks import BadValue
+from advnets.base.errors import BadValue
+from advnets.plotting import images as plots
 
 GROUND = 48
 

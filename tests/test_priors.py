@@ -4,8 +4,8 @@ import pytest
 import torch
 from scipy import stats
 
-from advnets.checks import BadValue
-from advnets.priors import PRIORS, Gaussian, Spherical, Uniform
+from advnets.base.errors import BadValue
+from advnets.sampling.priors import PRIORS, Gaussian, Spherical, Uniform
 
 N = 50_000
 

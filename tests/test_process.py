@@ -9,8 +9,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import advnets
-from advnets import environment, recipes, run
-from advnets.process import settings_of_a_run, subnormals_are_zero
+from advnets import recipes
+from advnets.base.process import settings_of_a_run, subnormals_are_zero
+from advnets.runs import train
+from advnets.storage import environment
 from conftest import small_config, small_game, small_run
 
 X = torch.randn(230, 2, generator=torch.Generator().manual_seed(0))
@@ -80,7 +82,7 @@ def test_a_game_that_was_loaded_goes_on_with_noise_of_its_own():
     advnets.fit(twin, X, steps(1), seed=1)
     assert twin.updates == 6
     assert len(set(zs)) == 2
-    assert advnets.rng.derive(0, "step") not in zs
+    assert advnets.base.rng.derive(0, "step") not in zs
 
 
 def test_a_state_brings_back_rates_and_the_count_of_updates():
@@ -88,7 +90,7 @@ def test_a_state_brings_back_rates_and_the_count_of_updates():
     plan = torch.optim.lr_scheduler.ExponentialLR(a.D_player.optimizer, 0.5)
     advnets.fit(a, X, steps(2))
     plan.step()
-    a.step_D(advnets.protocols.Batch(X[:20]), rng=torch.Generator())
+    a.step_D(advnets.base.protocols.Batch(X[:20]), rng=torch.Generator())
     b = game()
     old = {n: t for n, t in a.state().items() if ".group." not in n and n != "updates"}
     b.load_state(old)  # of a checkpoint that is older
@@ -128,8 +130,8 @@ def test_a_call_leaves_the_process_as_it_was(tmp_path):
         torch.manual_seed(5)
         stream = torch.get_rng_state()
         small_game()
-        assert run.train(small_run(trainer=steps(2)), tmp_path / "run")
-        assert run.resume(tmp_path / "run", small_run(trainer=steps(3)))
+        assert train.train(small_run(trainer=steps(2)), tmp_path / "run")
+        assert train.resume(tmp_path / "run", small_run(trainer=steps(3)))
         assert torch.equal(torch.get_rng_state(), stream)
         assert torch.get_default_dtype() == torch.float64
         assert not subnormals_are_zero()
@@ -158,40 +160,40 @@ def test_a_run_keeps_the_precision_that_was_chosen(tmp_path, monkeypatch):
     config = small_run(data=data, trainer=steps(2), model=auto)
     said = []
 
-    class Said(run.Silent):
+    class Said(train.Silent):
         def say(self, text):
             said.append(text)
 
-    assert run.train(config, tmp_path / "run", display=Said())
+    assert train.train(config, tmp_path / "run", display=Said())
     assert any("in bfloat16" in text for text in said)
     monkeypatch.setattr(environment, "has_bfloat16", lambda device: False)
-    assert run.config_of(tmp_path / "run").model.precision == "bfloat16"
-    assert run.resume(tmp_path / "run", small_run(data=data, trainer=steps(3), model=auto))
-    assert run.config_of(tmp_path / "run").model.precision == "bfloat16"
+    assert train.config_of(tmp_path / "run").model.precision == "bfloat16"
+    assert train.resume(tmp_path / "run", small_run(data=data, trainer=steps(3), model=auto))
+    assert train.config_of(tmp_path / "run").model.precision == "bfloat16"
 
 
 def test_a_run_that_goes_on_elsewhere_says_so_once(tmp_path, monkeypatch):
     folder, said = tmp_path / "run", []
 
-    class Said(run.Silent):
+    class Said(train.Silent):
         def say(self, text):
             said.append(text)
 
     def notices():
         return [text for text in said if "not bit for bit" in text]
 
-    assert run.train(small_run(trainer=steps(2)), folder)
-    assert run.resume(folder, small_run(trainer=steps(3)), display=Said())
+    assert train.train(small_run(trainer=steps(2)), folder)
+    assert train.resume(folder, small_run(trainer=steps(3)), display=Said())
     assert not notices()
-    real = run.environment
-    monkeypatch.setattr(run, "environment", lambda: {**real(), "processor": "another"})
+    real = train.environment
+    monkeypatch.setattr(train, "environment", lambda: {**real(), "processor": "another"})
     for n in (4, 5):
-        assert run.resume(folder, small_run(trainer=steps(n)), display=Said())
+        assert train.resume(folder, small_run(trainer=steps(n)), display=Said())
     (notice,) = notices()
     assert notice.startswith("From update 3 on")
     assert "became another" in notice
     lines = [json.loads(line) for line in (folder / "environment.jsonl").read_text().splitlines()]
     assert [line["update"] for line in lines] == [0, 2, 3, 4]
     (folder / "environment.jsonl").unlink()  # of a run that is older
-    assert run.resume(folder, small_run(trainer=steps(6)), display=Said())
+    assert train.resume(folder, small_run(trainer=steps(6)), display=Said())
     assert len(notices()) == 2

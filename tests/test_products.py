@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from advnets import maxout, products
+from advnets.nn import kernels, maxout
 
-GATHERED = pytest.mark.skipif(not products._BAGS, reason="dense products alone on this processor")
+GATHERED = pytest.mark.skipif(not kernels._BAGS, reason="dense products alone on this processor")
 
 
 def thin(n, q, pieces, *, seed=0, share=0.1):
@@ -23,14 +23,14 @@ def test_thin_products_are_the_dense_ones(before, share, rng):
     d, columns = thin(7, 6, 5, share=share)
     weight, x = torch.randn(30, 5, generator=rng), torch.randn(7, 5, generator=rng)
     dense = torch.zeros(7, 30).scatter_(1, columns.long(), d)
-    d_x, d_weight, d_bias = products.thin_products(d, columns, 30, weight, x, before)
+    d_x, d_weight, d_bias = kernels.thin_products(d, columns, 30, weight, x, before)
     torch.testing.assert_close(d_x, dense[before:] @ weight)
     torch.testing.assert_close(d_weight, dense.T @ x)
     torch.testing.assert_close(d_bias, dense.sum(dim=0))
-    assert products.thin_products(d, columns, 30, weight, None)[1:] == (None, None)
-    assert products.thin_products(d, columns, 30, None, x)[0] is None
+    assert kernels.thin_products(d, columns, 30, weight, None)[1:] == (None, None)
+    assert kernels.thin_products(d, columns, 30, None, x)[0] is None
     turned = d.T.contiguous().T  # however it lies
-    again = products.thin_products(turned, columns, 30, weight, x, before)
+    again = kernels.thin_products(turned, columns, 30, weight, x, before)
     assert all(map(torch.equal, again, (d_x, d_weight, d_bias)))
 
 
@@ -50,12 +50,12 @@ def test_large_maxout_has_the_gradients_of_a_small_one(both, rng, monkeypatch):
         return torch.autograd.grad(h, [x, *layer.parameters()], d)
 
     calls = []
-    real = products.thin_products
+    real = kernels.thin_products
     monkeypatch.setattr(maxout, "thin_products", lambda *a, **k: calls.append(a) or real(*a, **k))
-    monkeypatch.setattr(products, "_LARGE", 1)
+    monkeypatch.setattr(kernels, "_LARGE", 1)
     found = gradients()
     assert len(calls) == 1
-    monkeypatch.setattr(products, "_BAGS", False)
+    monkeypatch.setattr(kernels, "_BAGS", False)
     for one, other in zip(found, gradients(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
     assert len(calls) == 1
@@ -64,7 +64,7 @@ def test_large_maxout_has_the_gradients_of_a_small_one(both, rng, monkeypatch):
 @GATHERED
 def test_a_second_derivative_of_a_large_maxout_is_that_of_a_small_one(rng, monkeypatch):
     """A gradient penalty, which is not to come out as silence."""
-    monkeypatch.setattr(products, "_LARGE", 1)
+    monkeypatch.setattr(kernels, "_LARGE", 1)
     layer = maxout.Maxout(6, 4, 5)
     before, x = (torch.randn(5, 6, generator=rng) for _ in range(2))
     x.requires_grad_()
@@ -74,7 +74,7 @@ def test_a_second_derivative_of_a_large_maxout_is_that_of_a_small_one(rng, monke
         return torch.autograd.grad(g.square().sum(), [x, layer.affine.weight])
 
     found = penalty()
-    monkeypatch.setattr(products, "_BAGS", False)
+    monkeypatch.setattr(kernels, "_BAGS", False)
     for one, other in zip(found, penalty(), strict=True):
         assert other.abs().max() > 0.1
         torch.testing.assert_close(one, other)
@@ -84,7 +84,7 @@ def test_a_second_derivative_of_a_large_maxout_is_that_of_a_small_one(rng, monke
 def test_where_gathering_pays():
     def pays(n, k, i, before=0, dtype=torch.float32, device="cpu"):
         x, rows, weight = (torch.zeros(m, i, dtype=dtype, device=device) for m in (n, before, k))
-        return products.thin_pays(x, rows if before else None, weight)
+        return kernels.thin_pays(x, rows if before else None, weight)
 
     assert pays(100, 1200, 784, before=100)
     assert pays(100, 1200, 784)
@@ -96,8 +96,8 @@ def test_where_gathering_pays():
 
 
 def test_a_layer_of_few_pieces_is_not_thin(monkeypatch, rng):
-    monkeypatch.setattr(products, "_LARGE", 1)
-    monkeypatch.setattr(products, "_BAGS", True)
+    monkeypatch.setattr(kernels, "_LARGE", 1)
+    monkeypatch.setattr(kernels, "_BAGS", True)
     x = torch.randn(6, 3, generator=rng)
     kinds = [type(maxout.Maxout(3, 4, pieces)(x).grad_fn).__name__ for pieces in (3, 5)]
     assert kinds == ["ViewBackward0", "_ThinMaxoutBackward"]
@@ -110,6 +110,6 @@ def test_torch_knows_both_operations(rng):
     for factors in ((weight, x, 2), (None, x, 0), (weight, None, 0)):
         arguments = (d, columns, 9, *factors)
         torch.library.opcheck(torch.ops.advnets.thin_products, arguments, test_utils=told)
-    if products._ONEDNN:
+    if kernels._ONEDNN:
         arguments = (x, weight, torch.randn(9, generator=rng))
         torch.library.opcheck(torch.ops.advnets.product, arguments, test_utils=told)

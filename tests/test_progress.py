@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from advnets.progress import Bar, Lines, Silent, Status, counting, display, duration
+from advnets.base.progress import Bar, Lines, Silent, Status, counting, display, duration
 
 STATUS = Status(
     update=300,
@@ -150,7 +150,7 @@ def test_a_count_is_a_bar_on_a_terminal_and_a_line_at_the_end_elsewhere(
 def test_a_count_says_how_far_it_is_every_five_seconds(monkeypatch, capsys):
     now = iter([0.0, 1.0, 6.0, 7.0, 20.0])
     clocked = functools.partial(Console, get_time=lambda: next(now))
-    monkeypatch.setattr("advnets.progress.Console", clocked)
+    monkeypatch.setattr("advnets.base.progress.Console", clocked)
     with counting("files", 100) as show:
         for n in (10, 60, 70, 90):
             show(n)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from advnets import layers, recipes
-from advnets.protocols import Problem
+from advnets import recipes
+from advnets.base.protocols import Problem
+from advnets.nn import linear
 
 FACES, CIFAR = (1, 48, 48), (3, 32, 32)
 MLP_8000 = {"net.0": (8000, 100), "net.2": (8000, 8000)}
@@ -68,7 +69,7 @@ def pairs():
     found = {}
     with pytest.MonkeyPatch.context() as patch, torch.device("meta"):
         for name in ("init_uniform", "init_sparse"):
-            patch.setattr(layers, name, lambda *args, **settings: None)
+            patch.setattr(linear, name, lambda *args, **settings: None)
         for name, event in EVENTS.items():
             config = recipes.get(name).model
             mean = torch.full(event, 0.5)
@@ -81,7 +82,7 @@ def pairs():
 
 
 def recipe_class(config):
-    from advnets.learners import LEARNERS
+    from advnets.runs.registry import LEARNERS
 
     return LEARNERS[type(config)].__self__
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from advnets import pushforward
-from advnets.priors import Gaussian, Uniform
+from advnets.sampling.priors import Gaussian, Uniform
+from advnets.theory import pushforward
 
 N = 20_000
 U = (torch.arange(N, dtype=torch.float64) + 0.5) / N

@@ -11,15 +11,20 @@ import pytest
 import torch
 from scipy import linalg
 
-from advnets import bootstrap, quality
-from advnets.checks import BadValue
-from advnets.neighbours import distances_to_others, nearest, nearest_ratio, neighbourhoods
-from advnets.quality import (
+from advnets.base.errors import BadValue
+from advnets.evaluation import bootstrap, distances
+from advnets.evaluation.distances import (
     class_imbalance,
     classes_covered,
     frechet_distance,
     kernel_distance,
     spread_ratio,
+)
+from advnets.evaluation.neighbours import (
+    distances_to_others,
+    nearest,
+    nearest_ratio,
+    neighbourhoods,
 )
 
 
@@ -36,7 +41,7 @@ def interval_of(x, y, measure, **options):
 @pytest.fixture(autouse=True)
 def fewer_resamples(monkeypatch):
     monkeypatch.setattr(bootstrap, "RESAMPLES", 200)
-    monkeypatch.setattr(quality, "_FRECHET_RESAMPLES", 10)
+    monkeypatch.setattr(distances, "_FRECHET_RESAMPLES", 10)
 
 
 # Definitions, written out
@@ -92,7 +97,7 @@ def written_out_kernel(x, y):
 def test_the_kernel_distance_is_the_definition(monkeypatch, rng):
     x, y = normal(23, 4), normal(31, 4, seed=1, mean=0.3)
     for rows in (500, 7):
-        monkeypatch.setattr(quality, "_ROWS", rows)
+        monkeypatch.setattr(distances, "_ROWS", rows)
         assert kernel_distance(x, y, rng=rng).value == pytest.approx(written_out_kernel(x, y))
 
 
@@ -132,7 +137,7 @@ def test_the_spread_is_a_ratio_of_mean_distances(rng):
 @pytest.mark.parametrize("mean", [0.0, 0.7])
 def test_frechet_intervals_hold_what_the_number_is_on_average(mean, monkeypatch):
     """The truth is the mean over draws of this size: the interval does not speak of the bias."""
-    monkeypatch.setattr(quality, "_FRECHET_RESAMPLES", 40)
+    monkeypatch.setattr(distances, "_FRECHET_RESAMPLES", 40)
     draws = [
         interval_of(pair[0] + mean, pair[1], frechet_distance)
         for pair in (normal(200, 2, seed=i).split(100) for i in range(40))
@@ -279,8 +284,8 @@ def test_memory_does_not_grow_with_samples_times_examples():
     """4,000 x 4,000 distances in float64 would be 128 MB each."""
     code = """
         import resource, torch
-        from advnets.neighbours import distances_to_others, neighbourhoods
-        from advnets.quality import kernel_distance
+        from advnets.evaluation.neighbours import distances_to_others, neighbourhoods
+        from advnets.evaluation.distances import kernel_distance
         x, rng = torch.randn(4_000, 16), torch.Generator().manual_seed(0)
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         neighbourhoods(x[:500], x[:500], rng=rng)

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 import advnets
-from advnets import measures
-from advnets.bootstrap import Estimate
-from advnets.ranks import ALONE, Ranks, cores, joined
+from advnets.base.distributed import ALONE, Ranks, cores, joined
+from advnets.evaluation import metrics
+from advnets.evaluation.bootstrap import Estimate
 from conftest import ROOT, small_config, small_run
 from two_processes import GAMES, everything
 
@@ -182,21 +182,21 @@ def test_more_processes_than_cores_are_refused(monkeypatch):
     need = (
         f"'nproc_per_node' must be at most the number of cores here, {cores()}, got {cores() + 1}"
     )
-    with pytest.raises(advnets.checks.BadValue, match=need), advnets.ranks.joined():
+    with pytest.raises(advnets.base.errors.BadValue, match=need), advnets.base.distributed.joined():
         pass
 
 
 def test_a_world_whose_processes_are_not_numbered_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     need = "'RANK' must be set where WORLD_SIZE is 2"
-    with pytest.raises(advnets.checks.BadValue, match=need), advnets.ranks.joined():
+    with pytest.raises(advnets.base.errors.BadValue, match=need), advnets.base.distributed.joined():
         pass
 
 
 @pytest.mark.parametrize("network", ["D", "G"])
 def test_networks_that_do_not_treat_examples_one_by_one_are_refused(network):
     G, D = advnets.Generator, advnets.Discriminator
-    problem = advnets.protocols.Problem(
+    problem = advnets.base.protocols.Problem(
         event_shape=(2,), low=0, high=1, mean=torch.zeros(2), batches_per_epoch=1, steps=1
     )
     config, rng = small_config(), torch.Generator().manual_seed(0)
@@ -236,17 +236,17 @@ def test_what_the_environment_says_of_the_processes_is_refused_by_name(changed, 
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
-    with pytest.raises(advnets.checks.BadValue, match=words), joined():
+    with pytest.raises(advnets.base.errors.BadValue, match=words), joined():
         pass
 
 
 def test_a_process_that_meets_no_other_does_not_wait_for_ever(monkeypatch):
-    monkeypatch.setattr("advnets.ranks.PATIENCE", timedelta(seconds=2))
-    monkeypatch.setattr("advnets.ranks.cores", lambda: 2)
+    monkeypatch.setattr("advnets.base.distributed.PATIENCE", timedelta(seconds=2))
+    monkeypatch.setattr("advnets.base.distributed.cores", lambda: 2)
     for name, value in JOINED.items():
         monkeypatch.setenv(name, value)
     words = "'WORLD_SIZE' must be the number of processes that meet at localhost:29499 within 2 s"
-    with pytest.raises(advnets.checks.OthersLost, match=words), joined():
+    with pytest.raises(advnets.base.errors.OthersLost, match=words), joined():
         pass
 
 
@@ -256,17 +256,15 @@ def test_no_object_of_another_process_is_unpickled():
 
 
 def test_what_the_first_process_measured_crosses_as_json():
-    row = measures.Row(
-        name="raw", values={"frechet": Estimate(value=0.1, low=0.0, high=1 / 3, n=9)}
-    )
-    found = measures.Quality(
+    row = metrics.Row(name="raw", values={"frechet": Estimate(value=0.1, low=0.0, high=1 / 3, n=9)})
+    found = metrics.Quality(
         features="data",
         describe="d",
         accuracy=None,
         against="test",
         n=9,
-        measures=measures.MEASURES[:1],
+        measures=metrics.MEASURES[:1],
         rows=(row,),
         left_out=("why",),
     )
-    assert measures.from_dict(json.loads(json.dumps(dataclasses.asdict(found)))) == found
+    assert metrics.from_dict(json.loads(json.dumps(dataclasses.asdict(found)))) == found

@@ -15,9 +15,12 @@ import pytest
 from PIL import Image
 
 import advnets
-from advnets import cli, evaluation, plots, report
-from advnets.page import markup
-from advnets.parzen import LogLikelihood
+from advnets import report
+from advnets.cli import main
+from advnets.evaluation import protocol
+from advnets.evaluation.parzen import LogLikelihood
+from advnets.html import markup
+from advnets.plotting import images as plots
 from advnets.report import panels, pictures, scores
 from conftest import ROOT, small_run
 
@@ -224,7 +227,7 @@ def test_figures_are_those_of_the_command(folders, pages, tmp_path):
     for number, data in zip("23", found, strict=True):
         out = tmp_path / f"{number}.png"
         words = ["figure", number, str(folders["images"]), "--out", str(out)]
-        assert cli.main(words) == 0
+        assert main.main(words) == 0
         assert out.read_bytes() == data
 
 
@@ -244,7 +247,7 @@ def test_a_run_that_is_not_scored_is_scored_as_the_command_does_and_it_says_so(i
     first = page_of(folder, say=said.append)
     assert re.search(r"no scores of update \d+ are kept here; scoring it first\.", said[0])
     kept = (folder / "evaluation.json").read_bytes()
-    assert cli.main(["evaluate", str(folder)]) == 0
+    assert main.main(["evaluate", str(folder)]) == 0
     assert (folder / "evaluation.json").read_bytes() == kept
     assert page_of(folder, say=said.append) == first
     assert len(said) == 1
@@ -471,7 +474,7 @@ def test_measures_that_were_not_taken_are_not_spoken_of(folders, quality):
 
 def test_scores_come_back_from_their_record(points):
     result = advnets.load(points).evaluate(quality=False)
-    assert evaluation.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+    assert protocol.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
 # Its parts
@@ -482,7 +485,7 @@ def test_chains_stand_with_what_their_samples_are_worth(tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((100, 6, 5)))
     data = advnets.data.ArrayConfig(path=str(tmp_path / "x.npy"))
     assert advnets.train(small_run(model=model, data=data), tmp_path / "run")
-    assert cli.main(["evaluate", str(tmp_path / "run"), "--quality", "False"]) == 0
+    assert main.main(["evaluate", str(tmp_path / "run"), "--quality", "False"]) == 0
     said = capsys.readouterr().out
     assert "Samples from chain: 4 chains, burn-in 3, every 2. state: autocorrelation time" in said
     worth = json.loads((tmp_path / "run" / "evaluation.json").read_text())["lines"][0]["mixing"]

@@ -10,9 +10,11 @@ import time
 import pytest
 import torch
 
-from advnets import checkpoints, files, run, rundir
+from advnets.base import files
 from advnets.game import Game
-from advnets.optim import OptimizerConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.runs import train
+from advnets.storage import checkpoints, run_folder
 from conftest import small_config, small_run
 
 ADAM = OptimizerConfig(rule="adam", lr=0.01, anneal="cosine")
@@ -27,7 +29,7 @@ CONFIGS = {
 
 def outcome(folder):
     """All that must not depend on interruptions: every tensor of the last and the best, the facts, the metrics."""
-    saved = run.RunDir(folder)
+    saved = train.RunDir(folder)
     last, best = saved.latest(print), saved.best(print)
     return last, best, (folder / "metrics.jsonl").read_bytes()
 
@@ -61,14 +63,14 @@ def die_after(monkeypatch, calls):
 
     monkeypatch.setattr(Game, "step", dying(Game.step))
     for name in ("log", "save", "forget_after"):
-        monkeypatch.setattr(rundir.RunDir, name, dying(getattr(rundir.RunDir, name)))
+        monkeypatch.setattr(run_folder.RunDir, name, dying(getattr(run_folder.RunDir, name)))
     for name in ("_sync", "flush"):
         monkeypatch.setattr(files, name, dying(getattr(files, name)))
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_dying_at_any_point_and_resuming_changes_nothing(config, tmp_path, monkeypatch):
-    assert run.train(config, tmp_path / "whole")
+    assert train.train(config, tmp_path / "whole")
     expected = outcome(tmp_path / "whole")
     dice = random.Random(0)
     folder = tmp_path / "torn"
@@ -77,15 +79,15 @@ def test_dying_at_any_point_and_resuming_changes_nothing(config, tmp_path, monke
             die_after(patch, dice.randrange(2, 40))
             try:
                 if (folder / "config.toml").exists():
-                    finished = run.resume(folder)
+                    finished = train.resume(folder)
                 else:
-                    finished = run.train(config, folder)
+                    finished = train.train(config, folder)
             except Killed:
                 continue
             assert finished
             break
     else:
-        assert run.resume(folder)
+        assert train.resume(folder)
     assert_same(outcome(folder), expected)
 
 
@@ -94,7 +96,9 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path):
     config = tmp_path / "small.toml"
     config.write_text(
         small_run(
-            trainer=run.TrainerConfig(steps=600, log_every=50, score_every=200, checkpoint_every=40)
+            trainer=train.TrainerConfig(
+                steps=600, log_every=50, score_every=200, checkpoint_every=40
+            )
         ).to_toml()
     )
     whole, torn = tmp_path / "whole", tmp_path / "torn"
@@ -121,7 +125,7 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path):
 def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
     config = tmp_path / "long.toml"
     config.write_text(
-        small_run(trainer=run.TrainerConfig(steps=1_000_000, checkpoint_every=0)).to_toml()
+        small_run(trainer=train.TrainerConfig(steps=1_000_000, checkpoint_every=0)).to_toml()
     )
     folder = tmp_path / "run"
     process = subprocess.Popen(
@@ -137,54 +141,54 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert f"Go on with: advnets train --resume {folder}" in said
-    assert run.RunDir(folder).latest(print).update > 0
+    assert train.RunDir(folder).latest(print).update > 0
 
 
 def test_a_finished_run_goes_on_with_more_steps_as_if_they_had_been_asked_for(tmp_path):
     def steps(n):
         return small_run(
-            trainer=run.TrainerConfig(steps=n, log_every=5, score_every=10, picture_every=10)
+            trainer=train.TrainerConfig(steps=n, log_every=5, score_every=10, picture_every=10)
         )
 
-    run.train(steps(40), tmp_path / "whole")
-    run.train(steps(20), tmp_path / "longer")
-    assert run.resume(tmp_path / "longer", steps(40))
+    train.train(steps(40), tmp_path / "whole")
+    train.train(steps(20), tmp_path / "longer")
+    assert train.resume(tmp_path / "longer", steps(40))
     assert_same(outcome(tmp_path / "longer"), outcome(tmp_path / "whole"))
 
 
 def test_resuming_a_finished_run_does_nothing(tmp_path):
-    run.train(small_run(), tmp_path / "run")
+    train.train(small_run(), tmp_path / "run")
     before = outcome(tmp_path / "run")
-    assert run.resume(tmp_path / "run")
+    assert train.resume(tmp_path / "run")
     assert_same(outcome(tmp_path / "run"), before)
 
 
 def test_a_run_without_a_checkpoint_begins_again(tmp_path):
-    run.train(small_run(), tmp_path / "whole")
-    run.train(small_run(), tmp_path / "torn")
+    train.train(small_run(), tmp_path / "whole")
+    train.train(small_run(), tmp_path / "torn")
     for path in (tmp_path / "torn" / "checkpoints").iterdir():
         path.unlink()
-    assert run.resume(tmp_path / "torn")
+    assert train.resume(tmp_path / "torn")
     assert_same(outcome(tmp_path / "torn"), outcome(tmp_path / "whole"))
 
 
 def test_global_randomness_of_a_users_own_dropout_is_part_of_the_state(tmp_path):
     """torch's global stream is seeded by the run, saved with it, and restored."""
-    run.train(small_run(), tmp_path / "run")
-    streams = run.Streams(0)
+    train.train(small_run(), tmp_path / "run")
+    streams = train.Streams(0)
     streams.load_state(
-        checkpoints.below("rng.", run.RunDir(tmp_path / "run").latest(print).tensors)
+        checkpoints.below("rng.", train.RunDir(tmp_path / "run").latest(print).tensors)
     )
     expected = torch.rand(3)
     torch.rand(10)
     streams.load_state(
-        checkpoints.below("rng.", run.RunDir(tmp_path / "run").latest(print).tensors)
+        checkpoints.below("rng.", train.RunDir(tmp_path / "run").latest(print).tensors)
     )
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_metrics_hold_no_clock(tmp_path):
-    run.train(small_run(), tmp_path / "run")
+    train.train(small_run(), tmp_path / "run")
     lines = [
         json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     ]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from advnets.checks import BadValue
-from advnets.priors import PRIORS
-from advnets.rng import Streams, derive, for_samples, generator, per_sample
+from advnets.base.errors import BadValue
+from advnets.base.rng import Streams, derive, for_samples, generator, per_sample
+from advnets.sampling.priors import PRIORS
 
 
 def draw(rng, n=8):

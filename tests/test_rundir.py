@@ -12,10 +12,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from advnets import checkpoints, files
-from advnets.checkpoints import below, checksum, read_checkpoint, write_atomically
-from advnets.checks import BadFile, CannotWrite, Diverged, WrongMoment
-from advnets.rundir import RunDir, flat
+from advnets.base import files
+from advnets.base.errors import BadFile, CannotWrite, Diverged, WrongMoment
+from advnets.storage import checkpoints
+from advnets.storage.checkpoints import below, checksum, read_checkpoint, write_atomically
+from advnets.storage.run_folder import RunDir, flat
 
 TENSORS = {
     "weight": torch.arange(6.0).view(2, 3),

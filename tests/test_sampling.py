@@ -8,11 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from advnets import dropout, sampling
-from advnets.checks import BadValue, Diverged
-from advnets.priors import PRIORS, Gaussian, Uniform
-from advnets.protocols import LatentSampler, Sampler
-from advnets.sampling import GeneratorSampler, TrainingSet, evaluating, interpolate, save_array
+from advnets.base.errors import BadValue, Diverged
+from advnets.base.protocols import LatentSampler, Sampler
+from advnets.nn import dropout
+from advnets.sampling import samplers
+from advnets.sampling.priors import PRIORS, Gaussian, Uniform
+from advnets.sampling.samplers import (
+    GeneratorSampler,
+    TrainingSet,
+    evaluating,
+    interpolate,
+    save_array,
+)
 
 NOT_CONDITIONAL = r"'context' must be None: this model is not conditional, got a context\."
 
@@ -50,7 +57,7 @@ def test_sample_i_does_not_depend_on_how_many_or_where_one_begins(prior, dim, cu
 @pytest.mark.parametrize("chunk", [1, 7, 40])
 def test_sample_i_does_not_depend_on_the_chunk(chunk, monkeypatch):
     whole = make().sample(40, seed=3)
-    monkeypatch.setattr(sampling, "_CHUNK", chunk)
+    monkeypatch.setattr(samplers, "_CHUNK", chunk)
     assert (make().sample(40, seed=3) - whole).abs().max() < 1e-5
 
 
@@ -232,7 +239,7 @@ def test_a_network_that_cannot_be_copied_is_put_back_as_it_was():
 def test_a_copy_shares_the_weights_the_moments_and_the_hooks():
     G = make_G().train()
     G.register_forward_hook(lambda *_: None)
-    with sampling.untouched(G) as twin:
+    with samplers.untouched(G) as twin:
         assert twin is not G and not twin[0][2].training
         pairs = zip(
             [*twin.parameters(), *twin.buffers()], [*G.parameters(), *G.buffers()], strict=True

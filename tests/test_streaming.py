@@ -2,8 +2,8 @@
 
 import torch
 
-from advnets import streaming
-from advnets.streaming import blocks
+from advnets.base import blocks as streaming
+from advnets.base.blocks import blocks
 
 
 def test_blocks_are_all_examples_in_order(rng, monkeypatch):

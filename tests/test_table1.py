@@ -15,17 +15,20 @@ import pytest
 import torch
 from PIL import Image
 
-from advnets import cli, config, evaluation, learners, run, trained
-from advnets.baselines.vae import VAE
+from advnets.base import config
+from advnets.base.protocols import Problem
+from advnets.cli import main
 from advnets.data import Splits, tfd
+from advnets.evaluation import protocol as evaluation
+from advnets.evaluation.parzen import LogLikelihood
 from advnets.experiments import table1
 from advnets.experiments.table1 import cells, columns, quick, runs, strips, table
 from advnets.experiments.table1.faces import for_faces
 from advnets.experiments.table1.rows import MODELS, ROWS
-from advnets.parzen import LogLikelihood
-from advnets.protocols import Problem
-from advnets.rundir import RunDir
-from advnets.sampling import TrainingSet
+from advnets.models.directed.vae import VAE
+from advnets.runs import loaded, registry, train
+from advnets.sampling.samplers import TrainingSet
+from advnets.storage.run_folder import RunDir
 from conftest import ROOT
 from faces import write
 
@@ -42,7 +45,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
     mat = write(folder / "faces.mat", n=90)
     words = command(folder / "out", "--models", *MODEL, "--tfd", mat)
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     return folder / "out", mat, words
 
 
@@ -75,9 +78,9 @@ def test_every_row_is_a_sampler_that_its_model_has(row, of_faces, small):
     assert own.model.kind == recipe.model.kind
     if small:
         shape = (1, 48, 48) if of_faces else (1, 28, 28)
-        assert row.sampler in learners.build(own.model, quick_problem(shape), seed=0).samplers()
+        assert row.sampler in registry.build(own.model, quick_problem(shape), seed=0).samplers()
     text = own.to_toml()
-    assert config.from_dict(run.RunConfig, tomllib.loads(text), kinds=run.KINDS) == own
+    assert config.from_dict(train.RunConfig, tomllib.loads(text), kinds=train.KINDS) == own
 
 
 def test_the_recipes_of_one_table_have_names_and_settings_of_their_own():
@@ -85,7 +88,7 @@ def test_the_recipes_of_one_table_have_names_and_settings_of_their_own():
     made += [for_faces(c, "x") for c in made]
     made += [quick.in_tiny(c) for c in made]
     assert len({c.recipe for c in made}) == len(made)
-    assert len({str(run.matters(c)) for c in made}) == len(made)
+    assert len({str(train.matters(c)) for c in made}) == len(made)
 
 
 def test_what_faces_are_to_a_model_is_real_valued():
@@ -117,7 +120,7 @@ def test_each_fold_of_the_faces_is_held_out_of_one_training_set(made):
 
 def test_a_cell_is_what_the_evaluation_of_its_run_says(made):
     out, _, _ = made
-    whole = trained.load(out / "quick-vae").evaluate(quick.PROTOCOL, quality=False)
+    whole = loaded.load(out / "quick-vae").evaluate(quick.PROTOCOL, quality=False)
     own = cell(out, "VAE")
     assert float(own["nats"]) == pytest.approx(whole.lines[0].test.mean, abs=1e-3)
     assert float(own["standard_error"]) == pytest.approx(
@@ -170,7 +173,7 @@ class Counting(TrainingSet):
 @pytest.fixture
 def images(rng):
     def some(n):
-        return run.data.Split(torch.rand(n, 1, 6, 5, generator=rng))
+        return train.data.Split(torch.rand(n, 1, 6, 5, generator=rng))
 
     return Splits(some(60), some(20), some(20))
 
@@ -235,7 +238,7 @@ def a_run(made, tmp_path):
     out, _, _ = made
     shutil.copytree(out / "quick-vae", tmp_path / "runs" / "quick-vae")
     folder = tmp_path / "runs"
-    own = run.config_of(folder / "quick-vae")
+    own = train.config_of(folder / "quick-vae")
     return folder, own, RunDir(folder / "quick-vae").facts("data")
 
 
@@ -311,9 +314,9 @@ def test_a_second_call_trains_nothing_and_scores_nothing(made, monkeypatch, caps
         raise AssertionError("computed twice")
 
     monkeypatch.setattr(cells, "_compute", never)
-    monkeypatch.setattr(run, "train", never)
-    monkeypatch.setattr(run, "resume", never)
-    assert cli.main(words) == 0
+    monkeypatch.setattr(train, "train", never)
+    monkeypatch.setattr(train, "resume", never)
+    assert main.main(words) == 0
     assert (out / "table1.md").read_text() == before
 
 
@@ -382,20 +385,20 @@ def test_stopped_and_called_again_it_ends_as_if_it_had_not_been(where, made, tmp
             patch.setattr(VAE, "step", stopped_step)
         else:
             patch.setattr(cells, "_compute", stopped_score)
-        assert cli.main(words) == 130
+        assert main.main(words) == 130
     assert not (tmp_path / "out" / "table1.md").exists()
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     assert cell(tmp_path / "out", "VAE")["nats"] == cell(out, "VAE")["nats"]
 
 
 def test_runs_from_elsewhere_are_used_and_nothing_is_trained_but_on_demand(made, tmp_path, capsys):
     out, _, _ = made
     words = command(tmp_path / "out", "--models", "vae", "dae", "--from", out)
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     assert cell(tmp_path / "out", "VAE")["run"] == str(out / "quick-vae")
     assert cell(tmp_path / "out", "DAE")["not_run"] == "no run of 'quick-dae' was found."
     assert "- DAE, 5,000 digits: no run of 'quick-dae' was found." in capsys.readouterr().out
-    assert cli.main([*words, "--train"]) == 0
+    assert main.main([*words, "--train"]) == 0
     assert cell(tmp_path / "out", "DAE")["run"] == str(tmp_path / "out" / "quick-dae")
     assert not (tmp_path / "out" / "quick-vae").exists()
 
@@ -438,7 +441,7 @@ def test_durations(seconds, words):
 
 def test_the_whole_configuration_of_a_run_on_faces_comes_back(made):
     out, mat, _ = made
-    own = run.config_of(out / "quick-rbm-tfd")
+    own = train.config_of(out / "quick-rbm-tfd")
     assert own.data == tfd.TfdConfig(path=str(mat))
     assert config.to_dict(own)["data"]["kind"] == "tfd"
 

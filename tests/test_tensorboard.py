@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from advnets.tensorboard import Board
+from advnets.storage.tensorboard import Board
 
 
 def test_a_folder_of_any_name_is_written_to(tmp_path, capsys):

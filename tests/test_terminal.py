@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from advnets import cli, terminal
-from advnets.page import markup
-from advnets.progress import Bar, Console, Lines, display
+from advnets.base import terminal
+from advnets.base.progress import Bar, Console, Lines, display
+from advnets.cli import main
+from advnets.html import markup
 
 
 class Broken(io.StringIO):
@@ -44,7 +45,7 @@ def test_a_name_is_one_line_that_commands_no_terminal(name, shown, capsys):
 
 def test_an_error_from_a_file_is_one_harmless_line(tmp_path, capsys):
     (tmp_path / "c.toml").write_text('"\\u001b[2J\\nadvnets: fine" = 1\n')
-    assert cli.main(["train", str(tmp_path / "c.toml")]) == 2
+    assert main.main(["train", str(tmp_path / "c.toml")]) == 2
     err = capsys.readouterr().err
     assert "\x1b" not in err and err.count("\n") == 1
 

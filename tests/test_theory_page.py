@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from advnets import cli
-from advnets.experiments import claims, theory
+from advnets.cli import main
+from advnets.experiments import claims, theorems
 from advnets.experiments.claims import Claim, at_least, at_most
-from advnets.experiments.theory import examples
-from advnets.page import equation
+from advnets.experiments.theorems import examples
+from advnets.html import equation
 from test_report import Page
 
 
@@ -19,18 +19,18 @@ def measured():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(examples, "PAIRS", 30)
         patch.setattr(examples, "PLANE", 161)
-        return [measure() for measure in theory.CLAIMS]
+        return [measure() for measure in theorems.CLAIMS]
 
 
 @pytest.fixture(scope="module")
 def page(measured):
-    return theory.page(measured)
+    return theorems.page(measured)
 
 
 def test_every_claim_holds(measured):
     failed = [(m.what, m.value) for claim in measured for m in claim.measured if not m.holds]
     assert not failed
-    assert len({claim.title for claim in measured}) == len(theory.CLAIMS)
+    assert len({claim.title for claim in measured}) == len(theorems.CLAIMS)
 
 
 def test_the_page_shows_of_each_claim_statement_equation_number_bound_and_plot(measured, page):
@@ -67,9 +67,9 @@ def test_the_page_refers_to_nothing_outside_itself(page):
 
 
 def test_the_same_claim_is_measured_and_drawn_the_same_every_time(measured):
-    again = theory.CLAIMS[1]()
-    assert claims.section(again, "e1").split("Measured")[0] in theory.page(measured)
-    assert theory.CLAIMS[7]() == measured[7]
+    again = theorems.CLAIMS[1]()
+    assert claims.section(again, "e1").split("Measured")[0] in theorems.page(measured)
+    assert theorems.CLAIMS[7]() == measured[7]
 
 
 def invented(*measured):
@@ -83,8 +83,8 @@ def test_the_command_writes_the_page_and_prints_a_line_for_each_claim(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(theory, "CLAIMS", [lambda: invented(at_most(1.0, "height", 0.5))])
-    assert cli.main(["theory"]) == 0
+    monkeypatch.setattr(theorems, "CLAIMS", [lambda: invented(at_most(1.0, "height", 0.5))])
+    assert main.main(["theory"]) == 0
     assert capsys.readouterr().out == "holds Pigs fly\nTheory: theory.html\n"
     assert "All 1 claims hold" in (tmp_path / "theory.html").read_text()
 
@@ -97,9 +97,9 @@ def test_a_claim_that_fails_says_so_and_the_command_exits_with_1(
     number, tmp_path, capsys, monkeypatch
 ):
     sound = at_most(1.0, "width", 0.0)
-    monkeypatch.setattr(theory, "CLAIMS", [lambda: invented(sound, number)])
+    monkeypatch.setattr(theorems, "CLAIMS", [lambda: invented(sound, number)])
     out = tmp_path / "page.html"
-    assert cli.main(["theory", "--out", str(out)]) == 1
+    assert main.main(["theory", "--out", str(out)]) == 1
     assert capsys.readouterr().out == f"FAILS Pigs fly\nTheory: {out}\n"
     page = out.read_text()
     assert "1 of 1 claims failed: Pigs fly." in page
@@ -108,13 +108,13 @@ def test_a_claim_that_fails_says_so_and_the_command_exits_with_1(
 
 
 def test_an_option_that_there_is_not_is_one_line(capsys):
-    assert cli.main(["theory", "--ot", "x"]) == 2
+    assert main.main(["theory", "--ot", "x"]) == 2
     assert "Unknown option '--ot'. Did you mean '--out'?" in capsys.readouterr().err
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(theory, "CLAIMS", [])
-    assert cli.main(["theory", "--out", str(tmp_path / "no" / "x.html")]) == 2
+    monkeypatch.setattr(theorems, "CLAIMS", [])
+    assert main.main(["theory", "--out", str(tmp_path / "no" / "x.html")]) == 2
     assert "could not be saved" in capsys.readouterr().err
 
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 import advnets
-from advnets import run, trainer
-from advnets.parzen import LogLikelihood
-from advnets.protocols import Batch
-from advnets.rng import Streams
-from advnets.trainer import interrupted
+from advnets.base.protocols import Batch
+from advnets.base.rng import Streams
+from advnets.evaluation.parzen import LogLikelihood
+from advnets.runs import train
+from advnets.training import trainer
+from advnets.training.trainer import interrupted
 from conftest import small_game, small_run
 
 
@@ -55,7 +56,7 @@ def ticks(batches=None, **config):
 
 
 def folder(path):
-    return run.RunDir.create(path / "run", config="", data={})
+    return train.RunDir.create(path / "run", config="", data={})
 
 
 def test_any_learner_is_trained_and_fetches_nothing_itself():
@@ -152,12 +153,14 @@ def test_the_seed_decides_everything_a_learner_draws():
 
 def test_pictures_scores_and_checkpoints_do_not_move_the_game(tmp_path):
     """The same weights come out whether or not anybody looks."""
-    run.train(small_run(), tmp_path / "looked-at")
+    train.train(small_run(), tmp_path / "looked-at")
     unseen = small_run(
-        trainer=run.TrainerConfig(steps=40, log_every=40, score_every=0, picture_every=0)
+        trainer=train.TrainerConfig(steps=40, log_every=40, score_every=0, picture_every=0)
     )
-    run.train(unseen, tmp_path / "unseen")
-    states = [run.RunDir(tmp_path / name).latest(print).tensors for name in ("looked-at", "unseen")]
+    train.train(unseen, tmp_path / "unseen")
+    states = [
+        train.RunDir(tmp_path / name).latest(print).tensors for name in ("looked-at", "unseen")
+    ]
     for name, tensor in states[0].items():
         assert torch.equal(tensor, states[1][name]), name
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import advnets
-from advnets.learners import build
-from advnets.protocols import Batch, Problem
+from advnets.base.protocols import Batch, Problem
+from advnets.runs.registry import build
 from conftest import SMALL
 
 FIRST = 3

@@ -9,11 +9,13 @@ from pathlib import Path
 import torch
 
 import advnets
-from advnets import evaluation, features, ranks, sampling
+from advnets.base import distributed
+from advnets.base.distributed import ALONE
+from advnets.base.rng import Streams
 from advnets.data import RingConfig, Split, load
-from advnets.ranks import ALONE
-from advnets.rng import Streams
-from advnets.trainer import Trainer
+from advnets.evaluation import features, protocol
+from advnets.sampling import samplers
+from advnets.training.trainer import Trainer
 from conftest import small_game
 
 GAMES = {
@@ -31,7 +33,7 @@ GAMES = {
 PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
 
 
-def played(own: ranks.Ranks, **settings) -> dict[str, torch.Tensor]:
+def played(own: distributed.Ranks, **settings) -> dict[str, torch.Tensor]:
     """The state of a game after some updates on batches of 16, the last of an epoch of 5."""
     game = small_game(ranks=own, **settings)
     shape = settings.get("event_shape", (2,))
@@ -44,7 +46,7 @@ def played(own: ranks.Ranks, **settings) -> dict[str, torch.Tensor]:
     return game.state() | {"info": torch.tensor(list(trainer.values.values()))}
 
 
-def everything(own: ranks.Ranks) -> dict[str, torch.Tensor]:
+def everything(own: distributed.Ranks) -> dict[str, torch.Tensor]:
     """All that one process and several must agree on."""
     tensors = {
         f"{name}.{key}": tensor
@@ -52,10 +54,10 @@ def everything(own: ranks.Ranks) -> dict[str, torch.Tensor]:
         for key, tensor in played(own, **settings).items()
     }
     sampler = small_game().samplers()["raw"]
-    tensors["samples"] = sampling.draw(sampler, 11, seed=3, start=4, ranks=own)
+    tensors["samples"] = samplers.draw(sampler, 11, seed=3, start=4, ranks=own)
     splits = load(RingConfig(examples=300), seed=0)
     space = features.learn(splits) if own.first else None
-    table = evaluation.evaluate({"raw": sampler}, splits, PROTOCOL, seed=0, space=space, ranks=own)
+    table = protocol.evaluate({"raw": sampler}, splits, PROTOCOL, seed=0, space=space, ranks=own)
     scores = [s for line in table.lines for s in (line.validation, line.test)]
     tensors["scores"] = torch.tensor([(s.mean, s.standard_error, s.sigma) for s in scores])
     assert table.quality is not None  # in every process
@@ -65,7 +67,7 @@ def everything(own: ranks.Ranks) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    with ranks.joined() as together:
+    with distributed.joined() as together:
         assert together.world == 2
         assert together.any(together.rank == 1)
         assert not together.any(False)

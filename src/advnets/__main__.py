@@ -2,7 +2,7 @@
 
 import sys
 
-from advnets.cli import main
+from advnets.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

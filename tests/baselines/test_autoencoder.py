@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from advnets.baselines.autoencoder import Autoencoder, AutoencoderConfig, Coder
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Batch, Problem
+from advnets.base.protocols import Batch, Problem
+from advnets.models.autoencoders.autoencoder import Autoencoder, AutoencoderConfig, Coder
+from advnets.optim.momentum import OptimizerConfig
 
 EVENT = (2, 3)
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from test_autoencoder import EVENT, coder, problem
 
-from advnets.baselines.cae import CAE, CAEConfig, squared_jacobian, tangent_step
-from advnets.chains import ChainConfig
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Batch
+from advnets.base.protocols import Batch
+from advnets.models.autoencoders.cae import CAE, CAEConfig, squared_jacobian, tangent_step
+from advnets.optim.momentum import OptimizerConfig
+from advnets.sampling.chains import ChainConfig
 
 
 def jacobians(own, x):

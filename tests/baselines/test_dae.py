@@ -6,11 +6,11 @@ import pytest
 import torch
 from test_autoencoder import EVENT, problem
 
-from advnets.baselines.chained import drawn
-from advnets.baselines.dae import DAE, DAEConfig
-from advnets.chains import ChainConfig
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Batch
+from advnets.base.protocols import Batch
+from advnets.models.autoencoders.chain import drawn
+from advnets.models.autoencoders.dae import DAE, DAEConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.sampling.chains import ChainConfig
 
 N = 20_000
 

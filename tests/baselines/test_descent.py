@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from advnets.baselines.binary import bernoulli, binarise
-from advnets.baselines.descent import Descent
-from advnets.baselines.stages import Stages, problems
-from advnets.optim import Momentum, OptimizerConfig
-from advnets.protocols import Batch, Learner, Problem
-from advnets.ranks import Ranks
+from advnets.base.distributed import Ranks
+from advnets.base.protocols import Batch, Learner, Problem
+from advnets.models.bernoulli import bernoulli, binarise
+from advnets.models.gradient_learner import Descent
+from advnets.models.greedy import Stages, problems
+from advnets.optim.momentum import Momentum, OptimizerConfig
 
 RULE = OptimizerConfig(lr=0.3, momentum=0.4)
 

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from advnets.baselines import energy as module
-from advnets.baselines.energy import Energy, GaussianEnergy, all_states
+from advnets.models.energy import energy as module
+from advnets.models.energy.energy import Energy, GaussianEnergy, all_states
 
 
 def small(n_v, n_h, *, kind=Energy, stdev=1.0, **settings):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from advnets.baselines.gsn import (
+from advnets.base.protocols import Batch, Problem
+from advnets.models.gsn import (
     AUTHORS_RULE,
     GSN,
     GSNChain,
@@ -15,9 +16,8 @@ from advnets.baselines.gsn import (
     Layers,
     Noise,
 )
-from advnets.chains import ChainConfig, MarkovChain
-from advnets.optim import Momentum
-from advnets.protocols import Batch, Problem
+from advnets.optim.momentum import Momentum
+from advnets.sampling.chains import ChainConfig, MarkovChain
 
 D = 12
 

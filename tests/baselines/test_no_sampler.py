@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import advnets
-from advnets import cli
+from advnets.cli import main
 from advnets.data import ArrayConfig
 from advnets.report import page
 from conftest import small_run
@@ -71,7 +71,7 @@ def test_what_needs_a_sampler_says_that_there_is_none(ask, trained):
 
 @pytest.mark.parametrize("command", ["sample", "evaluate", "figure 2", "figure 3"])
 def test_the_command_says_so_in_one_line(command, trained, capsys):
-    assert cli.main([*command.split(), str(trained[0])]) == 2
+    assert main.main([*command.split(), str(trained[0])]) == 2
     assert capsys.readouterr().err.strip().endswith(WORDS)
 
 

@@ -5,14 +5,14 @@ import itertools
 import pytest
 import torch
 
-from advnets.autocorrelation import integrated_time
-from advnets.baselines.dbn import DBN, DBNConfig
-from advnets.baselines.energy import Energy
-from advnets.baselines.rbm import RBM, BlockGibbs, LearningConfig, RBMConfig
-from advnets.chains import ChainConfig, MarkovChain
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Batch, HasLogDensity, Problem
-from advnets.ranks import Ranks
+from advnets.base.distributed import Ranks
+from advnets.base.protocols import Batch, HasLogDensity, Problem
+from advnets.evaluation.autocorrelation import integrated_time
+from advnets.models.energy.dbn import DBN, DBNConfig
+from advnets.models.energy.energy import Energy
+from advnets.models.energy.rbm import RBM, BlockGibbs, LearningConfig, RBMConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.sampling.chains import ChainConfig, MarkovChain
 
 RULE = OptimizerConfig(lr=0.05, lr_decay=1.0, final_momentum=0.5)
 

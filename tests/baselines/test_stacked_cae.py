@@ -4,11 +4,11 @@ import pytest
 import torch
 from test_autoencoder import EVENT, problem
 
-from advnets.baselines.cae import CAE, CAEConfig
-from advnets.baselines.stacked_cae import StackedCAE, StackedCAEConfig
-from advnets.chains import ChainConfig
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Batch
+from advnets.base.protocols import Batch
+from advnets.models.autoencoders.cae import CAE, CAEConfig
+from advnets.models.autoencoders.stacked_cae import StackedCAE, StackedCAEConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.sampling.chains import ChainConfig
 
 RULE = OptimizerConfig(lr=0.05, lr_decay=1.0, momentum=0.0, final_momentum=0.0)
 

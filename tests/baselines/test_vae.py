@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
-from advnets.baselines.vae import VAE, Posterior, VAEConfig
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Batch, LatentSampler, Problem
+from advnets.base.protocols import Batch, LatentSampler, Problem
+from advnets.models.directed.vae import VAE, Posterior, VAEConfig
+from advnets.optim.momentum import OptimizerConfig
 
 D, Z = 5, 2
 

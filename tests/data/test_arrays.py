@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from advnets.checks import BadFile, BadValue
+from advnets.base.errors import BadFile, BadValue
 from advnets.data import ArrayConfig, from_arrays, load
 from advnets.data.arrays import read
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from advnets import checks
-from advnets.checks import BadValue
+from advnets.base import errors
+from advnets.base.distributed import Ranks
+from advnets.base.errors import BadValue
 from advnets.data import Batches, Split
-from advnets.ranks import Ranks
 
 N = 23
 
@@ -167,6 +167,6 @@ def test_bad_numbers_in_ones_own_data_are_named_by_their_row():
 
 
 def test_data_far_from_one_is_named_where_a_game_diverges():
-    said = [str(checks.diverged("V", float("nan"), 3, largest=v)) for v in (1.0, 255.0)]
+    said = [str(errors.diverged("V", float("nan"), 3, largest=v)) for v in (1.0, 255.0)]
     assert "learning rate" in said[0]
     assert "learning rate" not in said[1] and "The data reaches 255: scale it" in said[1]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from advnets import run
-from advnets.checks import BadFile
+from advnets.base.errors import BadFile
 from advnets.data import Cifar10Config, cifar10, load
+from advnets.runs import train as run
 from pictures import classes, pixels, write, zipped
 
 FILES = (*cifar10.TRAIN, *cifar10.VALIDATION, *cifar10.TEST)

@@ -11,8 +11,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from advnets import config, files
-from advnets.checks import BadFile, BadValue
+from advnets.base import config, files
+from advnets.base.errors import BadFile, BadValue
 from advnets.data import (
     ArrayConfig,
     Cifar10Config,

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 import advnets
-from advnets import checks, run
-from advnets.checks import BadFile, BadValue, CannotWrite
+from advnets.base import errors
+from advnets.base.errors import BadFile, BadValue, CannotWrite
 from advnets.data import Batches, ImagesConfig, Mapped, images, load
 from advnets.data.images import building, cached, decoding, sources
+from advnets.runs import train
 from conftest import small_run
 from pictures import UNUSABLE, bomb, classes, encoded, pixels, png, write, zipped
 
@@ -78,7 +79,7 @@ def test_a_folder_and_its_zip_give_the_same_bytes_splits_and_batches(folder, rea
     assert len(whole) == 3
     assert len(set(whole)) == 1
     for other in (b, c):
-        assert run.describe(a) == run.describe(other)
+        assert train.describe(a) == train.describe(other)
         for p, q in zip(parts(a), parts(other), strict=True):
             assert torch.equal(p.x[:], q.x[:])
             assert torch.equal(p.context, q.context)
@@ -248,8 +249,10 @@ def test_the_header_says_what_was_read_and_a_conditional_run_why_it_has_no_class
     assert reading in splits.reading
     assert splits.reading.startswith(f"Read {folder}: 29 training (drawn at random), ")
     config = small_run(data=ImagesConfig(path=str(folder)), batch_size=8)
-    assert splits.reading in run.header(SimpleNamespace(path=folder), config, splits, samples=True)
-    assert reading in str(checks.no_labels(splits.reading))
+    assert splits.reading in train.header(
+        SimpleNamespace(path=folder), config, splits, samples=True
+    )
+    assert reading in str(errors.no_labels(splits.reading))
 
 
 def test_pictures_that_pillow_does_not_read_and_links_are_counted_and_named(
@@ -436,7 +439,7 @@ def test_the_second_time_nothing_is_decoded(folder, read, decoded):
     assert len(decoded) == 16
     second = read(folder)
     assert len(decoded) == 16
-    assert run.describe(first) == run.describe(second)
+    assert train.describe(first) == train.describe(second)
 
 
 @pytest.mark.parametrize(
@@ -516,7 +519,7 @@ def test_interrupted_it_goes_on_where_it_stopped(stop, folder, read, tmp_path, m
     )
     after = read(folder)
     assert len(tried) <= 25 - 3 * (stop // 3)
-    assert run.describe(after) == run.describe(whole)
+    assert train.describe(after) == train.describe(whole)
     (a,), (b,) = ([p for p in (tmp_path / n).iterdir() if p.is_dir()] for n in ("whole", "cache"))
     assert kept(a) == kept(b)
     for name in kept(a):
@@ -540,7 +543,7 @@ def test_what_was_written_beyond_the_last_look_at_the_disk_is_dropped(
     with (aside / "images.npy").open("ab") as file:
         file.write(b"x" * 500)
     monkeypatch.setattr(building, "decoded", real)
-    assert run.describe(read(folder)) == run.describe(whole)
+    assert train.describe(read(folder)) == train.describe(whole)
 
 
 @pytest.mark.parametrize(
@@ -557,22 +560,22 @@ def test_what_was_written_beyond_the_last_look_at_the_disk_is_dropped(
     ],
 )  # fmt: skip
 def test_a_damaged_cache_is_made_anew(damage, folder, read, tmp_path):
-    before = run.describe(read(write(folder, classes(8))))
+    before = train.describe(read(write(folder, classes(8))))
     (place,) = (tmp_path / "cache").iterdir()
     damage(place)
-    assert run.describe(read(folder)) == before
+    assert train.describe(read(folder)) == before
     assert kept(place) == ["facts.json", "images.npy", "labels.npy", "skipped.txt"]
 
 
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
 def test_changed_bytes_in_a_cache_are_noticed_said_and_mended(name, folder, read, tmp_path, capsys):
-    before = run.describe(read(write(folder, classes(8))))
+    before = train.describe(read(write(folder, classes(8))))
     (place,) = (tmp_path / "cache").iterdir()
     raw = bytearray((place / name).read_bytes())
     raw[-3] ^= 1
     (place / name).write_bytes(raw)
     capsys.readouterr()
-    assert run.describe(read(folder)) == before
+    assert train.describe(read(folder)) == before
     said = capsys.readouterr().err
     assert (
         f"{place}: this cache is damaged (a checksum is wrong); the pictures are decoded again."
@@ -586,15 +589,15 @@ def test_changed_bytes_in_a_cache_are_noticed_said_and_mended(name, folder, read
     "facts", ["[]", "3", "{}", "[" * 99_999, '{"examples": "abc"}', '{"examples": [1, 2]}', "\0"]
 )
 def test_facts_of_another_shape_are_damage(facts, folder, read, tmp_path):
-    before = run.describe(read(write(folder, classes(8))))
+    before = train.describe(read(write(folder, classes(8))))
     (place,) = (tmp_path / "cache").iterdir()
     (place / "facts.json").write_text(facts)
-    assert run.describe(read(folder)) == before
+    assert train.describe(read(folder)) == before
 
 
 def test_a_half_built_cache_that_was_damaged_is_begun_anew(folder, read, tmp_path, monkeypatch):
     write(folder, classes(12))
-    whole = run.describe(read(folder, cache=str(tmp_path / "whole")))
+    whole = train.describe(read(folder, cache=str(tmp_path / "whole")))
     monkeypatch.setattr(building, "BLOCK", 5)
     real = building.decoded
     for damage in ("images.npy", "listing"):
@@ -609,7 +612,7 @@ def test_a_half_built_cache_that_was_damaged_is_begun_anew(folder, read, tmp_pat
         raw = bytearray((aside / damage).read_bytes())
         raw[150 if damage == "images.npy" else 0] ^= 1
         (aside / damage).write_bytes(raw)
-        assert run.describe(read(folder, cache=str(tmp_path / damage))) == whole
+        assert train.describe(read(folder, cache=str(tmp_path / damage))) == whole
 
 
 def test_a_picture_of_the_same_size_and_time_is_decoded_anew(folder, read, decoded):
@@ -620,7 +623,7 @@ def test_a_picture_of_the_same_size_and_time_is_decoded_anew(folder, read, decod
     path.write_bytes(encoded(pixels(99), "BMP"))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert path.stat().st_size == facts.st_size
-    assert run.describe(read(folder))["crc32"] != run.describe(before)["crc32"]
+    assert train.describe(read(folder))["crc32"] != train.describe(before)["crc32"]
 
 
 def test_a_cache_that_cannot_be_written_is_named(folder, read, tmp_path):
@@ -651,7 +654,7 @@ def test_a_full_disk_keeps_what_was_decoded(folder, read, tmp_path, monkeypatch)
     monkeypatch.setattr(
         building, "decoded", lambda raw, *a, **k: seen.append(raw) or decode(raw, *a, **k)
     )
-    assert run.describe(read(folder)) == run.describe(whole)
+    assert train.describe(read(folder)) == train.describe(whole)
     assert len(seen) == 24 - 10
 
 
@@ -682,7 +685,7 @@ def test_one_bad_picture_among_many_is_named_and_left_out_or_refused(
             match=rf"photos: dog/{name}: .*({words}).*; take it out, or choose --data\.unreadable skip\.",
         ):
             read(folder, unreadable="refuse", **settings)
-    assert run.describe(read(folder, cache=str(tmp_path / "other"))) == run.describe(whole)
+    assert train.describe(read(folder, cache=str(tmp_path / "other"))) == train.describe(whole)
 
 
 def test_all_that_is_left_out_is_counted_each_time(folder, read, capsys):
@@ -813,5 +816,5 @@ def test_decoding_needs_no_look_at_other_pictures(folder, read, monkeypatch):
     monkeypatch.setattr(building, "CHUNK", 2)
     monkeypatch.setattr(building, "_processors", lambda: 4)
     b = read(folder, cache=str(folder.parent / "other"))
-    assert run.describe(a) == run.describe(b)
+    assert train.describe(a) == train.describe(b)
     assert decoding.Look(size=8, grey=False, smallest=8).shape == (3, 8, 8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from advnets import checks
+from advnets.base import errors
 from advnets.data.images import decoding
 from advnets.data.images.decoding import Look, decode
 from pictures import UNUSABLE, bomb, encoded, pixels
@@ -187,7 +187,7 @@ def test_the_first_view_of_a_telephones_picture_counts():
 
 def test_the_suffix_does_not_decide_and_what_runs_other_programs_is_not_opened():
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\n"
-    with pytest.raises(checks.Unusable, match="in no format"):
+    with pytest.raises(errors.Unusable, match="in no format"):
         decode(eps, look())
     assert not {".eps", ".ps", ".pdf", ".txt", ".csv", ".mp4", ".h5"} & decoding.suffixes()
     assert {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".mpo"} <= decoding.suffixes()
@@ -198,15 +198,15 @@ def test_the_suffix_does_not_decide_and_what_runs_other_programs_is_not_opened()
 
 @pytest.mark.parametrize(("name", "raw", "words"), UNUSABLE.values(), ids=UNUSABLE)
 def test_what_cannot_be_used_says_why(name, raw, words):
-    with pytest.raises(checks.Unusable, match=words) as error:
+    with pytest.raises(errors.Unusable, match=words) as error:
         decode(raw, look())
-    assert not isinstance(error.value, checks.Bomb)
+    assert not isinstance(error.value, errors.Bomb)
     assert "\n" not in str(error.value)
 
 
 def test_the_shorter_side_decides_and_may_be_allowed():
     x = pixels(1, 20)[:5]
-    with pytest.raises(checks.Unusable, match="20 x 5 pixels, fewer than 8 on a side"):
+    with pytest.raises(errors.Unusable, match="20 x 5 pixels, fewer than 8 on a side"):
         decode(encoded(x), look())
     assert decode(encoded(x), look(smallest=5)).shape == (3, 8, 8)
 
@@ -214,7 +214,7 @@ def test_the_shorter_side_decides_and_may_be_allowed():
 @pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (2**31 - 1, 2), (2**14, 2**14)])
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_bomb_is_not_decoded(width, height):
-    with pytest.raises(checks.Bomb, match=r"must have at most 134,217,728 pixels, got "):
+    with pytest.raises(errors.Bomb, match=r"must have at most 134,217,728 pixels, got "):
         decode(bomb(width, height), look(smallest=1))
 
 
@@ -227,6 +227,6 @@ def test_damaged_bytes_are_named_or_read_but_never_raise_anything_else(seed):
             raw[place] = dice.integers(256)
         try:
             y = decode(bytes(raw[: dice.integers(1, len(raw) + 1)]), look(16))
-        except checks.Unusable:
+        except errors.Unusable:
             continue
         assert y.shape == (3, 16, 16)

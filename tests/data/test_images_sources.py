@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from advnets import checks
+from advnets.base import errors
 from advnets.data.images import opened
 from advnets.data.images.sources import Entry
 from pictures import write, zipped
@@ -73,7 +73,7 @@ def test_a_link_put_in_a_files_place_after_the_listing_is_not_followed(tmp_path)
         (entry,) = source.entries()
         (folder / "1.png").unlink()
         (folder / "1.png").symlink_to("/etc/passwd")
-        with pytest.raises(checks.Unusable):
+        with pytest.raises(errors.Unusable):
             source.read(entry)
 
 
@@ -82,7 +82,7 @@ def test_a_file_that_is_gone_or_not_ours_is_unusable(tmp_path):
     with opened(folder) as source:
         (entry,) = source.entries()
         (folder / "1.png").unlink()
-        with pytest.raises(checks.Unusable, match="No such file"):
+        with pytest.raises(errors.Unusable, match="No such file"):
             source.read(entry)
 
 
@@ -158,7 +158,7 @@ def test_backslashes_are_slashes(tmp_path):
 def test_a_path_that_leads_outside_is_refused(name, tmp_path):
     path = zipped(tmp_path / "z.zip", {"a.png": b"1", name: b"2"})
     with pytest.raises(
-        checks.BadFile, match=r"z\.zip: must hold relative paths without '\.\.', got "
+        errors.BadFile, match=r"z\.zip: must hold relative paths without '\.\.', got "
     ):
         listed(path)
 
@@ -174,7 +174,7 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     raw[raw.rindex(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(raw)
     with pytest.raises(
-        checks.BadFile, match=r"z\.zip: must not be encrypted, got 'a\.png', which is\."
+        errors.BadFile, match=r"z\.zip: must not be encrypted, got 'a\.png', which is\."
     ):
         listed(path)
 
@@ -194,7 +194,7 @@ def test_a_damaged_zip_is_named(damage, words, tmp_path):
     path = zipped(tmp_path / "z.zip", {"a.png": b"1" * 30, "b.png": b"2"})
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(
-        checks.BadFile, match=rf"z\.zip: must be a folder or a whole zip, .*({words})"
+        errors.BadFile, match=rf"z\.zip: must be a folder or a whole zip, .*({words})"
     ):
         listed(path)
 
@@ -207,17 +207,17 @@ def test_a_damaged_member_is_unusable_and_the_others_are_read(method, tmp_path):
     path.write_bytes(raw)
     with opened(path) as source:
         a, b = source.entries()
-        with pytest.raises(checks.Unusable, match="damaged in the zip: "):
+        with pytest.raises(errors.Unusable, match="damaged in the zip: "):
             source.read(a)
         assert source.read(b) == b"2" * 300
         for offset in (7, 2**63, 2**64 - 1):
-            with pytest.raises(checks.Unusable, match="does not begin where it should"):
+            with pytest.raises(errors.Unusable, match="does not begin where it should"):
                 source.read(a._replace(offset=offset))
 
 
 def test_a_member_packed_otherwise_is_unusable(tmp_path):
     path = zipped(tmp_path / "z.zip", {"a.png": b"1" * 300}, zipfile.ZIP_LZMA)
-    with pytest.raises(checks.Unusable, match="packed in the zip by method 14, not 0 or 8"):
+    with pytest.raises(errors.Unusable, match="packed in the zip by method 14, not 0 or 8"):
         contents(path)
 
 
@@ -225,7 +225,7 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_unusable(tmp_path):
     path = zipped(tmp_path / "z.zip", {"a.png": bytes(10**6)}, zipfile.ZIP_DEFLATED)
     with opened(path) as source:
         (entry,) = source.entries()
-        with pytest.raises(checks.Unusable, match="its checksum is wrong"):
+        with pytest.raises(errors.Unusable, match="its checksum is wrong"):
             source.read(entry._replace(size=1000))
 
 
@@ -243,15 +243,15 @@ def test_a_zip_with_any_bytes_changed_ends_in_a_word_of_ours(seed, tmp_path):
                 if max(entry.packed, entry.size) < 2**20:
                     try:
                         source.read(entry)
-                    except checks.Unusable:
+                    except errors.Unusable:
                         continue
-    except checks.BadFile:
+    except errors.BadFile:
         return
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path):
     with pytest.raises(
-        checks.BadFile, match=r"none: no such folder or zip; give the pictures with"
+        errors.BadFile, match=r"none: no such folder or zip; give the pictures with"
     ):
         listed(tmp_path / "none")
 

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 import advnets
-from advnets import cli, run, streaming
-from advnets.checks import BadFile, BadValue
+from advnets.base import blocks
+from advnets.base.errors import BadFile, BadValue
+from advnets.cli import main
 from advnets.data import ArrayConfig, Batches, Mapped, arrays, load
-from advnets.evaluation import EvaluationConfig, evaluate
+from advnets.evaluation.protocol import EvaluationConfig, evaluate
 from advnets.game import Game
-from advnets.sampling import TrainingSet
+from advnets.runs import train as run
+from advnets.sampling.samplers import TrainingSet
 from conftest import small_config, small_run
 
 N = 50
@@ -50,7 +52,7 @@ def map_of(path, x):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_mapped_array_is_the_resident_one(shape, dtype, order, tmp_path, monkeypatch):
-    monkeypatch.setattr(streaming, "_BYTES", 7 * 4 * 3)  # many blocks
+    monkeypatch.setattr(blocks, "_BYTES", 7 * 4 * 3)  # many blocks
     np.save(tmp_path / "x.npy", np.asarray(uniform(shape, dtype), order=order))
     mapped, resident = both(tmp_path / "x.npy")
     for name in ("train", "validation", "test"):
@@ -107,12 +109,12 @@ def test_the_evaluation_is_the_same(tmp_path):
 
 def test_statistics_are_numpys(monkeypatch):
     x = torch.randn(1_000, 2, 3, generator=torch.Generator().manual_seed(0)) * 5 + 1
-    assert torch.equal(streaming.statistics(x).mean, x.mean(dim=0))
-    monkeypatch.setattr(streaming, "_BYTES", 7 * 24)
-    low, high, mean = streaming.statistics(x)
+    assert torch.equal(blocks.statistics(x).mean, x.mean(dim=0))
+    monkeypatch.setattr(blocks, "_BYTES", 7 * 24)
+    low, high, mean = blocks.statistics(x)
     assert (low, high) == (x.min(), x.max())
     assert torch.allclose(mean, torch.from_numpy(x.double().numpy().mean(axis=0)).float())
-    parts = list(streaming.blocks(x))
+    parts = list(blocks.blocks(x))
     assert torch.equal(torch.cat(parts), x)
     assert {len(p) for p in parts[:-1]} == {7}
 
@@ -123,7 +125,7 @@ def test_statistics_are_numpys(monkeypatch):
 @pytest.mark.parametrize("row", [0, 17, 49])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
 def test_the_first_row_that_is_not_finite_is_named(row, bad, tmp_path, monkeypatch):
-    monkeypatch.setattr(streaming, "_BYTES", 7 * 12)
+    monkeypatch.setattr(blocks, "_BYTES", 7 * 12)
     x = uniform((N, 3), "<f8")
     x[row, 1] = x[49, 2] = bad
     np.save(tmp_path / "x.npy", x)
@@ -231,7 +233,7 @@ WORDS = "--trainer.steps 12 --trainer.log_every 2 --trainer.score_every 4 --trai
 
 def train(folder, resident, *more):
     words = ["train", "array", "--data.path", "x.npy", "--folder", folder, *WORDS.split(), *more]
-    return cli.main([*words, "--data.resident", str(resident)])
+    return main.main([*words, "--data.resident", str(resident)])
 
 
 def outcome(folder):
@@ -258,18 +260,18 @@ def test_a_run_is_the_same_either_way_and_goes_on_either_way(pictures, capsys):
         ).read_bytes()
     for folder, other in (("False", "True"), ("True", "False")):
         words = ["train", "--resume", folder, "--data.resident", other, "--trainer.steps", "17"]
-        assert cli.main(words) == 0
-        assert cli.main(["evaluate", folder]) == 0
+        assert main.main(words) == 0
+        assert main.main(["evaluate", folder]) == 0
     assert outcome("False") == outcome("True")
     capsys.readouterr()
 
 
 def test_the_option_is_true_false_or_none(capsys):
     for value, line in (("False", "resident = false"), ("True", "resident = true"), ("None", None)):
-        assert cli.main(["train", "array", "--data.resident", value, "--dry_run"]) == 0
+        assert main.main(["train", "array", "--data.resident", value, "--dry_run"]) == 0
         out = capsys.readouterr().out
         assert line in out if line else "resident" not in out
-    assert cli.main(["train", "array", "--data.resident", "maybe", "--dry_run"]) == 2
+    assert main.main(["train", "array", "--data.resident", "maybe", "--dry_run"]) == 2
     assert "'data.resident' must be True or False, got maybe." in capsys.readouterr().err
 
 
@@ -293,10 +295,10 @@ def test_a_file_that_shrinks_under_the_run_ends_it_and_it_goes_on_when_the_file_
     line = rf"^advnets: .*x\.npy: truncated, before or under the run: its header asks for {len(raw)} bytes, got 5000\.$"
     assert re.search(line, capsys.readouterr().err.splitlines()[-1])
     assert not list(run.Path("torn").rglob("*.part*"))
-    assert cli.main(["train", "--resume", "torn"]) == 2
+    assert main.main(["train", "--resume", "torn"]) == 2
     assert re.search(line, capsys.readouterr().err.splitlines()[-1])
     run.Path("x.npy").write_bytes(raw)
-    assert cli.main(["train", "--resume", "torn"]) == 0
+    assert main.main(["train", "--resume", "torn"]) == 0
     assert "going on from update 6" in capsys.readouterr().err
     assert outcome("torn") == outcome("whole")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from advnets.checks import BadFile, MissingExtra
+from advnets.base.errors import BadFile, MissingExtra
 from advnets.data import Mnist5kConfig, MnistConfig, load, mnist
 from advnets.data.mnist import download, find, read_idx
 from conftest import MNIST

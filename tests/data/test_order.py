@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import advnets
-from advnets import data, run
-from advnets.checks import BadFile
+from advnets import data
+from advnets.base.errors import BadFile
 from advnets.data import ArrayConfig, Mapped, RingConfig, Split, Splits, load
+from advnets.runs import train
 from conftest import small_run
 
 N = 400
@@ -83,14 +84,14 @@ def test_a_run_from_before_goes_on_bit_for_bit_and_says_so(tmp_path, monkeypatch
     reader = data.load
     in_file = lambda config, *, seed, order="file": reader(config, seed=seed, order="file")  # noqa: E731
     with monkeypatch.context() as patch:
-        patch.setattr(run.data, "load", in_file)
+        patch.setattr(train.data, "load", in_file)
         advnets.train(config, tmp_path / "whole")
         half = small_run(data=config.data, trainer=advnets.TrainerConfig(
             steps=20, log_every=5, score_every=10, checkpoint_every=4, picture_every=20))  # fmt: skip
         advnets.train(half, tmp_path / "half")
     for name in ("whole", "half"):
         assert "order" not in json.loads((tmp_path / name / "data.json").read_text())
-    assert run.resume(tmp_path / "half", config)
+    assert train.resume(tmp_path / "half", config)
     whole, half = (
         max((tmp_path / name / "checkpoints").glob("0*")).read_bytes() for name in ("whole", "half")
     )

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import advnets
-from advnets import cli
-from advnets.checks import BadFile, BadValue
+from advnets.base.errors import BadFile, BadValue
+from advnets.cli import main
 from advnets.data import TfdConfig, load, tfd
 from advnets.data.tfd import Faces
 from conftest import ROOT, small_run
@@ -79,9 +79,9 @@ def test_scores_on_what_is_not_the_database_are_printed_with_a_notice(file, tmp_
     advnets.train(config, tmp_path / "run")
     notice = f"not TFD: {file.name} holds {N} images"
     assert notice in (tmp_path / "run" / "data.json").read_text()
-    assert cli.main(["evaluate", str(tmp_path / "run")]) == 0
+    assert main.main(["evaluate", str(tmp_path / "run")]) == 0
     assert notice in " ".join(capsys.readouterr().out.split())
-    assert cli.main(["report", str(tmp_path / "run")]) == 0
+    assert main.main(["report", str(tmp_path / "run")]) == 0
     assert f"The data is {notice}" in (tmp_path / "run" / "report.html").read_text()
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from advnets.checks import BadValue
+from advnets.base.errors import BadValue
 from advnets.data import GridConfig, MixtureConfig, RingConfig, load
 from advnets.data.toy import ToyConfig, draw
 

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from advnets import checks
+from advnets.base import errors
 from advnets.data.mapped import Array, Header, read_header
 
 NUMBERS = "a .npy or .npz file of numbers"
@@ -35,12 +35,12 @@ def read_npy(path: Path, file: IO[bytes], size: int) -> Array:
     header = read_header(file)
     if header is None:
         got = "a file of another kind (numpy.save writes such files)"
-        raise checks.bad_array_file(path, NUMBERS, got)
+        raise errors.bad_array_file(path, NUMBERS, got)
     if header.dtype.hasobject:
-        raise checks.bad_array_file(path, NUMBERS, "an array of Python objects")
+        raise errors.bad_array_file(path, NUMBERS, "an array of Python objects")
     if size < header.end:
         got = f"{size} bytes, where its header asks for {header.end}"
-        raise checks.bad_array_file(path, NUMBERS, got)
+        raise errors.bad_array_file(path, NUMBERS, got)
     return _numbers(file.read(header.end - header.offset), header)
 
 
@@ -58,9 +58,9 @@ def read_npz(path: Path, file: IO[bytes]) -> tuple[Array, Array | None]:
         for name in names:
             if names.count(name) > 1:
                 got = f"two arrays named '{name[:40]}'"
-                raise checks.bad_array_file(path, "an archive of arrays with different names", got)
+                raise errors.bad_array_file(path, "an archive of arrays with different names", got)
         if "x" not in names and len(names) != 1:
-            raise checks.bad_array_file(path, "an archive with an array named 'x'", names[:20])
+            raise errors.bad_array_file(path, "an archive with an array named 'x'", names[:20])
         members = dict(zip(names, archive.infolist(), strict=True))
         x = _member(path, archive, members["x" if "x" in names else names[0]])
         return x, _member(path, archive, members["y"]) if "y" in names else None
@@ -68,9 +68,9 @@ def read_npz(path: Path, file: IO[bytes]) -> tuple[Array, Array | None]:
 
 def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     if member.flag_bits & ENCRYPTED:
-        raise checks.encrypted_zip(path, member.filename)
+        raise errors.encrypted_zip(path, member.filename)
     if member.compress_type not in METHODS:
         got = f"one compressed by method {member.compress_type}"
-        raise checks.bad_array_file(path, "an archive as numpy.savez writes it", got)
+        raise errors.bad_array_file(path, "an archive as numpy.savez writes it", got)
     with archive.open(member) as file:
         return read_npy(path, file, member.file_size)

@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advnets import checks
-from advnets.config import FREE, expanded
+from advnets.base import errors
+from advnets.base.config import FREE, expanded
+from advnets.base.distributed import beside
+from advnets.base.files import open_regular
+from advnets.base.protocols import Examples
 from advnets.data.archives import NUMBERS, read_npy, read_npz
 from advnets.data.mapped import CHANNELS, Array, Header, Mapped, as_examples, read_header
 from advnets.data.splits import DataConfig, Split, Splits, refuse_non_finite, split
-from advnets.files import open_regular
-from advnets.protocols import Examples
-from advnets.ranks import beside
 
 _KEPT = {
     name: np.dtype(name)
@@ -68,7 +68,7 @@ class ArrayConfig(DataConfig):
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
             v = getattr(self, name)
-            checks.require(0 < v < 1, name, "above 0 and below 1", v)
+            errors.require(0 < v < 1, name, "above 0 and below 1", v)
 
 
 def load(config: ArrayConfig, *, seed: int, classes: bool = True) -> Splits:
@@ -84,7 +84,7 @@ def load(config: ArrayConfig, *, seed: int, classes: bool = True) -> Splits:
         BadValue: For NaN or infinity, fewer than 10 rows, other channels than 1 or 3, labels of
             another length, or an archive that is not to be resident.
     """
-    checks.require(bool(config.path), "data.path", "the .npy or .npz file to train on", "nothing")
+    errors.require(bool(config.path), "data.path", "the .npy or .npz file to train on", "nothing")
     path = expanded(config.path)
     data = map_array(path, config.resident) or from_arrays(*read(path), classes=classes)
     shares = {"validation": config.validation, "test": config.test}
@@ -105,7 +105,7 @@ def map_array(path: Path, resident: bool | None) -> Split | None:
         if header is None:
             archive = resident is False and zipfile.is_zipfile(file)
             need = "left out or True for a .npz archive, which cannot be memory-mapped"
-            checks.require(not archive, "data.resident", need, resident)
+            errors.require(not archive, "data.resident", need, resident)
             return None
         if resident is None and not _is_large(header):
             return None
@@ -135,16 +135,16 @@ def read(path: Path) -> tuple[Array, Array | None]:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """The file, open; inside, whatever it raises as no array of numbers is worded as ours."""
     if path.is_dir():
-        raise checks.bad_array_file(path, NUMBERS, "a folder")
+        raise errors.bad_array_file(path, NUMBERS, "a folder")
     with open_regular(path, missing="give a .npy or .npz file with --data.path") as file:
         try:
             yield file
-        except checks.DamagedHeader as error:
-            raise checks.bad_array_file(path, NUMBERS, error) from None
-        except (checks.UserError, MemoryError):
+        except errors.DamagedHeader as error:
+            raise errors.bad_array_file(path, NUMBERS, error) from None
+        except (errors.UserError, MemoryError):
             raise
         except Exception as error:  # foreign bytes lead a parser to whatever there is
-            raise checks.bad_array_file(path, NUMBERS, f"a damaged one ({error})") from None
+            raise errors.bad_array_file(path, NUMBERS, f"a damaged one ({error})") from None
 
 
 def from_arrays(x: Array, labels: Array | None = None, *, classes: bool = True) -> Split:
@@ -170,13 +170,13 @@ def from_arrays(x: Array, labels: Array | None = None, *, classes: bool = True) 
 
 
 def _refuse_other_arrays(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    checks.require(dtype.kind in "biuf", "data", "an array of real numbers", dtype)
+    errors.require(dtype.kind in "biuf", "data", "an array of real numbers", dtype)
     if not 2 <= len(shape) <= 4 or 0 in shape[1:]:
-        raise checks.wrong_shape("data", "(n, d), (n, H, W), (n, C, H, W) or (n, H, W, C)", shape)
+        raise errors.wrong_shape("data", "(n, d), (n, H, W), (n, C, H, W) or (n, H, W, C)", shape)
     if len(shape) == 4 and not {shape[1], shape[3]} & set(CHANNELS):
-        raise checks.other_channels(shape)
+        raise errors.other_channels(shape)
     if shape[0] < 10:
-        raise checks.array_too_short("data", 10, shape[0])
+        raise errors.array_too_short("data", 10, shape[0])
 
 
 def _refuse_non_finite(x: Examples, dtype: np.dtype[Any]) -> None:
@@ -186,17 +186,17 @@ def _refuse_non_finite(x: Examples, dtype: np.dtype[Any]) -> None:
 
 def _labels(labels: Array, n: int) -> Tensor:
     """Labels as a tensor, as they are stored where torch can count with such numbers."""
-    checks.require(labels.dtype.kind in "biuf", "labels", "numbers", labels.dtype)
+    errors.require(labels.dtype.kind in "biuf", "labels", "numbers", labels.dtype)
     if labels.ndim > 1 and len(labels) != n:
-        raise checks.wrong_shape("labels", f"({n}), ({n}, 1) or ({n}, d)", labels.shape)
+        raise errors.wrong_shape("labels", f"({n}), ({n}, 1) or ({n}, d)", labels.shape)
     if labels.ndim == 0 or len(labels) != n:
-        raise checks.bad_value("labels", f"as many as the examples, {n}", labels.size)
+        raise errors.bad_value("labels", f"as many as the examples, {n}", labels.size)
     finite = np.isfinite(labels).reshape(n, -1).all(axis=1)
     if not finite.all():
-        raise checks.array_not_finite("labels", int(np.flatnonzero(~finite)[0]))
+        raise errors.array_not_finite("labels", int(np.flatnonzero(~finite)[0]))
     if labels.dtype.kind == "u":
         largest = labels.max()
-        checks.require(largest < 2**63, "labels", "whole numbers below 2^63", largest)
+        errors.require(largest < 2**63, "labels", "whole numbers below 2^63", largest)
     other = np.float64 if labels.dtype.kind == "f" else np.int64
     return torch.from_numpy(labels.astype(_KEPT.get(labels.dtype.name, other)))
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from advnets import checks, rng
+from advnets.base import errors, rng
+from advnets.base.distributed import ALONE, Ranks
+from advnets.base.process import global_stream_kept
+from advnets.base.protocols import Batch
 from advnets.data.mapped import Mapped
 from advnets.data.splits import Split, refuse_non_finite
-from advnets.process import global_stream_kept
-from advnets.protocols import Batch
-from advnets.ranks import ALONE, Ranks
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SIZE = 100
@@ -62,20 +62,20 @@ class Batches:
         if isinstance(data.x, Tensor):  # what is in a file has been looked through
             refuse_non_finite("x", data.x)
         self.data, self.device = data.to(device), device
-        checks.at_least(1, batch_size=size)
+        errors.at_least(1, batch_size=size)
         if size > len(data):
-            raise checks.batch_too_large(size, len(data))
+            raise errors.batch_too_large(size, len(data))
         if size % ranks.world:
-            raise checks.uneven_batch(size, ranks.world)
+            raise errors.uneven_batch(size, ranks.world)
         rest = len(data) % size
         if 1 < rest < ranks.world:
-            raise checks.last_batch_too_short(rest, ranks.world)
+            raise errors.last_batch_too_short(rest, ranks.world)
         self.size, self.seed, self.ranks = size, seed, ranks
         self.per_epoch = len(data) // size + (rest > 1)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def __getitem__(self, i: int) -> Batch:
-        checks.at_least(0, batch=i)
+        errors.at_least(0, batch=i)
         epoch, place = divmod(i, self.per_epoch)
         if epoch != self._epoch:
             draw = rng.generator(self.seed, "epoch", epoch)
@@ -114,8 +114,8 @@ class Loaded:
         try:
             self.per_epoch = len(loader)
         except TypeError:
-            raise checks.not_minibatches(loader) from None
-        checks.require(self.per_epoch > 0, "data", "a DataLoader of at least one minibatch", 0)
+            raise errors.not_minibatches(loader) from None
+        errors.require(self.per_epoch > 0, "data", "a DataLoader of at least one minibatch", 0)
         self.loader, self._coming, self._next = loader, iter(()), 0
 
     def of_step(self, step: int, k: int) -> tuple[Batch, ...]:
@@ -130,7 +130,7 @@ class Loaded:
         x, context = (item[0], item[1]) if _is_pair(item) else (item, None)
         x = x[0] if isinstance(x, tuple | list) and len(x) == 1 else x
         if not isinstance(x, Tensor) or not (context is None or isinstance(context, Tensor)):
-            raise checks.not_minibatches(x)
+            raise errors.not_minibatches(x)
         return Batch(x, context)
 
     def _from(self, i: int) -> Iterator[Any]:
@@ -168,11 +168,11 @@ def _split(data: object) -> Split:
         try:
             data = torch.from_numpy(np.ascontiguousarray(data))
         except TypeError as error:
-            raise checks.not_numbers("data", error) from None
+            raise errors.not_numbers("data", error) from None
     if isinstance(data, Tensor | Mapped):
         data = Split(data)
     if not isinstance(data, Split):
-        raise checks.not_minibatches(data)
+        raise errors.not_minibatches(data)
     if len(data.x.shape) < 2:
-        raise checks.wrong_shape("data", "(n, ...)", data.x.shape)
+        raise errors.wrong_shape("data", "(n, ...)", data.x.shape)
     return data

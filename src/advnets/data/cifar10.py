@@ -29,13 +29,13 @@ import numpy as np
 import pooch
 import torch
 
-from advnets import checks
-from advnets.config import FREE, expanded
-from advnets.contrast import normalise, span
+from advnets.base import errors
+from advnets.base.config import FREE, expanded
+from advnets.base.files import open_regular
 from advnets.data import images
+from advnets.data.contrast import normalise, span
 from advnets.data.downloads import ENVIRONMENT, fetch
 from advnets.data.splits import DataConfig, Split, Splits
-from advnets.files import open_regular
 
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 ARCHIVE = "cifar-10-binary.tar.gz"
@@ -87,7 +87,7 @@ class Cifar10Config(DataConfig):
 
     def __post_init__(self) -> None:
         if self.contrast is not None:
-            checks.positive(contrast=self.contrast)
+            errors.positive(contrast=self.contrast)
 
 
 def load(config: Cifar10Config, *, seed: int) -> Splits:
@@ -117,7 +117,7 @@ def find(root: str | None) -> Path:
             return folder
         if (folder / ARCHIVE).exists():
             return folder / ARCHIVE
-    raise checks.missing_file(top / TRAIN[0], HINT)
+    raise errors.missing_file(top / TRAIN[0], HINT)
 
 
 def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> Path:
@@ -158,7 +158,7 @@ def _as_pictures(place: Path) -> Splits:
     share = len(VALIDATION) / len(TRAIN + VALIDATION)
     splits = images.load(images.ImagesConfig(path=str(place), validation=share), seed=0)
     if splits.classes != CLASSES:
-        raise checks.other_classes(place, CLASSES, splits.classes)
+        raise errors.other_classes(place, CLASSES, splits.classes)
     parts = [Split(p.x[:], p.context) for p in (splits.train, splits.validation, splits.test)]
     return Splits(*parts, notice=AS_PICTURES)
 
@@ -176,7 +176,7 @@ def _unpacked(folder: Path) -> Iterator[tuple[str, Records]]:
             try:
                 raw = file.read(IMAGES * RECORD + 1)
             except OSError as error:
-                raise checks.unreadable(folder / name, error) from None
+                raise errors.unreadable(folder / name, error) from None
         yield name, records(folder / name, raw)
 
 
@@ -194,9 +194,9 @@ def _packed(path: Path) -> Iterator[tuple[str, Records]]:
                 _read_to_the_end(archive)
         except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             why = str(error).partition("\n")[0].rstrip(" (:")
-            raise checks.damaged_gzip(path, why) from None
+            raise errors.damaged_gzip(path, why) from None
     if missing:
-        raise checks.lacks_file(path, min(missing), HINT)
+        raise errors.lacks_file(path, min(missing), HINT)
 
 
 def _read_to_the_end(archive: tarfile.TarFile) -> None:
@@ -216,11 +216,11 @@ def records(path: Path, raw: bytes) -> Records:
         BadFile: For another number of bytes, or a label that is none of the ten.
     """
     if len(raw) != IMAGES * RECORD:
-        raise checks.cifar_wrong_size(path, IMAGES, RECORD, len(raw))
+        raise errors.cifar_wrong_size(path, IMAGES, RECORD, len(raw))
     rows: Records = np.frombuffer(raw, dtype=np.uint8).reshape(IMAGES, RECORD)
     wrong = np.flatnonzero(rows[:, 0] >= len(CLASSES))
     if len(wrong):
-        raise checks.cifar_wrong_label(path, int(rows[wrong[0], 0]), int(wrong[0]))
+        raise errors.cifar_wrong_label(path, int(rows[wrong[0], 0]), int(wrong[0]))
     return rows
 
 

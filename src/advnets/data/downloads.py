@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pooch
 
-from advnets import checks
+from advnets.base import errors
 
 ENVIRONMENT = "ADVNETS_DATA"
 """The environment variable that names a folder of data for every reader."""
@@ -22,16 +22,16 @@ def fetch(name: str, hashes: tuple[str, ...], mirrors: tuple[str, ...], folder: 
     Raises:
         BadFile: When no mirror answers, or a checksum is wrong; then nothing is kept.
     """
-    failure: checks.UserError | None = None
+    failure: errors.UserError | None = None
     for mirror in mirrors:
         try:
             for known in hashes:  # the first one downloads it
                 pooch.retrieve(mirror + name, known, fname=name, path=folder)
             return folder / name
         except ValueError:
-            failure = checks.wrong_checksum(mirror + name, known)
+            failure = errors.wrong_checksum(mirror + name, known)
         except OSError as error:  # requests' errors are OSErrors
             why = str(error).split("(Caused by", 1)[0][:120]
-            failure = failure or checks.no_download(mirror + name, why)
+            failure = failure or errors.no_download(mirror + name, why)
     assert failure is not None
     raise failure

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advnets import checks
+from advnets.base import errors
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHANNELS = (1, 3)
@@ -69,9 +69,9 @@ def read_header(file: IO[bytes]) -> Header | None:
         else:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
     except Exception as error:  # it parses foreign text as Python, whatever that leads to
-        raise checks.damaged_header(error) from None
+        raise errors.damaged_header(error) from None
     if not _possible(shape):
-        raise checks.damaged_header(f"shape {shape}")
+        raise errors.damaged_header(f"shape {shape}")
     return Header(shape, fortran, dtype, file.tell())
 
 
@@ -94,7 +94,7 @@ class _File:
 
     def _refuse_shorter(self, size: int) -> None:
         if size < self.end:
-            raise checks.file_shrank(self.path, self.end, size)
+            raise errors.file_shrank(self.path, self.end, size)
 
 
 class Mapped:

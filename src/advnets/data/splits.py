@@ -8,12 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from advnets import checks, rng
-from advnets.checkpoints import checksum
-from advnets.config import Variant
+from advnets.base import errors, rng
+from advnets.base.blocks import Statistics, blocks, statistics
+from advnets.base.config import Variant
+from advnets.base.protocols import Examples
 from advnets.data.mapped import Mapped
-from advnets.protocols import Examples
-from advnets.streaming import Statistics, blocks, statistics
+from advnets.storage.checkpoints import checksum
 
 Order = Literal["file", "shuffled"]
 """How the rows of a split stand: as in their file, or shuffled by a seed that never changes."""
@@ -58,7 +58,7 @@ def refuse_non_finite(name: str, x: Examples) -> None:
     for block in blocks(x):
         finite = block.isfinite().reshape(len(block), -1).all(dim=1)
         if not finite.all():
-            raise checks.array_not_finite(name, start + int(finite.logical_not().nonzero()[0]))
+            raise errors.array_not_finite(name, start + int(finite.logical_not().nonzero()[0]))
         start += len(block)
 
 
@@ -142,15 +142,15 @@ def split(
     Raises:
         BadValue: For shares that leave no training set, or fewer than 10 rows.
     """
-    checks.require(0 < validation < 1, "validation", "above 0 and below 1", validation)
-    checks.require(0 < test < 1, "test", "above 0 and below 1", test)
+    errors.require(0 < validation < 1, "validation", "above 0 and below 1", validation)
+    errors.require(0 < test < 1, "test", "above 0 and below 1", test)
     total = validation + test
-    checks.require(total < 1, "validation + test", "below 1", total)
+    errors.require(total < 1, "validation + test", "below 1", total)
     if len(data) < 10:
-        raise checks.array_too_short("data", 10, len(data))
+        raise errors.array_too_short("data", 10, len(data))
     in_test, in_validation, in_train = _cut(data, [test, test + validation], seed)
     for name, rows in (("training", in_train), ("validation", in_validation), ("test", in_test)):
-        checks.require(len(rows) > 0, f"{name} set", "of at least one example", 0)
+        errors.require(len(rows) > 0, f"{name} set", "of at least one example", 0)
     splits = Splits(data.take(in_train), data.take(in_validation), data.take(in_test))
     return splits.shuffled() if order == "shuffled" else splits
 
@@ -164,10 +164,10 @@ def hold_out(data: Split, share: float, *, seed: int) -> tuple[Split, Split]:
     Raises:
         BadValue: For a share that leaves one of them empty.
     """
-    checks.require(0 < share < 1, "share", "above 0 and below 1", share)
+    errors.require(0 < share < 1, "share", "above 0 and below 1", share)
     out, rest = _cut(data, [share], seed)
     for name, rows in (("training set", rest), ("set held out", out)):
-        checks.require(len(rows) > 0, name, "of at least one example", 0)
+        errors.require(len(rows) > 0, name, "of at least one example", 0)
     return data.take(rest), data.take(out)
 
 

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advnets import checks
-from advnets.config import FREE, expanded
+from advnets.base import errors
+from advnets.base.config import FREE, expanded
+from advnets.base.files import open_regular
 from advnets.data.splits import DataConfig, Split, Splits
-from advnets.files import open_regular
 
 Train = Literal["unlabelled", "labelled"]
 UNLABELLED, TRAIN, VALIDATION, TEST = range(4)
@@ -57,8 +57,8 @@ class TfdConfig(DataConfig):
 
     def __post_init__(self) -> None:
         need = f"from 0 to {FOLDS - 1}"
-        checks.require(0 <= self.fold < FOLDS, "fold", need, self.fold)
-        checks.one_of(get_args(Train), train=self.train)
+        errors.require(0 <= self.fold < FOLDS, "fold", need, self.fold)
+        errors.one_of(get_args(Train), train=self.train)
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Faces:
         """
         if fold >= self.folds.shape[1]:
             got = f"'folds' of shape {tuple(self.folds.shape)}"
-            raise checks.bad_array_file(self.path, f"a file with fold {fold}", got)
+            raise errors.bad_array_file(self.path, f"a file with fold {fold}", got)
         rows = (self.folds[:, fold] == part).nonzero()[:, 0]
         if not len(rows):
             name = ("unlabelled", "training", "validation", "test")[part]
             need = f"a file with {name} images ({part} in 'folds') in fold {fold}"
-            raise checks.bad_array_file(self.path, need, "none")
+            raise errors.bad_array_file(self.path, need, "none")
         x = self.images[rows].float().div_(255).unsqueeze(1)
         return Split(x, self.expressions[rows] - 1 if labels else None)
 
@@ -118,7 +118,7 @@ class Faces:
             leaks = int(torch.isin(held, other).sum())
             if leaks:
                 need = f"a file whose fold {fold} holds out no image {words}"
-                raise checks.bad_array_file(self.path, need, f"{leaks} of them")
+                raise errors.bad_array_file(self.path, need, f"{leaks} of them")
 
     @cached_property
     def _pictures(self) -> Tensor:
@@ -150,7 +150,7 @@ def load(config: TfdConfig, *, seed: int) -> Splits:
             without the fold, or any image of a part of it.
         BadValue: Without a path.
     """
-    checks.require(bool(config.path), "data.path", "the file TFD_48x48.mat", "nothing")
+    errors.require(bool(config.path), "data.path", "the file TFD_48x48.mat", "nothing")
     return read(expanded(config.path)).splits(config.fold, config.train)
 
 
@@ -164,7 +164,7 @@ def read(path: Path) -> Faces:
     _require(path, "folds", f"integers of shape ({n}, {FOLDS})", folds, (n, max(width, 1)), "iu")
     if n and not (0 <= folds.min() <= folds.max() <= TEST):
         got = f"values from {folds.min()} to {folds.max()}"
-        raise checks.bad_array_file(path, f"a file with 'folds' from 0 to {TEST}", got)
+        raise errors.bad_array_file(path, f"a file with 'folds' from 0 to {TEST}", got)
     expressions = arrays["labs_ex"].reshape(-1)
     _require(path, "labs_ex", f"integers of shape ({n}, 1)", expressions, (n,), "iu")
     return Faces(
@@ -179,7 +179,7 @@ def _require(path: Path, name: str, need: str, x: Any, shape: tuple[int, ...], k
     bytes_only = kinds == "u" and x.dtype != np.uint8
     if x.shape != shape or x.dtype.kind not in kinds or bytes_only:
         got = f"{x.dtype} of shape {x.shape}"
-        raise checks.bad_array_file(path, f"a file with '{name}', {need}", got)
+        raise errors.bad_array_file(path, f"a file with '{name}', {need}", got)
 
 
 def _refuse_nested(path: Path, names: Sequence[str], listed: Sequence[tuple[Any, ...]]) -> None:
@@ -191,7 +191,7 @@ def _refuse_nested(path: Path, names: Sequence[str], listed: Sequence[tuple[Any,
     for name, shape, kind in listed:
         if name in names and (kind not in NUMBERS or math.prod(shape) > MOST):
             got = f"'{name}', of kind {kind} and shape {shape!s:.60}"
-            raise checks.bad_array_file(path, f"a MATLAB file with an array '{name}'", got)
+            raise errors.bad_array_file(path, f"a MATLAB file with an array '{name}'", got)
 
 
 def _arrays(path: Path) -> dict[str, Any]:
@@ -203,17 +203,17 @@ def _arrays(path: Path) -> dict[str, Any]:
             head = file.read(128)
             if head.startswith((b"MATLAB 7.3", b"\x89HDF")):
                 need = "a MATLAB file of version 7 or before (in MATLAB: save -v7)"
-                raise checks.bad_array_file(path, need, "version 7.3, which is HDF5")
+                raise errors.bad_array_file(path, need, "version 7.3, which is HDF5")
             _refuse_nested(path, names, io.whosmat(file, appendmat=False))
             file.seek(0)
             found: dict[str, Any] = io.loadmat(file, appendmat=False, variable_names=names)
-        except checks.UserError:
+        except errors.UserError:
             raise
         except Exception as error:  # the parser meets foreign bytes with whatever they lead it to
             need = "a MATLAB file with 'images', 'folds' and 'labs_ex'"
-            raise checks.bad_array_file(path, need, f"one that cannot be read ({error})") from None
+            raise errors.bad_array_file(path, need, f"one that cannot be read ({error})") from None
     for name in names:
         if not isinstance(found.get(name), np.ndarray) or not found[name].ndim:
             need = f"a MATLAB file with an array '{name}'"
-            raise checks.bad_array_file(path, need, "none")
+            raise errors.bad_array_file(path, need, "none")
     return found

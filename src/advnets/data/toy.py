@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from advnets import checks, rng
+from advnets.base import errors, rng
+from advnets.base.memory import refuse_larger
 from advnets.data.splits import DataConfig, Split, Splits
-from advnets.memory import refuse_larger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class ToyConfig(DataConfig):
     """Standard deviation of each mode."""
 
     def __post_init__(self) -> None:
-        checks.at_least(10, examples=self.examples)
-        checks.positive(std=self.std)
+        errors.at_least(10, examples=self.examples)
+        errors.positive(std=self.std)
 
     def means(self) -> Tensor:
         """The modes, of shape `(modes, dimensions)`."""
@@ -43,8 +43,8 @@ class RingConfig(ToyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.at_least(1, modes=self.modes)
-        checks.positive(radius=self.radius)
+        errors.at_least(1, modes=self.modes)
+        errors.positive(radius=self.radius)
 
     def means(self) -> Tensor:
         """The modes, of shape `(modes, 2)`."""
@@ -65,8 +65,8 @@ class GridConfig(ToyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.at_least(1, side=self.side)
-        checks.positive(spacing=self.spacing)
+        errors.at_least(1, side=self.side)
+        errors.positive(spacing=self.spacing)
 
     def means(self) -> Tensor:
         """The modes, of shape `(side * side, 2)`, centred on 0."""
@@ -85,8 +85,8 @@ class MixtureConfig(ToyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.require(len(self.centres) > 0, "centres", "at least one number", self.centres)
-        checks.require(all(map(math.isfinite, self.centres)), "centres", "finite", self.centres)
+        errors.require(len(self.centres) > 0, "centres", "at least one number", self.centres)
+        errors.require(all(map(math.isfinite, self.centres)), "centres", "finite", self.centres)
 
     def means(self) -> Tensor:
         """The modes, of shape `(modes, 1)`."""

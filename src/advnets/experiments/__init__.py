@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from advnets.experiments import figure1, figure2, figure3, table1
-from advnets.plots import Pixels
+from advnets.plotting.images import Pixels
 
 FIGURES: dict[str, Callable[..., Pixels]] = {
     "1": figure1.draw,

@@ -7,9 +7,9 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from advnets.page import markup
-from advnets.page.equation import equation
-from advnets.page.markup import Chart
+from advnets.html import markup
+from advnets.html.equation import equation
+from advnets.html.markup import Chart
 
 MINUS = "\N{MINUS SIGN}"
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

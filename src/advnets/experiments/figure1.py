@@ -24,19 +24,20 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from advnets import checks, pushforward
+from advnets.base import errors
+from advnets.base.distributed import ALONE
+from advnets.base.protocols import Batch
+from advnets.base.rng import Streams, generator
 from advnets.data import MixtureConfig, Splits
 from advnets.game import Game, GameConfig
-from advnets.pair import Snapshot, frame, panels
-from advnets.plots import Pixels
-from advnets.priors import Gaussian, Uniform
-from advnets.protocols import Batch
-from advnets.ranks import ALONE
-from advnets.rng import Streams, generator
-from advnets.run import build
-from advnets.sampling import evaluating
-from advnets.theory import JSD, D_star
-from advnets.trained import Run
+from advnets.plotting.gan1d import Snapshot, frame, panels
+from advnets.plotting.images import Pixels
+from advnets.runs.loaded import Run
+from advnets.runs.train import build
+from advnets.sampling.priors import Gaussian, Uniform
+from advnets.sampling.samplers import evaluating
+from advnets.theory import pushforward
+from advnets.theory.divergences import JSD, D_star
 
 FRAMES = 60
 """Moments of the film, closer together at the start."""
@@ -115,7 +116,7 @@ def replay(run: Run, splits: Splits) -> Iterator[tuple[int, State]]:
         learner.step(batches.of_step(update, learner.batches_per_step), rng=rng)
     last = copied(learner.state())
     if not all(torch.equal(last[name], t) for name, t in run.learner.state().items()):
-        raise checks.played_otherwise(run.folder.path, run.update)
+        raise errors.played_otherwise(run.folder.path, run.update)
     yield run.update, last
 
 
@@ -239,16 +240,16 @@ def prior_of(run: Run, weights: str | None) -> Uniform | Gaussian:
     """The prior of a run that can be drawn, or the error that says why it cannot."""
     path, shape = run.folder.path, run.sampler(weights).event_shape
     if weights not in (None, "raw"):
-        raise checks.bad_value("weights", "raw for Figure 1: D has met no other G", weights)
+        raise errors.bad_value("weights", "raw for Figure 1: D has met no other G", weights)
     if shape != (1,):
         got = f"examples of shape ({', '.join(map(str, shape))})"
-        raise checks.no_pair(path, "a run on data in one dimension, (1)", got)
+        raise errors.no_pair(path, "a run on data in one dimension, (1)", got)
     game, need = run.learner, "a game whose z is one uniform or gaussian coordinate"
     if not isinstance(game, Game):
-        raise checks.no_pair(path, need, f"a {type(game).__name__}")
+        raise errors.no_pair(path, need, f"a {type(game).__name__}")
     prior = game.prior
     if prior.dim != 1 or not isinstance(prior, Uniform | Gaussian):
-        raise checks.no_pair(path, need, f"{type(prior).__name__.lower()} z of {prior.dim}")
+        raise errors.no_pair(path, need, f"{type(prior).__name__.lower()} z of {prior.dim}")
     return prior
 
 

@@ -11,16 +11,17 @@ normalised images are the values that an image of average brightness and contras
 Reference: Goodfellow et al. (2014), Figure 2; goodfeli/adversarial, `show_samples_mnist_paper.py`.
 """
 
-from advnets import checks, plots
-from advnets.neighbours import nearest
-from advnets.trained import Run
+from advnets.base import errors
+from advnets.evaluation.neighbours import nearest
+from advnets.plotting import images
+from advnets.runs.loaded import Run
 
 ROWS, COLUMNS = 4, 5
 WIDTH = 800
 """Pixels that the picture is about wide."""
 
 
-def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> plots.Pixels:
+def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> images.Pixels:
     """The figure of a run.
 
     Args:
@@ -33,11 +34,11 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> plots.Pixels
         BadValue: When the run's data is other data by now.
     """
     sampler = run.sampler(weights)
-    if not plots.is_image(sampler.event_shape):
-        raise checks.no_images(run.folder.path, "2", sampler.event_shape)
+    if not images.is_image(sampler.event_shape):
+        raise errors.no_images(run.folder.path, "2", sampler.event_shape)
     x = sampler.sample(ROWS * COLUMNS, seed=seed)
     train = run.splits().train.x
     neighbours = train[nearest(x[COLUMNS - 1 :: COLUMNS], train).number]
     low, high = run.span()
-    picture = plots.beside_neighbours((x - low) / (high - low), (neighbours - low) / (high - low))
-    return plots.enlarged(picture, width=WIDTH)
+    picture = images.beside_neighbours((x - low) / (high - low), (neighbours - low) / (high - low))
+    return images.enlarged(picture, width=WIDTH)

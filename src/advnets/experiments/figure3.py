@@ -12,17 +12,18 @@ Reference: Goodfellow et al. (2014), Figure 3: "linearly interpolating between c
 space of the full model".
 """
 
-from advnets import checks, plots
-from advnets.protocols import LatentSampler
-from advnets.sampling import interpolate
-from advnets.trained import Run
+from advnets.base import errors
+from advnets.base.protocols import LatentSampler
+from advnets.plotting import images
+from advnets.runs.loaded import Run
+from advnets.sampling.samplers import interpolate
 
 ROWS, STEPS = 2, 16
 WIDTH = 960
 """Pixels that the picture is about wide."""
 
 
-def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> plots.Pixels:
+def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> images.Pixels:
     """The figure of a run.
 
     Args:
@@ -35,13 +36,13 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> plots.Pixels
     """
     sampler = run.sampler(weights)
     if not isinstance(sampler, LatentSampler):
-        raise checks.no_latents(run.folder.path, "3", type(sampler).__name__)
-    if not plots.is_image(sampler.event_shape):
-        raise checks.no_images(run.folder.path, "3", sampler.event_shape)
+        raise errors.no_latents(run.folder.path, "3", type(sampler).__name__)
+    if not images.is_image(sampler.event_shape):
+        raise errors.no_images(run.folder.path, "3", sampler.event_shape)
     ends = sampler.latents(2 * ROWS, seed=seed)
     c = sampler.contexts(2 * ROWS, seed=seed)
     c = None if c is None else c[0::2].repeat_interleave(STEPS, dim=0)
     x = sampler.decode(interpolate(ends[0::2], ends[1::2], STEPS).flatten(0, 1), context=c)
     low, high = run.span()
-    picture = plots.grid((x - low) / (high - low), columns=STEPS)
-    return plots.enlarged(picture, width=WIDTH)
+    picture = images.grid((x - low) / (high - low), columns=STEPS)
+    return images.enlarged(picture, width=WIDTH)

@@ -13,10 +13,12 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from advnets import capture, checks, dropout
-from advnets.checkpoints import below
-from advnets.contexts import Context
-from advnets.environment import Precision, resolved
+from advnets.base import errors
+from advnets.base.conditioning import Context
+from advnets.base.distributed import ALONE, Ranks
+from advnets.base.process import global_stream_kept
+from advnets.base.protocols import Batch, Info, Problem
+from advnets.base.rng import generator
 from advnets.game.config import GameConfig, Order
 from advnets.game.noise import Noise, TermNoise, masks
 from advnets.game.objectives import (
@@ -30,17 +32,17 @@ from advnets.game.objectives import (
 from advnets.game.pac import Packed, packed_shape
 from advnets.game.passes import Gradient, Passes, Seat, View
 from advnets.game.r1 import R1
+from advnets.game.rehearsal import rehearse
 from advnets.game.term import Term
 from advnets.game.value import value
-from advnets.optim import Average, Momentum, Schedule
-from advnets.player import Player, load_weights, refuse_dependence
-from advnets.priors import PRIORS, Prior
-from advnets.process import global_stream_kept
-from advnets.protocols import Batch, Info, Problem
-from advnets.ranks import ALONE, Ranks
-from advnets.rehearsal import rehearse
-from advnets.rng import generator
-from advnets.sampling import GeneratorSampler
+from advnets.nn import dropout
+from advnets.optim import compile as capture
+from advnets.optim.momentum import Average, Momentum, Schedule
+from advnets.optim.train_state import Player, load_weights, refuse_dependence
+from advnets.sampling.priors import PRIORS, Prior
+from advnets.sampling.samplers import GeneratorSampler
+from advnets.storage.checkpoints import below
+from advnets.storage.environment import Precision, resolved
 
 
 class Game:
@@ -112,16 +114,16 @@ class Game:
         context: Context | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
-        checks.at_least(1, k=k)
+        errors.at_least(1, k=k)
         if isinstance(objective, str):
-            checks.one_of(LOSSES, objective=objective)
-        checks.one_of(get_args(Order), order=order)
-        checks.one_of(get_args(Precision), precision=precision)
+            errors.one_of(LOSSES, objective=objective)
+        errors.one_of(get_args(Order), order=order)
+        errors.one_of(get_args(Precision), precision=precision)
         for name, network, rule in (("G", G, G_optimizer), ("D", D, D_optimizer)):
             own = {id(p) for p in network.parameters()}
             moved = {id(p) for group in rule.param_groups for p in group["params"]}
             need = f"an optimiser of {name}'s own parameters"
-            checks.require(moved <= own, f"{name}_optimizer", need, "other parameters")
+            errors.require(moved <= own, f"{name}_optimizer", need, "other parameters")
         first = next(G.parameters())
         self._device, self._playing = first.device, first.dtype
         self.context = None if context is None else context.to(first.device)
@@ -143,10 +145,10 @@ class Game:
         if ranks.world > 1:
             refuse_dependence(G, D)
         if compiled and self.terms:
-            raise checks.term_not_compiled(type(self.terms[0]).__name__)
+            raise errors.term_not_compiled(type(self.terms[0]).__name__)
         for optimizer in (G_optimizer, D_optimizer) if compiled else ():
             if ranks.world > 1 or not isinstance(optimizer, Momentum):
-                raise checks.not_compiled(type(optimizer).__name__, ranks.world)
+                raise errors.not_compiled(type(optimizer).__name__, ranks.world)
         self._compiled = compiled
         self._whole = capture.whole(self.play) if compiled else self.play
         self.fitted: object = None  # where `fit` left it
@@ -165,7 +167,7 @@ class Game:
         """The pair that a configuration describes, its first weights drawn from the seed."""
         context = problem.context if config.conditional else None
         if config.conditional and context is None:
-            raise checks.no_labels()
+            raise errors.no_labels()
         told = 0 if context is None else context.size
         with global_stream_kept():  # torch's layers draw weights of their own, which give way
             G, D = cls.networks(config, problem, told, seed=seed)
@@ -231,7 +233,7 @@ class Game:
         if self.order == "alternating":
             noise.append(self._noise(batches[-1], 2 if self.loss.reads_data else 1, rng))
         eager = not self.updates or self.G_player.hooked or self.D_player.hooked
-        with torch.enable_grad(), checks.normalising(len(batches[-1].x)):
+        with torch.enable_grad(), errors.normalising(len(batches[-1].x)):
             info = (self.play if eager else self._whole)(batches, noise)
         self.D_updates += len(batches)
         self.updates += 1
@@ -263,9 +265,9 @@ class Game:
         Raises:
             BadValue: Where G's loss reads D's logits on data, which are not here.
         """
-        checks.at_least(1, m=m)
+        errors.at_least(1, m=m)
         if self.loss.reads_data:
-            raise checks.bad_value("objective", "one that reads no data, for step_G", self.loss)
+            raise errors.bad_value("objective", "one that reads no data, for step_G", self.loss)
         c = None if self.context is None else self.context.draw(m, rng=rng)[self.ranks.rows(m)]
         noise = self._noise(Batch(torch.empty(m), c), 1, rng)
         batch = Batch(torch.empty(len(noise.z), 0), c, whole=m)
@@ -284,7 +286,7 @@ class Game:
         for batch in batches:
             if batch.x.shape[1:].numel() != torch.Size(self.event_shape).numel():
                 need = f"(m, {', '.join(map(str, self.event_shape))}), as G(z) is"
-                raise checks.wrong_shape("x", need, batch.x.shape)
+                raise errors.wrong_shape("x", need, batch.x.shape)
         for player in (self.G_player, self.D_player):
             player.look()
 
@@ -385,7 +387,7 @@ class Game:
         m, pack = batch.whole or len(batch.x), self.passes.pack
         own = self.ranks.rows(m)
         if m % pack or own.start % pack or own.stop % pack:
-            raise checks.no_whole_packs(m, pack, self.ranks.world)
+            raise errors.no_whole_packs(m, pack, self.ranks.world)
         packs = m // pack, slice(own.start // pack, own.stop // pack)
         draws: dict[str, Any] = {"device": self._device, "rng": rng}
 
@@ -406,7 +408,7 @@ class Game:
         if self.context is None:
             return ()
         if context is None:
-            raise checks.no_context()
+            raise errors.no_context()
         return (self.context.encode(context.to(self._device)).to(self._playing),)
 
     def _rehearse(self, G: nn.Module, D: nn.Module) -> tuple[int, ...]:
@@ -438,7 +440,7 @@ class Game:
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The inverse of `state`. Raises `BadValue` when the state is of another pair."""
         if "minibatches" not in state:
-            raise checks.bad_value("state", "a game's (with 'minibatches')", "another model's")
+            raise errors.bad_value("state", "a game's (with 'minibatches')", "another model's")
         self.G_player.load_state(below("G.", state))
         self.D_player.load_state(below("D.", state))
         load_weights(self.average.network, below("average.", state))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from advnets import checks
-from advnets.environment import Precision
+from advnets.base import errors
+from advnets.base.protocols import ModelConfig
 from advnets.game.objectives import Objective
 from advnets.networks import (
     DiscriminatorConfig,
@@ -12,9 +12,9 @@ from advnets.networks import (
     GeneratorConfig,
     GeneratorKind,
 )
-from advnets.optim import OptimizerConfig
-from advnets.priors import PRIORS, PriorName
-from advnets.protocols import ModelConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.sampling.priors import PRIORS, PriorName
+from advnets.storage.environment import Precision
 
 Order = Literal["alternating", "simultaneous"]
 Told = Literal["none", "labels"]
@@ -70,16 +70,16 @@ class GameConfig(ModelConfig):
     """... and the updates between two looks at them."""
 
     def __post_init__(self) -> None:
-        checks.one_of(get_args(Order), order=self.order)
-        checks.one_of(get_args(Objective), objective=self.objective)
-        checks.one_of(PRIORS, prior=self.prior)
-        checks.one_of(get_args(Precision), precision=self.precision)
-        checks.one_of(get_args(Told), context=self.context)
-        checks.at_least(1, k=self.k, z_dim=self.z_dim, average_every=self.average_every)
-        checks.at_least(1, r1_every=self.r1_every, pack=self.pack)
-        checks.at_least(0, r1=self.r1)
-        checks.positive(D_scale=self.D_scale)
-        checks.probability(average_rate=self.average_rate)
+        errors.one_of(get_args(Order), order=self.order)
+        errors.one_of(get_args(Objective), objective=self.objective)
+        errors.one_of(PRIORS, prior=self.prior)
+        errors.one_of(get_args(Precision), precision=self.precision)
+        errors.one_of(get_args(Told), context=self.context)
+        errors.at_least(1, k=self.k, z_dim=self.z_dim, average_every=self.average_every)
+        errors.at_least(1, r1_every=self.r1_every, pack=self.pack)
+        errors.at_least(0, r1=self.r1)
+        errors.positive(D_scale=self.D_scale)
+        errors.probability(average_rate=self.average_rate)
 
     @property
     def conditional(self) -> bool:

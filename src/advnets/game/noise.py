@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advnets import dropout
 from advnets.game.term import Term
+from advnets.nn import dropout
 
 
 class TermNoise(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from advnets import checks
+from advnets.base import errors
 
 
 class Packed(nn.Module):
@@ -24,7 +24,7 @@ class Packed(nn.Module):
 
     def __init__(self, D: nn.Module, pack: int) -> None:
         super().__init__()
-        checks.at_least(1, pack=pack)
+        errors.at_least(1, pack=pack)
         self.D, self.pack = D, pack
 
     def constrain(self) -> None:
@@ -56,7 +56,7 @@ def packs(x: Tensor, pack: int) -> Tensor:
     """
     n, c, *rest = x.shape
     if n % pack:
-        raise checks.no_whole_packs(n, pack)
+        raise errors.no_whole_packs(n, pack)
     return x.reshape(n // pack, pack * c, *rest)
 
 

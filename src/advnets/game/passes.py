@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from advnets import checks, dropout
+from advnets.base import errors
+from advnets.base.protocols import Batch
 from advnets.game.noise import Noise
 from advnets.game.objectives import shared_cotangent
+from advnets.game.rehearsal import one_each
 from advnets.game.term import Judged, Seen
-from advnets.player import Player, has_forward_pair
-from advnets.protocols import Batch
-from advnets.rehearsal import one_each
+from advnets.nn import dropout
+from advnets.optim.train_state import Player, has_forward_pair
 
 Gradient = Sequence[Tensor | None]
 
@@ -134,7 +135,7 @@ class Passes:
         def ask(*inputs: Tensor) -> Judged:
             drawn = next(masks, None)
             if drawn is None:
-                raise checks.too_many_passes(len(passes))
+                raise errors.too_many_passes(len(passes))
             return self.discriminate(drawn, inputs)
 
         return ask

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from advnets import checks
+from advnets.base import errors
 from advnets.game.term import Seen
 
 
@@ -29,8 +29,8 @@ class R1:
     passes = 1
 
     def __post_init__(self) -> None:
-        checks.positive(gamma=self.gamma)
-        checks.at_least(1, every=self.every)
+        errors.positive(gamma=self.gamma)
+        errors.at_least(1, every=self.every)
 
     def __call__(self, seen: Seen) -> Tensor:
         """The penalty on the data of this minibatch, 0-d."""

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from advnets.protocols import Batch
+from advnets.base.protocols import Batch
 
 
 class Judged(NamedTuple):

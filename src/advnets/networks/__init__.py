@@ -13,20 +13,20 @@ Reference: Goodfellow et al. (2014), Section 5; goodfeli/adversarial, `*.yaml`.
 
 from typing import Any
 
-from advnets.networks.convolutional import ConvolutionalD as ConvolutionalD
-from advnets.networks.convolutional import ConvolutionalDConfig as ConvolutionalDConfig
-from advnets.networks.convolutional import ConvolutionalG as ConvolutionalG
-from advnets.networks.convolutional import ConvolutionalGConfig as ConvolutionalGConfig
-from advnets.networks.kinds import DiscriminatorKind as DiscriminatorKind
-from advnets.networks.kinds import GeneratorKind as GeneratorKind
+from advnets.networks.base import DiscriminatorKind as DiscriminatorKind
+from advnets.networks.base import GeneratorKind as GeneratorKind
+from advnets.networks.maxout_conv import ConvolutionalD as ConvolutionalD
+from advnets.networks.maxout_conv import ConvolutionalDConfig as ConvolutionalDConfig
+from advnets.networks.maxout_conv import ConvolutionalG as ConvolutionalG
+from advnets.networks.maxout_conv import ConvolutionalGConfig as ConvolutionalGConfig
 from advnets.networks.mlp import Discriminator as Discriminator
 from advnets.networks.mlp import DiscriminatorConfig as DiscriminatorConfig
 from advnets.networks.mlp import Generator as Generator
 from advnets.networks.mlp import GeneratorConfig as GeneratorConfig
-from advnets.networks.spectral import SpectralD as SpectralD
-from advnets.networks.spectral import SpectralDConfig as SpectralDConfig
-from advnets.networks.spectral import SpectralG as SpectralG
-from advnets.networks.spectral import SpectralGConfig as SpectralGConfig
+from advnets.networks.sngan import SpectralD as SpectralD
+from advnets.networks.sngan import SpectralDConfig as SpectralDConfig
+from advnets.networks.sngan import SpectralG as SpectralG
+from advnets.networks.sngan import SpectralGConfig as SpectralGConfig
 
 _G: tuple[Any, ...] = (GeneratorConfig, ConvolutionalGConfig, SpectralGConfig)
 _D: tuple[Any, ...] = (DiscriminatorConfig, ConvolutionalDConfig, SpectralDConfig)

@@ -12,10 +12,9 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from advnets import checks, layers
-from advnets.dropout import Dropout, GaussianNoise
-from advnets.maxout import Maxout
-from advnets.networks.kinds import (
+from advnets.base import errors
+from advnets.base.protocols import Problem
+from advnets.networks.base import (
     Constrained,
     DiscriminatorKind,
     GeneratorKind,
@@ -23,7 +22,9 @@ from advnets.networks.kinds import (
     limits_checked,
     squash,
 )
-from advnets.protocols import Problem
+from advnets.nn import linear
+from advnets.nn.dropout import Dropout, GaussianNoise
+from advnets.nn.maxout import Maxout
 
 Unit = Literal["relu", "sigmoid"]
 
@@ -55,17 +56,17 @@ class GeneratorConfig(GeneratorKind):
     """Limit on the norm of each unit's incoming weights, kept after every update."""
 
     def __post_init__(self) -> None:
-        checks.one_of(get_args(Output), output=self.output)
-        checks.positive(irange=self.irange)
+        errors.one_of(get_args(Output), output=self.output)
+        errors.positive(irange=self.irange)
         for units in self.hidden:
-            checks.at_least(1, hidden=units)
+            errors.at_least(1, hidden=units)
         if self.units:
             for unit in self.units:
-                checks.one_of(get_args(Unit), units=unit)
+                errors.one_of(get_args(Unit), units=unit)
             need = f"one for each hidden layer, {len(self.hidden)}, or none"
-            checks.require(len(self.units) == len(self.hidden), "units", need, len(self.units))
+            errors.require(len(self.units) == len(self.hidden), "units", need, len(self.units))
         if self.output_inputs is not None:
-            checks.at_least(1, output_inputs=self.output_inputs)
+            errors.at_least(1, output_inputs=self.output_inputs)
         limits_checked(max_col_norm=self.max_col_norm, output_irange=self.output_irange)
 
     def build(
@@ -97,12 +98,12 @@ class DiscriminatorConfig(DiscriminatorKind):
     """Limit on the norm of each unit's incoming weights, kept after every update."""
 
     def __post_init__(self) -> None:
-        checks.positive(irange=self.irange)
-        checks.at_least(1, pieces=self.pieces)
+        errors.positive(irange=self.irange)
+        errors.at_least(1, pieces=self.pieces)
         for units in self.units:
-            checks.at_least(1, units=units)
-        checks.at_least(0, input_noise=self.input_noise)
-        checks.probability(include_input=self.include_input, include_hidden=self.include_hidden)
+            errors.at_least(1, units=units)
+        errors.at_least(0, input_noise=self.input_noise)
+        errors.probability(include_input=self.include_input, include_hidden=self.include_hidden)
         limits_checked(max_col_norm=self.max_col_norm)
 
     def build(
@@ -139,20 +140,20 @@ class Generator(Constrained):
         self.squash = squash(config.output, problem)
         sizes = (z_dim + context, *config.hidden)
         self.net = hidden_layers(sizes, config.units)
-        last = layers.Affine(sizes[-1], problem.mean.numel())
+        last = linear.Affine(sizes[-1], problem.mean.numel())
         self.net.append(last)
         self.event_shape = problem.event_shape
         self.max_col_norm = config.max_col_norm
-        layers.init_uniform(self, config.irange, rng=rng)
+        linear.init_uniform(self, config.irange, rng=rng)
         if config.output_irange is not None:
-            layers.init_uniform(last, config.output_irange, rng=rng)
+            linear.init_uniform(last, config.output_irange, rng=rng)
         if config.output_inputs is not None:
-            layers.init_sparse(last, config.output_inputs, rng=rng)
+            linear.init_sparse(last, config.output_inputs, rng=rng)
         start_sigmoids(self.net, config.sigmoid_bias)
         if config.bias_from_marginals:
             mean = problem.mean.flatten()
             sigmoid = config.output == "sigmoid"
-            last.bias.data.copy_(layers.logit_of_marginals(mean) if sigmoid else mean)
+            last.bias.data.copy_(linear.logit_of_marginals(mean) if sigmoid else mean)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, z_dim)`, and contexts `(n, context)`, to `(n, *event_shape)`."""
@@ -165,7 +166,7 @@ def hidden_layers(sizes: Sequence[int], units: Sequence[Unit]) -> nn.Sequential:
     net = nn.Sequential()
     for layer, (i, o) in enumerate(pairwise(sizes)):
         sigmoid = bool(units) and units[layer] == "sigmoid"
-        net.append(layers.Affine(i, o))
+        net.append(linear.Affine(i, o))
         net.append(nn.Sigmoid() if sigmoid else nn.ReLU(inplace=True))
     return net
 
@@ -207,9 +208,9 @@ class Discriminator(Constrained):
         self.noise = GaussianNoise(config.input_noise)
         self.dropouts = nn.ModuleList(Dropout(share) for share in include)
         self.maxouts = nn.ModuleList(Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
-        self.last = layers.Reading(sizes[-1], context)
+        self.last = linear.Reading(sizes[-1], context)
         self.max_col_norm = config.max_col_norm
-        layers.init_uniform(self, config.irange, rng=rng)
+        linear.init_uniform(self, config.irange, rng=rng)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, *event_shape)`, and contexts `(n, context)`, to logits of shape `(n, 1)`."""
@@ -234,7 +235,7 @@ class Discriminator(Constrained):
         return h
 
     def _logits(self, h: Tensor, c: Tensor | None, before: Tensor | None = None) -> Tensor:
-        if before is not None and self.maxouts and layers.hooked(self.maxouts[0]):
+        if before is not None and self.maxouts and linear.hooked(self.maxouts[0]):
             h, before = torch.cat((before, h)), None  # what is hooked in is to see all rows
         for maxout, dropout in zip(self.maxouts, self.dropouts[1:], strict=True):
             h, before = dropout(maxout(h) if before is None else maxout(h, before=before)), None

@@ -5,12 +5,12 @@ A recipe is a function that returns a configuration; `advnets recipes` prints th
 
 from collections.abc import Callable
 
-from advnets import checks
+from advnets.base import errors
 from advnets.recipes.baselines import cae, dae, dbn, gsn, rbm, stacked_cae, vae
 from advnets.recipes.digits import demo, mnist, mnist_algorithm1, mnist_best, mnist_conditional
 from advnets.recipes.pictures import array, cifar10, cifar10_conv, images, images_conditional, tfd
 from advnets.recipes.points import mixture, ring
-from advnets.run import RunConfig
+from advnets.runs.train import RunConfig
 
 __all__ = [
     "RECIPES",
@@ -64,5 +64,5 @@ RECIPES: dict[str, Callable[[], RunConfig]] = {
 def get(name: str) -> RunConfig:
     """The configuration of a named run; `BadValue` for an unknown name, with the valid ones."""
     if name not in RECIPES:
-        raise checks.unknown("recipe", name, RECIPES)
+        raise errors.unknown("recipe", name, RECIPES)
     return RECIPES[name]()

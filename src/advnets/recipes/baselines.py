@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 
-from advnets.baselines.cae import CAEConfig
-from advnets.baselines.dae import DAEConfig
-from advnets.baselines.dbn import DBNConfig
-from advnets.baselines.gsn import GSNConfig
-from advnets.baselines.rbm import RBMConfig
-from advnets.baselines.stacked_cae import StackedCAEConfig
-from advnets.baselines.vae import VAEConfig
-from advnets.chains import ChainConfig
 from advnets.data import MnistConfig
-from advnets.optim import OptimizerConfig
-from advnets.run import RunConfig
-from advnets.trainer import TrainerConfig
+from advnets.models.autoencoders.cae import CAEConfig
+from advnets.models.autoencoders.dae import DAEConfig
+from advnets.models.autoencoders.stacked_cae import StackedCAEConfig
+from advnets.models.directed.vae import VAEConfig
+from advnets.models.energy.dbn import DBNConfig
+from advnets.models.energy.rbm import RBMConfig
+from advnets.models.gsn import GSNConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.runs.train import RunConfig
+from advnets.sampling.chains import ChainConfig
+from advnets.training.trainer import TrainerConfig
 
 _ADAM = OptimizerConfig(rule="adam", lr=1e-3, beta1=0.9, anneal="cosine")
 _SELDOM = TrainerConfig(steps=20_000, score_every=0, picture_every=5_000, checkpoint_every=5_000)
@@ -99,7 +99,7 @@ def stacked_cae() -> RunConfig:
 def gsn() -> RunConfig:
     """Table 1's deep GSN: the authors' network, noise and rule, at four times their rate.
 
-    Theirs is `advnets.baselines.gsn.AUTHORS_RULE`, for 1,000 epochs. A rule that fits faster makes
+    Theirs is `advnets.models.gsn.AUTHORS_RULE`, for 1,000 epochs. A rule that fits faster makes
     a chain that stays where it is: Adam (3e-4, annealed over 18,000 updates) has 262.5 nats on
     validation images by chains from noise, but -107.6 by the published one, which stays among ones.
     The bias of x begins at the marginals, which is ours; trained on the 50,000.

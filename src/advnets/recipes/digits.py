@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from advnets.data import Mnist5kConfig, MnistConfig
-from advnets.evaluation import EvaluationConfig
+from advnets.evaluation.protocol import EvaluationConfig
 from advnets.game import GameConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.optim import OptimizerConfig
-from advnets.run import RunConfig
-from advnets.trainer import TrainerConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.runs.train import RunConfig
+from advnets.training.trainer import TrainerConfig
 
 
 def demo() -> RunConfig:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from advnets.data import ArrayConfig, Cifar10Config, ImagesConfig, TfdConfig
 from advnets.game import GameConfig
+from advnets.game.two_stage import TwoStageConfig
 from advnets.networks import (
     ConvolutionalDConfig,
     ConvolutionalGConfig,
@@ -12,10 +13,9 @@ from advnets.networks import (
     SpectralDConfig,
     SpectralGConfig,
 )
-from advnets.optim import OptimizerConfig
-from advnets.run import RunConfig
-from advnets.trainer import TrainerConfig
-from advnets.two_stage import TwoStageConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.runs.train import RunConfig
+from advnets.training.trainer import TrainerConfig
 
 _WIDE = GeneratorConfig(hidden=(8000, 8000), units=("relu", "sigmoid"))
 _LONG = TrainerConfig(steps=20_000, score_every=0, picture_every=500, checkpoint_every=1_000)

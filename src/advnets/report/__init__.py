@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
-from advnets import checks
-from advnets.page import markup
+from advnets.base import errors
+from advnets.html import markup
 from advnets.report import panels, pictures, scores
-from advnets.trained import Run
+from advnets.runs.loaded import Run
 
 
 def page(run: Run, *, say: Callable[[str], object]) -> str:
@@ -100,7 +100,7 @@ def _configuration(run: Run) -> Markup:
 def _environment(run: Run) -> Markup:
     try:
         known = run.folder.facts("environment")
-    except checks.BadFile:
+    except errors.BadFile:
         return Markup()
     words = {
         name: shlex.join(map(str, value)) if isinstance(value, list) else value

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from advnets import curves
-from advnets.curves import Array, Curve, Level, Limits
-from advnets.evaluation import REFERENCES, Evaluation
-from advnets.page import markup
-from advnets.page.markup import Chart
-from advnets.rundir import flat
+from advnets.evaluation.protocol import REFERENCES, Evaluation
+from advnets.html import markup
+from advnets.html.markup import Chart
+from advnets.plotting import curves
+from advnets.plotting.curves import Array, Curve, Level, Limits
+from advnets.storage.run_folder import flat
 
 Records = Sequence[Mapping[str, Any]]
 SHARE = 40

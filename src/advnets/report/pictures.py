@@ -8,12 +8,13 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from advnets import checks, files, plots
+from advnets.base import errors, files
+from advnets.base.protocols import LatentSampler
 from advnets.experiments import FIGURES
-from advnets.page import markup
-from advnets.page.markup import Picture
-from advnets.protocols import LatentSampler
-from advnets.trained import Run
+from advnets.html import markup
+from advnets.html.markup import Picture
+from advnets.plotting import images
+from advnets.runs.loaded import Run
 
 MOST = 8
 """Pictures of the training that a page shows."""
@@ -43,7 +44,7 @@ def over_time(run: Run) -> Markup:
     whole = [picture for picture in shown if picture is not None]
     if not whole:
         return Markup()
-    image = plots.is_image(run.folder.data().event_shape)
+    image = images.is_image(run.folder.data().event_shape)
     behind = "" if image else " Behind them: validation examples."
     same = "z" if isinstance(run.sampler(), LatentSampler) else "random numbers"
     about = f"Samples of the same {same} at every update, none picked.{behind}"
@@ -68,7 +69,7 @@ def figures(run: Run, say: Callable[[str], object]) -> Markup:
 
 def _figures(run: Run, say: Callable[[str], object]) -> list[tuple[str, Picture | str]]:
     """Each figure with its kind; or, in its place, the sentence that says why there is none."""
-    if not plots.is_image(run.sampler().event_shape):
+    if not images.is_image(run.sampler().event_shape):
         caption = "Samples on validation examples at update {}. Figures 2 and 3 show images only."
         last = run.folder.pictures()[-1:]
         shown = [_shown(path, caption) for path in last]
@@ -82,12 +83,12 @@ def _numbered(run: Run, number: str, say: Callable[[str], object]) -> Picture | 
     meaning = meaning.format(next(iter(run.learner.samplers())))
     try:
         pixels = FIGURES[number](run)
-    except checks.UserError as error:
+    except errors.UserError as error:
         why = f"Figure {number} is left out: {error}"
         say(why)
         return why
     file = io.BytesIO()
-    plots.save_png(file, pixels)
+    images.save_png(file, pixels)
     height, width = pixels.shape[:2]
     return Picture(
         data=file.getvalue(),

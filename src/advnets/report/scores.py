@@ -7,12 +7,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from advnets import checks
-from advnets.bootstrap import Estimate
-from advnets.evaluation import REFERENCES, Evaluation, Kept, Mixing
-from advnets.measures import Measure, Quality
-from advnets.page import markup
-from advnets.trained import Run
+from advnets.base import errors
+from advnets.evaluation.bootstrap import Estimate
+from advnets.evaluation.metrics import Measure, Quality
+from advnets.evaluation.protocol import REFERENCES, Evaluation, Kept, Mixing
+from advnets.html import markup
+from advnets.runs.loaded import Run
 
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 BETTER = {
@@ -39,7 +39,7 @@ def at_hand(run: Run, say: Callable[[str], object]) -> Scores:
     say(f"{run.folder.path}: no scores of update {run.update} are kept here; scoring it first.")
     try:
         return Scores(run.score())
-    except checks.UserError as error:
+    except errors.UserError as error:
         say(f"Not scored: {error}")
         return Scores(None, why=str(error))
 
@@ -50,8 +50,8 @@ def kept(path: Path, update: int, say: Callable[[str], object]) -> Evaluation | 
         return None
     try:
         found = Kept.read(path)
-    except checks.BadFile as damaged:
-        say(checks.scored_anew(damaged))
+    except errors.BadFile as damaged:
+        say(errors.scored_anew(damaged))
         return None
     return found if found.update == update else None
 

@@ -15,8 +15,12 @@ import pooch
 import torch
 from rich.console import Console
 
-from advnets import checks
-from advnets.config import FREE, expanded
+from advnets.base import errors
+from advnets.base.config import FREE, expanded
+from advnets.base.distributed import here
+from advnets.base.files import open_regular
+from advnets.base.progress import Lines
+from advnets.base.rng import generator
 from advnets.data.images.cache import Cache, Rules, find_or_build
 from advnets.data.images.decoding import Look
 from advnets.data.images.sources import Folder, Source
@@ -24,10 +28,6 @@ from advnets.data.images.summary import summary
 from advnets.data.images.zipped import Zip
 from advnets.data.mapped import Mapped, read_header
 from advnets.data.splits import DataConfig, Split, Splits, hold_out, split
-from advnets.files import open_regular
-from advnets.progress import Lines
-from advnets.ranks import here
-from advnets.rng import generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +60,10 @@ class ImagesConfig(DataConfig):
     """Folder of the decoded pictures; one in your cache folder by default."""
 
     def __post_init__(self) -> None:
-        checks.at_least(1, size=self.size, smallest=self.smallest)
+        errors.at_least(1, size=self.size, smallest=self.smallest)
         for name in ("validation", "test"):
             v = getattr(self, name)
-            checks.require(0 < v < 1, name, "above 0 and below 1", v)
+            errors.require(0 < v < 1, name, "above 0 and below 1", v)
 
 
 def load(config: ImagesConfig, *, seed: int) -> Splits:
@@ -79,7 +79,7 @@ def load(config: ImagesConfig, *, seed: int) -> Splits:
         CannotWrite: When the cache cannot be written.
     """
     need = "the folder or zip of pictures to train on"
-    checks.require(bool(config.path), "data.path", need, "nothing")
+    errors.require(bool(config.path), "data.path", need, "nothing")
     cache, others = _found(config)
     with cache.images.open("rb") as file:
         header = read_header(file)
@@ -122,7 +122,7 @@ def opened(path: Path) -> Iterator[Source]:
         yield Folder(path)
         return
     if not path.exists():
-        raise checks.not_pictures(path)
+        raise errors.not_pictures(path)
     with open_regular(path, missing="give the pictures with --data.path") as file:
         yield Zip(path, file)
 

@@ -22,12 +22,12 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from advnets import checks
+from advnets.base import errors
+from advnets.base.progress import counting
 from advnets.data.images import listing
 from advnets.data.images.decoding import Decoded, Look, decoded, depth_of
 from advnets.data.images.layout import printable, text
 from advnets.data.images.sources import Entry, Source
-from advnets.progress import counting
 
 BLOCK = 1_024
 """Pictures decoded between two looks at the disk."""
@@ -70,19 +70,19 @@ def build(
         try:
             if not db.execute("SELECT 1 FROM sqlite_master").fetchone():
                 listing.write(db, source, labels=labels, splits=splits)
-        except checks.UserError:
+        except errors.UserError:
             shutil.rmtree(folder)  # there is nothing to go on with
             raise
         left, first = listing.first_left(db)
         if left and refuse:
-            raise checks.unusable_picture(source.path, first)
+            raise errors.unusable_picture(source.path, first)
         with (folder / "images.npy").open("ab"):  # make it, where it is not there
             pass
         with (folder / "images.npy").open("r+b", buffering=BUFFER) as file:
             _decode_all(db, source, file, look, refuse=refuse)
         try:
             _conclude(db, source, folder)
-        except checks.UserError:
+        except errors.UserError:
             shutil.rmtree(folder)
             raise
     (folder / "listing").unlink()
@@ -141,7 +141,7 @@ def _decode_from(
                     p = _append(file, p, picture)
                     continue
                 if refuse:
-                    raise checks.unusable_picture(source.path, f"{printable(name)}: {picture}")
+                    raise errors.unusable_picture(source.path, f"{printable(name)}: {picture}")
                 problems.append((str(picture), p.done))
             file.flush()
             os.fsync(file.fileno())
@@ -171,7 +171,7 @@ def _take_down(db: sqlite3.Connection, p: _Progress, problems: list[tuple[str, i
 
 def _block(
     db: sqlite3.Connection, done: int, pool: Executor, source: Source, look: Look, depth: int
-) -> Iterator[tuple[str, Decoded | checks.Unusable]]:
+) -> Iterator[tuple[str, Decoded | errors.Unusable]]:
     """The next pictures, in order: the name of each, and what it is or why it is nothing."""
     query = (
         "SELECT name, size, stamp, place, packed, method FROM files "
@@ -179,7 +179,7 @@ def _block(
     )
     entries = [Entry(text(name), *rest) for name, *rest in db.execute(query, (done, BLOCK))]
 
-    def some(part: list[Entry]) -> list[Decoded | checks.Unusable]:
+    def some(part: list[Entry]) -> list[Decoded | errors.Unusable]:
         return [_picture(source, entry, look, depth) for entry in part]
 
     parts = [entries[i : i + CHUNK] for i in range(0, len(entries), CHUNK)]
@@ -190,10 +190,10 @@ def _block(
     return zip((e.name for e in entries), pictures, strict=True)
 
 
-def _picture(source: Source, entry: Entry, look: Look, depth: int) -> Decoded | checks.Unusable:
+def _picture(source: Source, entry: Entry, look: Look, depth: int) -> Decoded | errors.Unusable:
     try:
         return decoded(source.read(entry), look, depth=depth)
-    except checks.Unusable as why:
+    except errors.Unusable as why:
         return why
 
 
@@ -206,9 +206,9 @@ def _conclude(db: sqlite3.Connection, source: Source, folder: Path) -> None:
         examples[split] = n
     skipped, first = listing.first_left(db)
     if sum(examples) < listing.FEWEST:
-        raise checks.too_few_pictures(source.path, listing.FEWEST, sum(examples), skipped, first)
+        raise errors.too_few_pictures(source.path, listing.FEWEST, sum(examples), skipped, first)
     if examples[0] == 0:
-        raise checks.no_training_pictures(source.path, skipped, first)
+        raise errors.no_training_pictures(source.path, skipped, first)
     _refuse_unseen(db, source, classes)
     if classes:
         query = f"SELECT COALESCE(label, -1) {good} ORDER BY rowid"
@@ -233,7 +233,7 @@ def _refuse_unseen(db: sqlite3.Connection, source: Source, classes: list[str]) -
             row = db.execute(query, (label,)).fetchone()
             first = f"{printable(text(row[0]))}: {row[1]}" if row else ""
             what = "training picture that can be used"
-            raise checks.empty_class(source.path, name, what, first)
+            raise errors.empty_class(source.path, name, what, first)
 
 
 def _write_skipped(db: sqlite3.Connection, folder: Path) -> None:

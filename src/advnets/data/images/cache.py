@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from advnets import checks
+from advnets.base import errors
 from advnets.data.images import listing
 from advnets.data.images.building import build, checksum
 from advnets.data.images.decoding import Look
@@ -122,10 +122,10 @@ def find_or_build(source: Source, root: Path, rules: Rules, *, say: Say) -> tupl
                 cache = cache or _build(source, root, name, rules)
     if cache.skipped:
         if rules.refuse:
-            raise checks.unusable_picture(source.path, cache.first_skipped())
-        say(checks.pictures_skipped(cache.skipped, cache.first_skipped(), cache.folder))
+            raise errors.unusable_picture(source.path, cache.first_skipped())
+        say(errors.pictures_skipped(cache.skipped, cache.first_skipped(), cache.folder))
     if cache.brightest < DARK:
-        say(checks.nearly_black(source.path, cache.brightest))
+        say(errors.nearly_black(source.path, cache.brightest))
     return cache, others + cache.others
 
 
@@ -143,7 +143,7 @@ def _build(source: Source, root: Path, name: str, rules: Rules) -> Cache:
     aside.rename(root / name)
     cache = _open(root / name, rules.look, None)
     if cache is None:
-        raise checks.disk_full(root / name, "what is read back is not what was written")
+        raise errors.disk_full(root / name, "what is read back is not what was written")
     return cache
 
 
@@ -169,7 +169,7 @@ def _open(folder: Path, look: Look, say: Say | None) -> Cache | None:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError):
         whole = False
     if not whole and say:
-        say(checks.cache_damaged(folder))
+        say(errors.cache_damaged(folder))
     return cache if whole else None
 
 
@@ -224,8 +224,8 @@ def _alone(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _saving(path: Path) -> Iterator[None]:
     """Inside, refusals of the disk are worded as ours, the database's too."""
-    with checks.saving(path):
+    with errors.saving(path):
         try:
             yield
         except sqlite3.Error as error:
-            raise checks.disk_full(path, error) from None
+            raise errors.disk_full(path, error) from None

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from advnets import checks
+from advnets.base import errors
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -110,31 +110,31 @@ def decoded(raw: bytes, look: Look, *, depth: int) -> Decoded:
         Bomb: For a picture of more pixels than are decoded.
     """
     if not raw:
-        raise checks.unusable("zero bytes")
+        raise errors.unusable("zero bytes")
     try:
         with Image.open(io.BytesIO(raw), formats=formats()) as image:
             _refuse(image, look)
             return _to_look(image, look, depth)
     except Image.DecompressionBombError as error:
         got = str(error).partition("(")[2].partition(")")[0]
-        raise checks.bomb(f"{MOST_PIXELS:,} pixels", got) from None
-    except checks.UserError:
+        raise errors.bomb(f"{MOST_PIXELS:,} pixels", got) from None
+    except errors.UserError:
         raise
     except UnidentifiedImageError:
-        raise checks.unusable("in no format of pictures that Pillow reads") from None
+        raise errors.unusable("in no format of pictures that Pillow reads") from None
     except Exception as error:  # what a decoder raises on damaged bytes has no common type
-        raise checks.unusable(f"damaged: {error}") from None
+        raise errors.unusable(f"damaged: {error}") from None
 
 
 def _refuse(image: Image.Image, look: Look) -> None:
     """Raise for a picture that is not to be decoded."""
     width, height = image.size
     if width * height > MOST_PIXELS:
-        raise checks.bomb(f"{MOST_PIXELS:,} pixels", f"{width} x {height}")
+        raise errors.bomb(f"{MOST_PIXELS:,} pixels", f"{width} x {height}")
     if min(width, height) < look.smallest:
-        raise checks.unusable(f"{width} x {height} pixels, fewer than {look.smallest} on a side")
+        raise errors.unusable(f"{width} x {height} pixels, fewer than {look.smallest} on a side")
     if getattr(image, "is_animated", False) and image.format not in LAYERED:
-        raise checks.unusable("animated, or of several pages")
+        raise errors.unusable("animated, or of several pages")
 
 
 def _to_look(image: Image.Image, look: Look, depth: int) -> Decoded:
@@ -188,7 +188,7 @@ def _eight_bit(image: Image.Image, depth: int) -> Image.Image:
         upper = np.asarray(image) >> (depth - 8)
         return Image.fromarray(upper.clip(0, 255).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise checks.unusable("of 32-bit numbers, whose black and white are not known")
+        raise errors.unusable("of 32-bit numbers, whose black and white are not known")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         ground = Image.new("RGBA", image.size, "white")
         ground.alpha_composite(image.convert("RGBA"))

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from advnets import checks
+from advnets.base import errors
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), 0),
@@ -122,7 +122,7 @@ def _refuse_unclear(db: sqlite3.Connection, path: Path, layout: Layout, here: _I
     if unclear:
         others = sorted(name for name in here.folders if name not in unclear)
         beside = [*others[:3], *(["pictures"] if here.loose else [])]
-        raise checks.split_or_class(path, f"{layout.top}{unclear[0]}", beside)
+        raise errors.split_or_class(path, f"{layout.top}{unclear[0]}", beside)
     kinds: dict[str, set[int]] = {}
     for name in names(db, "found", layout.top):
         parent = layout.top
@@ -132,7 +132,7 @@ def _refuse_unclear(db: sqlite3.Connection, path: Path, layout: Layout, here: _I
             parent += f"{part}/"
     for parent, found in kinds.items():
         if 0 in found and len(found) > 1:
-            raise checks.splits_too_deep(path, parent)
+            raise errors.splits_too_deep(path, parent)
 
 
 def labels_of_folders(db: sqlite3.Connection, path: Path, layout: Layout) -> tuple[Label, str]:
@@ -170,7 +170,7 @@ def _refuse_empty(
     for name in names(db, "folders", layout.top):
         folder = layout.folder(name) if layout.outside(name) is None else None
         if required and folder and folder not in classes:
-            raise checks.empty_class(path, folder, "picture")
+            raise errors.empty_class(path, folder, "picture")
 
 
 def no_label(name: str) -> str | None:

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from hashlib import blake2b
 
-from advnets import checks
+from advnets.base import errors
 from advnets.data.images import tables
 from advnets.data.images.kinds import is_table, may_be_picture, why_not
 from advnets.data.images.layout import (
@@ -128,8 +128,8 @@ def _find(db: sqlite3.Connection, source: Source) -> tuple[list[Entry], int]:
         left, first = first_left(db)
         if n == 0:
             others += unknown + len(found)
-            raise checks.no_pictures(source.path, others, left, first)
-        raise checks.too_few_pictures(source.path, FEWEST, n, left, first)
+            raise errors.no_pictures(source.path, others, left, first)
+        raise errors.too_few_pictures(source.path, FEWEST, n, left, first)
     return found, unknown
 
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from advnets import checks
+from advnets.base import errors
 
 MOST_BYTES = 2**29
 """A picture's file may be this long; what is longer is taken for a decompression bomb."""
@@ -74,7 +74,7 @@ def fetch(handle: int, start: int = 0, length: int = 0) -> None:
 def refuse_bomb(entry: Entry) -> None:
     """Raise `Bomb` for a file that is longer than a picture or a table of labels can be."""
     if max(entry.size, entry.packed) > MOST_BYTES:
-        raise checks.bomb(f"{MOST_BYTES:,} bytes", f"{max(entry.size, entry.packed):,}")
+        raise errors.bomb(f"{MOST_BYTES:,} bytes", f"{max(entry.size, entry.packed):,}")
 
 
 def hidden(name: str) -> bool:
@@ -111,7 +111,7 @@ class Folder:
                             waiting.append(entry.name)
                         yield entry
             except OSError as error:
-                raise checks.unreadable(self.path / below, error) from None
+                raise errors.unreadable(self.path / below, error) from None
 
     def expect(self, entries: Iterable[Entry]) -> None:
         """Ask the disk for files that are to be read next, without waiting for them."""
@@ -131,10 +131,10 @@ class Folder:
         try:
             with self._opened(entry) as handle, open(handle, "rb", closefd=False) as file:
                 if _stamp(os.fstat(handle)) != entry.stamp:
-                    raise checks.unusable("changed while the pictures were read")
+                    raise errors.unusable("changed while the pictures were read")
                 return file.read(entry.size)  # memory for as many bytes is taken at once
         except OSError as error:
-            raise checks.unusable(error.strerror or error) from None
+            raise errors.unusable(error.strerror or error) from None
 
     @contextlib.contextmanager
     def _opened(self, entry: Entry) -> Iterator[int]:

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from advnets import checks
+from advnets.base import errors
 from advnets.data.images.kinds import ending, may_be_picture
 from advnets.data.images.layout import Label, Layout, class_name, names, printable, raw
 from advnets.data.images.sources import LABELS, Entry, Source
@@ -46,11 +46,11 @@ def labels(
             for name, its_class in _rows(path, source.read(table)):
                 db.execute("INSERT INTO labels VALUES (?, ?)", (_key(base + name), its_class))
         except sqlite3.IntegrityError:
-            raise checks.bad_labels(
+            raise errors.bad_labels(
                 path, "each file once", f"'{printable(base + name)}' twice"
             ) from None
-        except checks.Unusable as why:
-            raise checks.bad_labels(path, "a table that can be read", why) from None
+        except errors.Unusable as why:
+            raise errors.bad_labels(path, "a table that can be read", why) from None
 
     def label(name: str) -> str | None:
         row = db.execute("SELECT label FROM labels WHERE name = ?", (_key(name),)).fetchone()
@@ -73,13 +73,13 @@ def _rows(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
                 continue
             if i == 0 and len(row) > 2:
                 need = "two columns, or a heading that names one 'class' or 'label'"
-                raise checks.bad_labels(path, need, f"{len(row)} columns without a heading")
+                raise errors.bad_labels(path, need, f"{len(row)} columns without a heading")
             if len(row) <= max(file, label) or not row[label].strip():
-                raise checks.bad_labels(path, "a file and its class in each line", row)
+                raise errors.bad_labels(path, "a file and its class in each line", row)
             name = str(PurePosixPath(row[file].strip().replace("\\", "/")))
             yield name, class_name(row[label].strip())
     except (UnicodeDecodeError, csv.Error) as error:
-        raise checks.bad_labels(path, "UTF-8 text", error) from None
+        raise errors.bad_labels(path, "UTF-8 text", error) from None
 
 
 def _columns(path: Path, heading: list[str]) -> tuple[int, int]:
@@ -92,7 +92,7 @@ def _columns(path: Path, heading: list[str]) -> tuple[int, int]:
     if len(heading) == 2:
         return file, 1 - file
     need = f"one column for the class, called one of {', '.join(CLASS)}"
-    raise checks.bad_labels(path, need, ", ".join(printable(name) for name in heading) or "none")
+    raise errors.bad_labels(path, need, ", ".join(printable(name) for name in heading) or "none")
 
 
 def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
@@ -107,7 +107,7 @@ def _refuse_strangers(db: sqlite3.Connection, path: Path) -> None:
         near = next(alike, None)
         hint = f" (there is '{printable(near)}': upper and lower case differ)" if near else ""
         got = f"{n} not there, first '{printable(name)}'{hint}"
-        raise checks.bad_labels(path, "names of pictures that are there", got)
+        raise errors.bad_labels(path, "names of pictures that are there", got)
 
 
 def _refuse_gaps(db: sqlite3.Connection, path: Path, layout: Layout, label: Label) -> None:
@@ -124,7 +124,7 @@ def _refuse_gaps(db: sqlite3.Connection, path: Path, layout: Layout, label: Labe
         if missing[split] and (known[split] or split == 0):
             need = "the class of every picture (or choose --data.labels none)"
             got = f"{missing[split]} without one, first '{printable(first[split])}'"
-            raise checks.bad_labels(path, need, got)
+            raise errors.bad_labels(path, need, got)
 
 
 def _key(name: str) -> bytes:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from advnets import checks
+from advnets.base import errors
 from advnets.data.images.sources import LINK, START, Entry, fetch, hidden, refuse_bomb
 
 MEMBER = struct.Struct("<4s6H3L5H2L")  # 4.3.12
@@ -66,11 +66,11 @@ class Zip:
             try:
                 entry, flags, mode = _member(self._file, self._directory.shift)
             except (struct.error, ValueError):
-                raise checks.bad_zip(self.path, "its central directory is damaged") from None
+                raise errors.bad_zip(self.path, "its central directory is damaged") from None
             if OUTSIDE.match(entry.name):
-                raise checks.outside_the_zip(self.path, entry.name)
+                raise errors.outside_the_zip(self.path, entry.name)
             if flags & ENCRYPTED:
-                raise checks.encrypted_zip(self.path, entry.name)
+                raise errors.encrypted_zip(self.path, entry.name)
             if any(hidden(part) for part in entry.name.split("/")):
                 continue
             yield entry._replace(why=LINK) if stat.S_ISLNK(mode) else entry
@@ -84,7 +84,7 @@ class Zip:
         """The first `START` bytes of a member; none where it is damaged."""
         try:
             return self._content(entry, START)
-        except checks.Unusable:
+        except errors.Unusable:
             return b""
 
     def read(self, entry: Entry) -> bytes:
@@ -92,7 +92,7 @@ class Zip:
         refuse_bomb(entry)
         raw = self._content(entry, entry.size + 1)
         if len(raw) != entry.size or zlib.crc32(raw) != entry.stamp:
-            raise checks.unusable("damaged in the zip: its checksum is wrong")
+            raise errors.unusable("damaged in the zip: its checksum is wrong")
         return raw
 
     def _content(self, entry: Entry, most: int) -> bytes:
@@ -101,9 +101,9 @@ class Zip:
         within = entry.offset < self._directory.start  # a damaged one may lie anywhere
         head = os.pread(handle, LOCAL.size, entry.offset) if within else b""
         if len(head) < LOCAL.size or not head.startswith(b"PK\x03\x04"):
-            raise checks.unusable("damaged in the zip: it does not begin where it should")
+            raise errors.unusable("damaged in the zip: it does not begin where it should")
         if entry.method not in (STORED, DEFLATED):
-            raise checks.unusable(f"packed in the zip by method {entry.method}, not 0 or 8")
+            raise errors.unusable(f"packed in the zip by method {entry.method}, not 0 or 8")
         _, name, extra = LOCAL.unpack(head)
         packed = entry.packed if most > START else min(entry.packed, 1_024)
         raw = os.pread(handle, packed, entry.offset + LOCAL.size + name + extra)
@@ -112,7 +112,7 @@ class Zip:
         try:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, most)
         except zlib.error as error:
-            raise checks.unusable(f"damaged in the zip: {error}") from None
+            raise errors.unusable(f"damaged in the zip: {error}") from None
 
 
 def _directory(path: Path, file: IO[bytes]) -> _Directory:
@@ -128,10 +128,10 @@ def _directory(path: Path, file: IO[bytes]) -> _Directory:
         file.seek(end)
         record = file.read(END_64.size)
         if len(record) < END_64.size or not record.startswith(b"PK\x06\x06"):
-            raise checks.bad_zip(path, "its Zip64 record is damaged")
+            raise errors.bad_zip(path, "its Zip64 record is damaged")
         _, length, offset = END_64.unpack(record)
     if end - length - offset < 0:
-        raise checks.bad_zip(path, "its beginning is missing")
+        raise errors.bad_zip(path, "its beginning is missing")
     return _Directory(end - length, end, end - length - offset)
 
 
@@ -147,7 +147,7 @@ def _end(path: Path, tail: bytes) -> tuple[int, int, int]:
             if found + END.size + comment <= len(tail):
                 return found, length, offset
         found = tail.rfind(b"PK\x05\x06", 0, found)
-    raise checks.bad_zip(path, "it has no central directory at its end")
+    raise errors.bad_zip(path, "it has no central directory at its end")
 
 
 def _member(file: IO[bytes], shift: int) -> tuple[Entry, int, int]:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from advnets import data, recipes
 from advnets.data import DataConfig, GridConfig, Mnist5kConfig, MnistConfig, Splits
 from advnets.data.downloads import ENVIRONMENT
-from advnets.environment import environment
+from advnets.evaluation.features import Say
 from advnets.experiments.failures import (
     collapse_of_digits,
     equilibrium,
@@ -37,8 +37,8 @@ from advnets.experiments.failures.saturation import Saturation
 from advnets.experiments.failures.support import Support
 from advnets.experiments.failures.synchronisation import Plan as OfSynchronisation
 from advnets.experiments.failures.synchronisation import Synchronisation
-from advnets.features import Say
-from advnets.page import markup
+from advnets.html import markup
+from advnets.storage.environment import environment
 
 LEAD = (
     "Sections 3 and 6 of the paper warn of ways in which the game goes wrong. Each is played here: "
@@ -66,7 +66,7 @@ class Failures:
     quick: bool = False
     """Whether all was played in small."""
     environment: Mapping[str, Any] = field(default_factory=environment)
-    """What it was played with: `advnets.environment.environment`."""
+    """What it was played with: `advnets.storage.environment.environment`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from advnets import features
 from advnets.data import DataConfig, Splits
+from advnets.evaluation import features
+from advnets.evaluation.features import FeatureSpace, Say
+from advnets.evaluation.neighbours import distances_to_others
 from advnets.experiments.failures.helvetica import FROZEN, Helvetica, Plan, watched
 from advnets.experiments.failures.play import digits
-from advnets.features import FeatureSpace, Say
-from advnets.neighbours import distances_to_others
 
 PLAN = Plan(
     seeds=(0, 1),

@@ -15,16 +15,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from advnets import modes, recipes
+from advnets import recipes
+from advnets.base.rng import generator
 from advnets.data import RingConfig
+from advnets.evaluation import modes
 from advnets.experiments.failures.play import Play
 from advnets.game import Game, GameConfig
 from advnets.game.value import value
 from advnets.networks import DiscriminatorConfig
-from advnets.rng import generator
-from advnets.run import RunConfig
-from advnets.sampling import evaluating
-from advnets.trainer import TrainerConfig
+from advnets.runs.train import RunConfig
+from advnets.sampling.samplers import evaluating
+from advnets.training.trainer import TrainerConfig
 
 AT = -math.log(4)
 """V at the equilibrium, nats."""

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from advnets import curves, plots
-from advnets.curves import Across, Curve, Level, Limits
-from advnets.files import write_atomically
-from advnets.page import markup
-from advnets.plots import Pixels
+from advnets.base.files import write_atomically
+from advnets.html import markup
+from advnets.plotting import curves, images
+from advnets.plotting.curves import Across, Curve, Level, Limits
+from advnets.plotting.images import Pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def _picture(picture: Picture) -> markup.Picture:
 
 def _png(pixels: Pixels) -> bytes:
     file = io.BytesIO()
-    plots.save_png(file, pixels)
+    images.save_png(file, pixels)
     return file.getvalue()
 
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from advnets import modes
-from advnets.curves import Array
 from advnets.data import GridConfig, RingConfig, Splits
+from advnets.evaluation import modes
 from advnets.experiments.failures.play import Play, steady, unequally
-from advnets.run import RunConfig
+from advnets.plotting.curves import Array
+from advnets.runs.train import RunConfig
 
 FROZEN = math.inf
 """The ratio of a D that stands still."""

@@ -10,15 +10,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from advnets import data, run
+from advnets import data
+from advnets.base.distributed import ALONE
+from advnets.base.protocols import Info
+from advnets.base.rng import generator
 from advnets.data import DataConfig, Splits
 from advnets.game import Game, GameConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.optim import OptimizerConfig
-from advnets.protocols import Info
-from advnets.ranks import ALONE
-from advnets.rng import generator
-from advnets.run import RunConfig
+from advnets.optim.momentum import OptimizerConfig
+from advnets.runs import train
+from advnets.runs.train import RunConfig
 
 
 class Play:
@@ -33,7 +34,7 @@ class Play:
         torch.set_flush_denormal(True)
         self.config = config
         self.splits = splits or data.load(config.data, seed=config.seed)
-        learner, self.batches = run.build(config, self.splits, ALONE)
+        learner, self.batches = train.build(config, self.splits, ALONE)
         assert isinstance(learner, Game)
         self.game, self.m = learner, config.batch_size
         self.rng = generator(config.seed, "step")

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from advnets.base.protocols import Info
 from advnets.data import DataConfig, Splits
 from advnets.experiments.failures.play import Play, digits
 from advnets.game import Game
 from advnets.game.value import OBJECTIVES
 from advnets.networks import Generator
-from advnets.protocols import Info
 
 LOST_RATE = 1e-2
 """Ten times the rate that works: D wins for good (so it does at 4e-3 in docs/mnist-study.md)."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from advnets.birthday import Birthday, birthday
+from advnets.base.rng import generator
+from advnets.evaluation.birthday import Birthday, birthday
+from advnets.evaluation.neighbours import nearest
 from advnets.experiments.failures.helvetica import FROZEN, Helvetica, named
-from advnets.neighbours import nearest
-from advnets.rng import generator
 
 NEAR = 0.01
 """A real example's nearest other one is a duplicate by our criterion this often."""

@@ -9,11 +9,13 @@ Reference: Goodfellow et al. (2014), Algorithm 1 ("the number of steps to apply 
 
 from dataclasses import dataclass, replace
 
-from advnets import evaluation, modes, recipes
+from advnets import recipes
 from advnets.data import RingConfig
+from advnets.evaluation import modes
+from advnets.evaluation import protocol as evaluation
 from advnets.experiments.failures.play import Play, steady
 from advnets.game import GameConfig
-from advnets.run import RunConfig
+from advnets.runs.train import RunConfig
 
 RATE = 1e-3
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from advnets import checkpoints, checks, plots, trained
-from advnets.environment import environment
+from advnets.base import errors
+from advnets.base.progress import Display, Silent
 from advnets.experiments.table1 import runs
 from advnets.experiments.table1.cells import Cell, digest, score
 from advnets.experiments.table1.columns import Column, digits, faces
@@ -22,7 +22,10 @@ from advnets.experiments.table1.rows import MODELS, ROWS, ColumnName, Row
 from advnets.experiments.table1.runs import Found, Say
 from advnets.experiments.table1.strips import picture
 from advnets.experiments.table1.table import Entry, Table, as_csv, markdown
-from advnets.progress import Display, Silent
+from advnets.plotting import images
+from advnets.runs import loaded as trained
+from advnets.storage import checkpoints
+from advnets.storage.environment import environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ class Plan:
     def __post_init__(self) -> None:
         for model in self.models:
             if model not in MODELS:
-                raise checks.unknown("model", model, MODELS)
+                raise errors.unknown("model", model, MODELS)
 
     def places(self) -> list[Path]:
         """Where runs may be."""
@@ -95,7 +98,7 @@ def write(table: Table, out: Path) -> list[Path]:
     checkpoints.write_atomically(md, markdown(table).encode())
     checkpoints.write_atomically(as_lines, as_csv(table).encode())
     with checkpoints.written_aside(png) as aside:
-        plots.save_png(aside, picture(table))
+        images.save_png(aside, picture(table))
     return [md, as_lines, png]
 
 

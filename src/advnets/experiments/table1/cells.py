@@ -19,12 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advnets import checkpoints, checks, files, plots, schema
+from advnets.base import errors, files
+from advnets.base.protocols import Sampler
+from advnets.base.rng import generator
 from advnets.data import Splits
-from advnets.evaluation import Evaluation, drawn, from_dict, line
+from advnets.evaluation.protocol import Evaluation, drawn, from_dict, line
 from advnets.experiments.table1.columns import Column
-from advnets.protocols import Sampler
-from advnets.rng import generator
+from advnets.plotting import images
+from advnets.storage import checkpoints, schema
 
 SEED, STRIP = 0, 12
 """The seed of all samples, and how many of them the picture shows."""
@@ -104,7 +106,7 @@ def score(
         "data": [_held_out(splits) for splits in column.splits],
     }
     name = hashlib.sha256(json.dumps(full, sort_keys=True).encode()).hexdigest()[:16]
-    with checks.saving(folder):
+    with errors.saving(folder):
         folder.mkdir(parents=True, exist_ok=True)
     kept, strip = _read(folder / FILE), folder / f"table1-{name}.npy"
     read = partial(_kept, folder / FILE, strip=strip, column=column, samples=samples, facts=facts)
@@ -132,7 +134,7 @@ def _kept(
         found = schema.convert(path, record, schema.Cell)
         evaluation = from_dict(found.evaluation, path)
         pixels = np.load(io.BytesIO(files.read(strip, most=MOST)), allow_pickle=False)
-    except (checks.BadFile, ValueError, EOFError):
+    except (errors.BadFile, ValueError, EOFError):
         return None
     shape = (*pixels.shape[:1], *column.splits[0].event_shape)
     if pixels.dtype != np.uint8 or pixels.shape != shape:
@@ -157,7 +159,7 @@ def _compute(sampler: Sampler, column: Column, samples: int, strip: Path) -> dic
     )
     shown = torch.randperm(samples, generator=generator(SEED, "strip"))[:STRIP]
     with checkpoints.written_aside(strip) as aside, aside.open("wb") as file:
-        np.save(file, plots.to_pixels(own.x[shown]).transpose(0, 3, 1, 2))
+        np.save(file, images.to_pixels(own.x[shown]).transpose(0, 3, 1, 2))
     return {"seconds": own.seconds, "evaluation": evaluation.to_dict()}
 
 
@@ -176,5 +178,5 @@ def _read(path: Path) -> dict[str, Any]:
     """The cells in a file; none where it is missing or damaged, for they can be computed again."""
     try:
         return schema.read(path, dict[str, Any])
-    except checks.BadFile:
+    except errors.BadFile:
         return {}

@@ -16,16 +16,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from advnets import data, run
-from advnets.config import expanded
+from advnets import data
+from advnets.base.config import expanded
 from advnets.data import DataConfig, Mnist5kConfig, MnistConfig, Splits, tfd
 from advnets.data.downloads import ENVIRONMENT
-from advnets.evaluation import EvaluationConfig
+from advnets.evaluation.protocol import EvaluationConfig
 from advnets.experiments.table1 import quick
 from advnets.experiments.table1.faces import for_faces
 from advnets.experiments.table1.rows import ColumnName
-from advnets.run import RunConfig
-from advnets.trained import Which
+from advnets.runs import train
+from advnets.runs.loaded import Which
+from advnets.runs.train import RunConfig
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Column:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What a run's `data.json` says where it was trained on this, in whatever order."""
-        about = run.describe(self.splits[0])
+        about = train.describe(self.splits[0])
         return {name: fact for name, fact in about.items() if name not in ("order", "notice")}
 
 

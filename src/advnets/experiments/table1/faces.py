@@ -14,16 +14,16 @@ they are MNIST's recipes with another shape.
 
 from dataclasses import replace
 
-from advnets.baselines.dbn import DBNConfig
-from advnets.baselines.gsn import GSNConfig
-from advnets.baselines.rbm import LearningConfig, RBMConfig
-from advnets.baselines.vae import VAEConfig
+from advnets.base.protocols import ModelConfig
 from advnets.data import TfdConfig
-from advnets.evaluation import EvaluationConfig
+from advnets.evaluation.protocol import EvaluationConfig
 from advnets.game import GameConfig
+from advnets.models.directed.vae import VAEConfig
+from advnets.models.energy.dbn import DBNConfig
+from advnets.models.energy.rbm import LearningConfig, RBMConfig
+from advnets.models.gsn import GSNConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.protocols import ModelConfig
-from advnets.run import RunConfig
+from advnets.runs.train import RunConfig
 
 SIGMA = 0.2
 """Deviation of a pixel about what hidden units say of it."""

@@ -6,17 +6,17 @@ Its numbers say nothing of the models.
 from dataclasses import replace
 from typing import Any
 
-from advnets.baselines.dbn import DBNConfig
-from advnets.baselines.gsn import GSNConfig
-from advnets.baselines.stacked_cae import StackedCAEConfig
-from advnets.baselines.vae import VAEConfig
-from advnets.chains import ChainConfig
-from advnets.evaluation import EvaluationConfig
+from advnets.base.protocols import ModelConfig
+from advnets.evaluation.protocol import EvaluationConfig
 from advnets.game import GameConfig
+from advnets.models.autoencoders.stacked_cae import StackedCAEConfig
+from advnets.models.directed.vae import VAEConfig
+from advnets.models.energy.dbn import DBNConfig
+from advnets.models.gsn import GSNConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.protocols import ModelConfig
-from advnets.run import RunConfig
-from advnets.trainer import TrainerConfig
+from advnets.runs.train import RunConfig
+from advnets.sampling.chains import ChainConfig
+from advnets.training.trainer import TrainerConfig
 
 PROTOCOL = EvaluationConfig(samples=100, validation=100)
 CENTROIDS = 50

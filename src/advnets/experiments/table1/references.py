@@ -7,10 +7,10 @@ window rewards pictures that are smooth. The training mean is one picture, and t
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from advnets.base.protocols import Sampler
+from advnets.evaluation.kmeans import KMeans
 from advnets.experiments.table1.columns import Column
-from advnets.kmeans import KMeans
-from advnets.protocols import Sampler
-from advnets.sampling import TrainingSet
+from advnets.sampling.samplers import TrainingSet
 
 LLOYD = 8
 """Steps of k-means; few means still move then."""

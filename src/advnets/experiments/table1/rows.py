@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from advnets import recipes
-from advnets.run import RunConfig
+from advnets.runs.train import RunConfig
 
 ColumnName = Literal["MNIST", "TFD"]
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from advnets import checks, run
-from advnets.config import differences
-from advnets.progress import Display
-from advnets.run import RunConfig, matters
-from advnets.rundir import RunDir
+from advnets.base import errors
+from advnets.base.config import differences
+from advnets.base.progress import Display
+from advnets.runs import train as run
+from advnets.runs.train import RunConfig, matters
+from advnets.storage.run_folder import RunDir
 
 Say = Callable[[str], None]
 
@@ -72,7 +73,7 @@ def find(
     for folder in runs_in(folders):
         try:
             own = run.config_of(folder)
-        except checks.UserError as error:  # whatever else lies there need not concern the table
+        except errors.UserError as error:  # whatever else lies there need not concern the table
             say(f"{error} It is not used.")
             continue
         differs = differences(matters(config), matters(own))
@@ -94,7 +95,7 @@ def runs_in(folders: Sequence[Path]) -> Iterator[RunDir]:
     seen = set()
     for folder in folders:
         if not folder.is_dir():
-            raise checks.not_a_folder(folder)
+            raise errors.not_a_folder(folder)
         for path in (folder, *sorted(folder.iterdir())):
             if (path / "config.toml").is_file() and path.resolve() not in seen:
                 seen.add(path.resolve())
@@ -108,7 +109,7 @@ def why_not(folder: RunDir, config: RunConfig, data: dict[str, Any]) -> str:
         if any(own.get(name) != value for name, value in data.items()):
             return "it was trained on other data"
         saved = folder.latest(lambda _: None)
-    except checks.BadFile as error:
+    except errors.BadFile as error:
         return f"it is not whole ({error})"
     update = saved.update if saved else 0
     if update < config.trainer.steps:

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from advnets import plots
 from advnets.experiments.table1.cells import Cell
 from advnets.experiments.table1.table import Table
+from advnets.plotting import images
 
 WIDTH, LABEL, TILE, GAP = 800, 140, 53, 2
 """In pixels: the picture, its labels, a sample, and what is between two samples."""
@@ -17,7 +17,7 @@ HEAD = 26
 _INK, _GROUND = (20, 20, 20), (255, 255, 255)
 
 
-def picture(table: Table) -> plots.Pixels:
+def picture(table: Table) -> images.Pixels:
     """All strips of all columns, one under another, `(height, 800, 3)`."""
     parts: list[Image.Image] = []
     for name, title in table.columns.items():
@@ -45,7 +45,7 @@ def strip(label: str, samples: Tensor) -> Image.Image:
     band = Image.new("RGB", (WIDTH, TILE + GAP), _GROUND)
     words = "\n".join(_wrapped(label))
     ImageDraw.Draw(band).multiline_text((4, 6), words, fill=_INK, font=_font(13), spacing=1)
-    for i, pixels in enumerate(plots.to_pixels(samples.expand(-1, 3, -1, -1))):
+    for i, pixels in enumerate(images.to_pixels(samples.expand(-1, 3, -1, -1))):
         tile = Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.BOX)
         band.paste(tile, (LABEL + i * (TILE + GAP), 0))
     return band

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from advnets.evaluation.parzen import BLUR
 from advnets.experiments.table1.cells import Cell
 from advnets.experiments.table1.rows import ColumnName, Published
-from advnets.parzen import BLUR
 
 NOT_RUN = "not run"
 TINY = (

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from advnets import plots
 from advnets.experiments.failures.equilibrium import Equilibrium, Rest
 from advnets.experiments.failures.finding import Finding, Picture, Table, counted, spread
+from advnets.plotting import images
 
 
 def finding(result: Equilibrium) -> Finding:
@@ -39,7 +39,7 @@ def finding(result: Equilibrium) -> Finding:
             Picture(
                 title=f"Samples at the end, seed {plan.seeds[0]}",
                 meaning=f"Blue: samples; grey: data. From left: {', '.join(result.cases)}.",
-                pixels=plots.clouds(
+                pixels=images.clouds(
                     {name: rests[0].x for name, rests in result.cases.items()}, data=result.data
                 ),
             ),

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from advnets import modes, plots
-from advnets.curves import Across, Curve, Level
+from advnets.evaluation import modes
 from advnets.experiments.failures.finding import (
     Chart,
     Finding,
@@ -16,6 +15,8 @@ from advnets.experiments.failures.finding import (
     spread,
 )
 from advnets.experiments.failures.helvetica import FROZEN, Collapse, Helvetica, named
+from advnets.plotting import images
+from advnets.plotting.curves import Across, Curve, Level
 
 SHOWN = 24
 """Samples of each ratio in the picture of digits."""
@@ -79,7 +80,9 @@ def clouds(result: Helvetica, ratios: Sequence[float]) -> Picture:
     return Picture(
         title=f"Samples at the end, seed {seed}: {', '.join(map(named, ratios))}",
         meaning="Blue: samples; grey: data.",
-        pixels=plots.clouds({named(r): result.at(r)[0].x for r in ratios}, data=result.data[:, :2]),
+        pixels=images.clouds(
+            {named(r): result.at(r)[0].x for r in ratios}, data=result.data[:, :2]
+        ),
     )
 
 
@@ -173,7 +176,7 @@ def _frozen_table(results: Sequence[Helvetica]) -> Table:
 def digits(result: Helvetica) -> Picture:
     """The first samples of the first seed, a row or two for each ratio."""
     x = torch.cat([result.at(ratio)[0].x[:SHOWN] for ratio in result.plan.ratios])
-    pixels = plots.enlarged(plots.grid(x, columns=SHOWN // 2), width=800)
+    pixels = images.enlarged(images.grid(x, columns=SHOWN // 2), width=800)
     return Picture(
         title=f"Digits at the end, seed {result.plan.seeds[0]}",
         meaning="Samples 0 to 23, never picked, two rows each: "

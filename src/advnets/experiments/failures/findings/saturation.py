@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from advnets.curves import Across, Curve
 from advnets.experiments.failures.finding import Chart, Finding, Table, counted, short, spread
 from advnets.experiments.failures.saturation import LOST_RATE, Moment, Plan, Saturation, closed_form
 from advnets.game.objectives import Objective
+from advnets.plotting.curves import Across, Curve
 
 
 def finding(result: Saturation) -> Finding:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from advnets.birthday import Birthday
+from advnets.evaluation.birthday import Birthday
 from advnets.experiments.failures.finding import Finding, Table
 from advnets.experiments.failures.support import NEAR, Support
 

@@ -1,0 +1,314 @@
+"""Reading and writing files so that nothing is lost, and nothing outside the folder is touched.
+
+A file is written under a unique name beside its place, made anew and never through a link, and
+renamed when it is whole. While it is written it is locked, so that what a killed process left
+behind can be told from what another command is writing. What is read must be a regular file.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from advnets.base import errors
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+ASIDE = ".part."
+"""What the name of a file begins with while it is being written."""
+_OURS = re.compile(re.escape(ASIDE) + r".*\.[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
+_OLD = re.compile(
+    re.escape(ASIDE)
+    + r"(\d+\.png|(\d+|best)\.safetensors|(metrics|clock)\.jsonl|evaluation\.\w+|config\.toml)"
+)
+"""What versions before this one left."""
+NO_LINK: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+NO_WAIT: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A FIFO is opened without waiting for its other end, so that it can be refused."""
+
+
+# Reading
+
+
+def open_regular(path: Path, *, missing: str = "") -> IO[bytes]:
+    """Open a file for reading; it is the caller's to close.
+
+    Args:
+        path: The file; symbolic links are followed.
+        missing: What to do where there is none, for the error.
+
+    Raises:
+        BadFile: For a file that is missing, cannot be opened, or is no regular file.
+    """
+    try:
+        _refuse_others(path, path.stat().st_mode)  # opening a device may already do something
+        handle = os.open(path, os.O_RDONLY | NO_WAIT)
+    except FileNotFoundError:
+        raise errors.missing_file(path, missing or "give the path of a file") from None
+    except OSError as error:
+        raise errors.unreadable(path, error) from None
+    except ValueError as error:  # a NUL in its name
+        raise errors.unreadable(path, OSError(str(error))) from None
+    file = os.fdopen(handle, "rb")
+    try:
+        _refuse_others(path, os.fstat(handle).st_mode)  # it may have been replaced meanwhile
+    except errors.UserError:
+        file.close()
+        raise
+    return file
+
+
+def read(path: Path, *, most: int | None = None) -> bytes:
+    """The bytes of a regular file.
+
+    Args:
+        path: The file; a link to one is followed.
+        most: Bytes that it may have.
+
+    Raises:
+        BadFile: When it cannot be read, is a device or a folder, or is larger.
+    """
+    try:
+        with open_regular(path) as file:
+            if most is None:
+                return file.read()
+            size = os.fstat(file.fileno()).st_size
+            raw = file.read(size + 1) if size <= most else b""  # it may grow meanwhile
+    except OSError as error:
+        if isinstance(error, errors.UserError):
+            raise
+        raise errors.unreadable(path, error) from None
+    if max(size, len(raw)) > most:
+        raise errors.file_too_large(path, most, max(size, len(raw)))
+    return raw
+
+
+def _refuse_others(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise errors.unreadable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    if not stat.S_ISREG(mode):
+        raise errors.not_a_file(path, kind(mode))
+
+
+def kind(mode: int) -> str:
+    """What a file that is no regular one is, in words."""
+    kinds = {
+        stat.S_ISREG: "a file",
+        stat.S_ISDIR: "a folder",
+        stat.S_ISLNK: "a symbolic link",
+        stat.S_ISFIFO: "a named pipe",
+        stat.S_ISSOCK: "a socket",
+    }
+    return next((words for is_one, words in kinds.items() if is_one(mode)), "a device")
+
+
+# Writing
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write aside, flush to the disk, rename: never half a file."""
+    with _aside(path) as (handle, _):
+        handle.write(data)
+        _sync(handle)
+    with errors.saving(path):
+        flush(path.parent)
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Inside, write the file that this gives; it gets its name when it is whole.
+
+    Where nothing was written into it, nothing is changed.
+    """
+    with _aside(path, keep_empty=False) as (_, aside):
+        yield aside
+
+
+@contextlib.contextmanager
+def _aside(path: Path, *, keep_empty: bool = True) -> Iterator[tuple[IO[bytes], Path]]:
+    with errors.saving(path):
+        handle, aside = _new(path)
+        try:
+            with handle:
+                yield handle, aside
+                handle.flush()
+                if not _is(aside, handle):
+                    raise errors.aside_gone(path)
+                if keep_empty or os.fstat(handle.fileno()).st_size:
+                    aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _new(path: Path) -> tuple[IO[bytes], Path]:
+    """A new file beside a path, locked for as long as it is open."""
+    name = os.fsencode(path.name)[:150].decode(errors="ignore")
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= 16 else ""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK | NO_WAIT
+    while True:
+        aside = path.with_name(f"{ASIDE}{name}.{secrets.token_hex(8)}{suffix}")
+        handle = os.fdopen(os.open(aside, flags, 0o666), "wb")
+        if _lock(handle) is not False and _is(aside, handle):
+            return handle, aside
+        handle.close()  # it was tidied away before it was locked
+
+
+def _is(path: Path, handle: IO[bytes]) -> bool:
+    """Whether a path still names the open file."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(handle.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(handle: IO[bytes]) -> bool | None:
+    """Lock an open file: False where another process holds it, None where no lock can be had."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
+
+
+def clear_stale(folder: Path) -> None:
+    """Delete what killed processes left half-written in a folder, and nothing that is in use."""
+    for path in folder.iterdir():
+        if not (_OURS.fullmatch(path.name) or _OLD.fullmatch(path.name)):
+            continue
+        flags = os.O_RDONLY | NO_LINK | NO_WAIT
+        with contextlib.suppress(OSError), os.fdopen(os.open(path, flags), "rb") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _lock(file):
+                path.unlink()
+
+
+def append(path: Path, text: str) -> None:
+    """Add text at the end of a regular file, which is made where it is not there."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK | NO_WAIT
+    with errors.saving(path), os.fdopen(os.open(path, flags, 0o666), "ab") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise errors.not_a_file(path, kind(mode))
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Inside, a file is locked, which is made where it is not there; False where it cannot be.
+
+    Nothing is written into the file, and it is not opened through a link.
+    """
+    flags = os.O_RDWR | os.O_CREAT | NO_LINK | NO_WAIT
+    with errors.saving(path):
+        handle = os.fdopen(os.open(path, flags, 0o666), "rb")
+    with handle:
+        mode = os.fstat(handle.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise errors.not_a_file(path, kind(mode))
+        yield _lock(handle) is not False
+
+
+@contextlib.contextmanager
+def made_aside(path: Path) -> Iterator[Path]:
+    """Inside, fill the folder that this gives; it gets its name when it is whole.
+
+    Where something that is not an empty folder has the name by then, that is an error.
+    """
+    with errors.saving(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path.absolute()
+        short = os.fsencode(place.name)[:150].decode(errors="ignore")
+        aside = place.with_name(f".{short}.{secrets.token_hex(8)}")
+        aside.mkdir()
+        try:
+            yield aside
+            aside.rename(path)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """Have the disk hold what was written to a file or folder."""
+    with contextlib.suppress(PermissionError):  # Windows opens no folders
+        handle = os.open(path, os.O_RDONLY | NO_WAIT)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sync(handle: IO[bytes]) -> None:
+    handle.flush()
+    os.fsync(handle.fileno())
+
+
+# What a user names to be written
+
+FOLDERS = ("checkpoints", "samples", "tensorboard")
+"""The folders of a run."""
+_RUNS_OWN = re.compile(
+    r"config\.toml|(data|environment|evaluation|table1)\.json|\w+\.jsonl|evaluation\.png|\.lock"
+    r"|table1-.*\.npy|checkpoints|samples|tensorboard",
+    re.IGNORECASE,
+)
+
+
+def output(path: Path, kinds: Sequence[str]) -> Path:
+    """The file that a user wants written, refused where that would destroy something.
+
+    Args:
+        path: What the user named.
+        kinds: The suffixes that it may have, in lower case; '' is a folder, which must be new or
+            empty.
+
+    Raises:
+        BadValue: For another suffix, what is no regular file, or a file of a run's own.
+    """
+    if path.suffix.lower() not in kinds or not path.name:
+        names = [f"NAME{kind}" if kind else "the name of a folder" for kind in kinds]
+        need = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+        raise errors.bad_output(path, need)
+    folder = path.parent.resolve()
+    for own, name in ((folder, path.name), (folder.parent, folder.name)):
+        if (own / "config.toml").exists() and _RUNS_OWN.fullmatch(name):
+            raise errors.own_output(path, own)
+    with errors.saving(path):
+        if not os.path.lexists(path):
+            return path
+        mode = path.lstat().st_mode
+        if path.suffix == "" and stat.S_ISDIR(mode):
+            if any(path.iterdir()):
+                raise errors.output_not_empty(path)
+        elif path.suffix == "" or not stat.S_ISREG(mode):
+            need = "a new or an empty folder" if path.suffix == "" else "a new or a regular file"
+            raise errors.bad_output(path, need, kind(mode))
+    return path
+
+
+def folder_of_runs(path: Path) -> Path:
+    """The folder that a user wants runs and a table in; refused where it is a file or a run."""
+    if (os.path.lexists(path) and not path.is_dir()) or (path / "config.toml").exists():
+        raise errors.output_is_a_run(path)
+    return path
+
+
+def file_name(name: str) -> str:
+    """Any text as the name of one file or folder; two texts never give the same name.
+
+    Example:
+        >>> [file_name(name) for name in ("cat", "a/b", "a_b", ".a_b")]
+        ['cat', 'a%2Fb', 'a_b', '%2Ea_b']
+    """
+    return re.sub(r'^\.|[%/\\:*?"<>|\x00-\x1f\x7f]', lambda c: f"%{ord(c[0]):02X}", name) or "%"

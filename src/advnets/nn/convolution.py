@@ -1,0 +1,159 @@
+r"""Layers of convolutional networks: maxout, pooling, transposed convolution.
+
+Reference: Goodfellow et al. (2014), Section 5; goodfeli/adversarial, `deconv.py`; pylearn2,
+    `MaxoutConvC01B`; cuda-convnet.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from advnets.base import distributed, errors
+from advnets.nn import maxout
+
+
+class MaxoutConv(nn.Module):
+    r"""Convolution to `pieces` maps for each of q channels, then the largest at each place.
+
+    .. math:: h_{i, s, t}(x) = \max_{j < p} \Bigl(b_{jq + i} +
+              \sum_{c, u, v} W_{jq + i, c, u, v}\, x_{c, s + u, t + v}\Bigr)
+
+    Biases are tied: one for each piece of each channel. As in `maxout.Maxout` the j-th pieces of
+    all channels lie side by side.
+
+    Reference: Goodfellow et al. (2013), Maxout Networks; pylearn2, `MaxoutConvC01B`.
+
+    Args:
+        inputs: Channels of x.
+        channels: q, channels that come out.
+        pieces: p, maps of one channel.
+        size: Pixels on a side of a kernel.
+        padding: Zeros put around x.
+    """
+
+    def __init__(self, inputs: int, channels: int, pieces: int, *, size: int, padding: int) -> None:
+        super().__init__()
+        errors.at_least(1, channels=channels, pieces=pieces, size=size)
+        self.pieces = pieces
+        self.conv = nn.Conv2d(inputs, channels * pieces, size, padding=padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(n, inputs, H, W)` to `(n, channels, H + 2 padding - size + 1, ...)`."""
+        return maxout.largest_piece(self.conv(x), self.pieces)
+
+
+class CeilPool(nn.Module):
+    r"""The largest number of each window, with windows that may hang over the far edges.
+
+    Of H rows come :math:`\lceil (H - size) / stride \rceil + 1`: no pixel is left out.
+
+    Reference: cuda-convnet.
+    """
+
+    def __init__(self, size: int, stride: int) -> None:
+        super().__init__()
+        need = f"from 1 to the window's size, {size}"
+        errors.require(1 <= stride <= size, "pool_stride", need, stride)
+        self.size, self.stride = size, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(n, C, H, W)` to `(n, C, H', W')`."""
+        return F.max_pool2d(x, self.size, self.stride, ceil_mode=True)
+
+    def extra_repr(self) -> str:
+        """Shown by `repr`."""
+        return f"size={self.size}, stride={self.stride}"
+
+
+class TransposedConv(nn.Module):
+    r"""Each number of x puts down its kernel; kernels overlap and add up. An untied bias.
+
+    .. math:: y_{o, s, t} = b_{o, s, t} +
+              \sum_{c, i, j} x_{c, i, j}\, W_{c, o, s - i \cdot stride, t - j \cdot stride}
+
+    Reference: goodfeli/adversarial, `deconv.py` (`Deconv`).
+
+    Args:
+        inputs: Channels of x.
+        event_shape: `(C, H, W)` that comes out, and the bias's shape.
+        size: Pixels on a side of a kernel.
+        stride: Pixels from one kernel to the next.
+
+    Raises:
+        BadValue: Where the kernels do not end at the picture's edge.
+    """
+
+    def __init__(
+        self, inputs: int, event_shape: tuple[int, int, int], *, size: int, stride: int
+    ) -> None:
+        super().__init__()
+        self.places = _places(event_shape[1], size, stride), _places(event_shape[2], size, stride)
+        self.conv = nn.ConvTranspose2d(inputs, event_shape[0], size, stride=stride, bias=False)
+        self.bias = nn.Parameter(torch.zeros(event_shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(n, inputs, *places)` to `(n, *event_shape)`."""
+        y: Tensor = self.conv(x) + self.bias
+        return y
+
+
+def _places(side: int, size: int, stride: int) -> int:
+    """Kernels in a row: side = stride (places - 1) + size."""
+    errors.at_least(1, size=size, stride=stride)
+    rest = side - size
+    need = f"{size} and a multiple of the stride, {stride}"
+    errors.require(rest >= 0 and rest % stride == 0, "side of an image", need, side)
+    return rest // stride + 1
+
+
+class BatchNorm(nn.Module):
+    r"""Each channel brought to mean 0 and variance 1 over the minibatch.
+
+    .. math:: y = \frac{h - \mu}{\sqrt{v + 10^{-5}}}, \qquad
+              \mu = \overline{h}, \quad v = \overline{(h - \mu)^2}
+
+    with the means taken over all examples and places of a channel, in every process of the run. A
+    G of convolutions needs it: what all its samples have in common is taken away, so that a D which
+    pushes them all one way cannot make them all alike. Outside training, :math:`\mu` and v are
+    moving averages of those met in training, and a sample depends on its own z alone.
+
+    Reference: Ioffe and Szegedy (2015), Batch Normalization; Radford et al. (2016), DCGAN.
+
+    Args:
+        channels: Channels of h.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    processes = 1
+    """How many play the game that it is trained in. Another process group is not its affair."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """`(n, channels, H, W)`, same shape."""
+        if self.training and self.processes > 1:
+            return self._over_all_processes(h)
+        of = (self.mean, self.variance)
+        return F.batch_norm(h, *of, None, None, self.training, _NEWEST, _LEAST)
+
+    def _over_all_processes(self, h: Tensor) -> Tensor:
+        """The same of a minibatch of which other processes have the other rows."""
+        x = h.float().movedim(1, -1)
+        n = distributed.sum_of_all(x.new_tensor(x.numel() / x.shape[-1]))
+        mean = distributed.sum_of_all(x.flatten(0, -2).sum(dim=0)) / n
+        centred = x - mean
+        variance = distributed.sum_of_all(centred.square().flatten(0, -2).sum(dim=0)) / n
+        with torch.no_grad():
+            self.mean.lerp_(mean, _NEWEST)
+            self.variance.lerp_(variance * n / (n - 1), _NEWEST)
+        y = centred * torch.rsqrt(variance + _LEAST)
+        return y.movedim(-1, 1).to(h.dtype)
+
+
+_NEWEST = 0.1
+"""Share of the newest minibatch in the moving averages."""
+_LEAST = 1e-5

@@ -1,0 +1,97 @@
+"""What a run was made with: versions, machine, commit, for whoever reads its numbers later."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from advnets.base.distributed import here
+
+Precision = Literal["auto", "float32", "bfloat16"]
+_ASK_TORCH = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+"""Functions of `torch.cpu`, which are private and may be absent."""
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and command, for whoever reads the numbers later."""
+    versions = {name: metadata.version(name) for name in ("advnets", "torch", "numpy")}
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "commit": commit(),
+        **versions,
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processes": here().world,
+    }
+
+
+def has_bfloat16(device: torch.device | str = "cpu") -> bool | None:
+    """Whether this processor or GPU multiplies in bfloat16; None where the system does not tell."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return None
+    known: Any = [getattr(torch.cpu, name, None) for name in _ASK_TORCH]
+    if any(ask() for ask in known if ask is not None):
+        return True
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    flags = {flag for line in lines if ":" in line for flag in line.split(":", 1)[1].split()}
+    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def resolved(
+    precision: Precision, event_shape: Sequence[int], device: torch.device | str
+) -> Literal["float32", "bfloat16"]:
+    """What 'auto' is here: bfloat16 for pictures where there are instructions for it.
+
+    The numbers of a point or a vector can lie far from 0 and close together, which 8 bits do not
+    tell apart; and networks for them are small.
+    """
+    if precision != "auto":
+        return precision
+    return "bfloat16" if len(event_shape) > 1 and has_bfloat16(device) else "float32"
+
+
+BITS = ("processor", "torch", "threads", "processes")
+"""What the last bits of a run depend on."""
+
+
+def differences_of_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What changed of the things that the last bits depend on, in words; nothing where none did."""
+    changed = [name for name in BITS if name in before and before[name] != now[name]]
+    return ", ".join(f"{name} {before[name]} became {now[name]}" for name in changed)
+
+
+def commit() -> str | None:
+    """The commit of the source tree that runs; None for an installed copy, wherever it lies."""
+    package = Path(__file__).resolve().parent
+    words = ["git", "-C", str(package), "rev-parse", "--show-toplevel", "HEAD"]
+    try:
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    top, _, head = found.stdout.strip().partition("\n")
+    return head if head and Path(top) / "src" / "advnets" == package else None
+
+
+def processor() -> str:
+    """The processor's name, as well as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
