@@ -1,6 +1,9 @@
 """Generative Adversarial Nets (Goodfellow et al., 2014): train, sample and score a generator."""
 
 from advnets import data as data
+from advnets import theory as theory
+from advnets.base import errors as errors
+from advnets.base import renamed as _renamed
 from advnets.base.conditioning import Context as Context
 from advnets.base.protocols import Batch as Batch
 from advnets.data import Batches as Batches
@@ -52,8 +55,8 @@ from advnets.sampling.chains import MarkovChain as MarkovChain
 from advnets.sampling.priors import Gaussian as Gaussian
 from advnets.sampling.priors import Spherical as Spherical
 from advnets.sampling.priors import Uniform as Uniform
-from advnets.theory import divergences as theory
-from advnets.theory import tabular_game as table_game
 from advnets.theory.distributions import Density as Density
 from advnets.training.trainer import TrainerConfig as TrainerConfig
 from advnets.training.trainer import fit as fit
+
+_renamed.install()

@@ -1,0 +1,1 @@
+"""Words that all packages share: errors, configuration, protocols, randomness, processes, files."""

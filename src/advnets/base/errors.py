@@ -206,8 +206,8 @@ def needs_closure(rule: str) -> BadValue:
 def not_a_schedule(got: str) -> BadValue:
     """A scheduler of torch where the game's own schedule belongs."""
     need = (
-        "an advnets.optim.momentum.Schedule or None (call a torch scheduler's step() after game.step() in a "
-        "loop of your own)"
+        "an advnets.optim.momentum.Schedule or None (call a torch scheduler's step() after "
+        "game.step() in a loop of your own)"
     )
     return bad_value("schedules", need, got)
 

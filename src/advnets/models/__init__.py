@@ -1,0 +1,1 @@
+"""The other models of Tables 1 and 2."""

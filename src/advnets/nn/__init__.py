@@ -1,0 +1,1 @@
+"""Layers: affine maps, maxout, dropout, convolutions, normalisation; their products."""

@@ -1,0 +1,1 @@
+"""Composition: the list of all models, a run from its configuration, a trained run."""

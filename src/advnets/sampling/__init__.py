@@ -1,0 +1,1 @@
+"""z and samples: priors, samplers, Markov chains."""

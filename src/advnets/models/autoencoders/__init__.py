@@ -1,0 +1,1 @@
+"""Autoencoders: denoising, contractive, stacked, and the chains that sample from them."""
