@@ -230,7 +230,7 @@ REFUSED = {
     ),
     "torch's scheduler": (
         lambda: pair(schedules=(torch.optim.lr_scheduler.ExponentialLR, None)),
-        r"'schedules' must be an advnets\.optim\.Schedule or None",
+        r"'schedules' must be an advnets\.optim\.momentum\.Schedule or None",
     ),
     "words": (lambda: fit(pair(), x="data"), r"'data' must be Batches, a tensor.* got a str"),
 }

@@ -322,11 +322,11 @@ def test_numbers_below_float32s_normal_ones_do_not_make_it_other_data(tmp_path):
 
 CHILD = """
 import resource, sys
-from advnets import cli
+from advnets.cli import main
 words = dict(line.split(":") for line in open("/proc/self/status") if line.startswith("VmData"))
 limit = int(words["VmData"].split()[0]) * 1024 + 200 * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))
 """
 
 

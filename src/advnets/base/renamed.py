@@ -1,4 +1,4 @@
-"""Import paths of earlier versions: each still works, with one line that gives the new one."""
+"""Other import paths: old ones, which give the new one in a warning, and short ones for users."""
 
 import importlib
 import importlib.abc
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 RENAMED = {
+    "advnets.baselines": "advnets.models",
     "advnets.autocorrelation": "advnets.evaluation.autocorrelation",
     "advnets.baselines.autoencoder": "advnets.models.autoencoders.autoencoder",
     "advnets.baselines.binary": "advnets.models.bernoulli",
@@ -29,27 +30,23 @@ RENAMED = {
     "advnets.capture": "advnets.optim.compile",
     "advnets.chains": "advnets.sampling.chains",
     "advnets.checkpoints": "advnets.storage.checkpoints",
-    "advnets.checks": "advnets.base.errors",
+    "advnets.checks": "advnets.errors",
     "advnets.config": "advnets.base.config",
     "advnets.contexts": "advnets.base.conditioning",
     "advnets.contrast": "advnets.data.contrast",
     "advnets.convolution": "advnets.nn.convolution",
-    "advnets.copies": "advnets.optim.copies",
     "advnets.corruption": "advnets.models.autoencoders.corruption",
     "advnets.curves": "advnets.plotting.curves",
-    "advnets.distances": "advnets.evaluation.pairwise",
     "advnets.dropout": "advnets.nn.dropout",
     "advnets.environment": "advnets.storage.environment",
     "advnets.experiments.theory": "advnets.experiments.theorems",
     "advnets.feature_network": "advnets.evaluation.feature_network",
     "advnets.features": "advnets.evaluation.features",
-    "advnets.files": "advnets.base.files",
     "advnets.kmeans": "advnets.evaluation.kmeans",
     "advnets.layers": "advnets.nn.linear",
     "advnets.learners": "advnets.runs.registry",
     "advnets.maxout": "advnets.nn.maxout",
     "advnets.measures": "advnets.evaluation.metrics",
-    "advnets.memory": "advnets.base.memory",
     "advnets.modes": "advnets.evaluation.modes",
     "advnets.monitor": "advnets.training.monitor",
     "advnets.neighbours": "advnets.evaluation.neighbours",
@@ -63,28 +60,26 @@ RENAMED = {
     "advnets.player": "advnets.optim.train_state",
     "advnets.plots": "advnets.plotting.images",
     "advnets.priors": "advnets.sampling.priors",
-    "advnets.process": "advnets.base.process",
     "advnets.products": "advnets.nn.kernels",
     "advnets.progress": "advnets.base.progress",
     "advnets.protocols": "advnets.base.protocols",
     "advnets.pushforward": "advnets.theory.pushforward",
     "advnets.quality": "advnets.evaluation.distances",
     "advnets.ranks": "advnets.base.distributed",
-    "advnets.rehearsal": "advnets.game.rehearsal",
     "advnets.rng": "advnets.base.rng",
     "advnets.run": "advnets.runs.train",
     "advnets.rundir": "advnets.storage.run_folder",
-    "advnets.schema": "advnets.storage.schema",
     "advnets.spectral": "advnets.nn.spectral_norm",
     "advnets.streaming": "advnets.base.blocks",
-    "advnets.theory.tabular_game": "advnets.theory.tabular_game",
+    "advnets.table_game": "advnets.theory.tabular_game",
     "advnets.tables": "advnets.theory.distributions",
-    "advnets.tensorboard": "advnets.storage.tensorboard",
-    "advnets.terminal": "advnets.base.terminal",
     "advnets.trained": "advnets.runs.loaded",
     "advnets.trainer": "advnets.training.trainer",
     "advnets.two_stage": "advnets.game.two_stage",
 }
+
+SHORT = {"advnets.errors": "advnets.base.errors"}
+"""Paths that stay, for what users import."""
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -95,12 +90,14 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     ) -> importlib.machinery.ModuleSpec | None:
         """A spec for an old name; None for any other."""
         del path, target
-        if fullname not in RENAMED:
+        if fullname not in RENAMED and fullname not in SHORT:
             return None
         return importlib.util.spec_from_loader(fullname, self)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """The module of today."""
+        if spec.name in SHORT:
+            return importlib.import_module(SHORT[spec.name])
         new = RENAMED[spec.name]
         warnings.warn(f"{spec.name} is now {new}.", FutureWarning, stacklevel=2)
         return importlib.import_module(new)
@@ -112,4 +109,4 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def install() -> None:
     """Let `import` find the old names of this package's modules."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+        sys.meta_path.insert(0, _Finder())

@@ -1,4 +1,4 @@
-"""All measures of `quality.py` and `neighbours.py`, of samples beside real training examples.
+"""All measures of `distances.py` and `neighbours.py`, of samples beside real training examples.
 
 Samples, training examples and held-out examples are of the same number, because most of these
 measures move with it. What training examples give against held-out ones is what a perfect model

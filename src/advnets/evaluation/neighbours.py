@@ -1,6 +1,6 @@
 r"""Who lies next to whom: balls around examples, and the nearest training example.
 
-Distances are those of `distances.py`: by a product where that settles the question, by differences
+Distances are those of `pairwise.py`: by a product where that settles the question, by differences
 in float64 where it does not. They pass by in blocks, so that memory does not grow with samples
 times examples.
 """

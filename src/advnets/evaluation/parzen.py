@@ -5,7 +5,7 @@ r"""The Gaussian Parzen window: the paper's way to put a number on a sampler.
 
 with the n samples as centres and sigma chosen on validation data. The centres pass by in blocks
 that fit the processor's cache, so memory does not grow with samples times tests. Distances come
-from a matrix product about the mean of the centres (`distances.py`); sums over blocks are kept in
+from a matrix product about the mean of the centres (`pairwise.py`); sums over blocks are kept in
 float64.
 
 The error bound of a float32 product that holds for all data is far above what real data shows, so

@@ -4,7 +4,7 @@ Sigma is chosen on validation images and the score taken on the whole test set. 
 stand beside every score, computed on the run's own data and sample count: real training examples as
 samples, and the training mean as a single centre.
 
-Beside the score stand the other measures of `measures.py`, where a feature space is given, and of
+Beside the score stand the other measures of `metrics.py`, where a feature space is given, and of
 Markov chains how many independent samples theirs are worth.
 
 Reference: Goodfellow et al. (2014), Section 5 and Table 1; goodfeli/adversarial, `parzen_ll.py`.
