@@ -28,6 +28,9 @@ GAMES = {
         "G": advnets.SpectralGConfig(width=2),
         "D": advnets.SpectralDConfig(width=2),
     },
+    "penalised": {"order": "simultaneous", "r1": 0.5, "r1_every": 2},
+    "relativistic": {"order": "alternating", "objective": "relativistic"},
+    "packed": {"order": "simultaneous", "pack": 2},
     "adam": {"order": "alternating", "G_optimizer": advnets.OptimizerConfig(rule="adam", lr=1e-3)},
 }
 PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
@@ -37,8 +40,9 @@ def played(own: distributed.Ranks, **settings) -> dict[str, torch.Tensor]:
     """The state of a game after some updates on batches of 16, the last of an epoch of 5."""
     game = small_game(ranks=own, **settings)
     shape = settings.get("event_shape", (2,))
-    x = torch.rand(37, *shape, generator=torch.Generator().manual_seed(1))
-    data = Split(x, torch.arange(37) % 3)
+    n = 36 if "pack" in settings else 37
+    x = torch.rand(n, *shape, generator=torch.Generator().manual_seed(1))
+    data = Split(x, torch.arange(n) % 3)
     batches = advnets.Batches(data, size=16, seed=0, ranks=own)
     config = advnets.TrainerConfig(steps=9, log_every=3)
     trainer = Trainer(game, batches, config, streams=Streams(5), ranks=own)
