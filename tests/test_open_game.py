@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from torch import nn
 
 import advnets
+from advnets import TrainerConfig
 from advnets.base.protocols import Batch
 from advnets.game.objectives import LOSSES, cotangent_of_D, cotangent_of_G, cotangents
 from advnets.game.pac import Packed
 from advnets.game.r1 import R1
 from advnets.nn import dropout
-from conftest import small_config, small_game
+from conftest import small_config, small_game, small_run
 
 ORDERS = ["alternating", "simultaneous"]
 RATE, M = 0.1, 6
@@ -208,6 +209,18 @@ def test_a_pack_that_does_not_divide_the_minibatch_is_refused(rng):
     need = "'batch_size' must be a multiple of pack, 4, .* got 6"
     with pytest.raises(ValueError, match=need):
         game.step((Batch(torch.randn(6, 2)),), rng=rng)
+
+
+def test_a_pack_that_does_not_divide_the_last_minibatch_is_refused_before_a_folder_is_made(
+    tmp_path,
+):
+    x = torch.rand(37, 2)
+    with pytest.raises(ValueError, match=r"a multiple of pack, 2, .*, got 5\."):
+        advnets.fit(small_game(pack=2), advnets.Batches(x, size=16, seed=0), TrainerConfig(steps=1))
+    config = small_run(model=small_config(pack=3))
+    with pytest.raises(ValueError, match=r"a multiple of pack, 3, .*, got 16\."):
+        advnets.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_term_cannot_be_compiled():

@@ -4,7 +4,7 @@ The trainer, the evaluation and the pictures know these protocols and nothing el
 adversarial pair and every baseline of Table 1 are trained, sampled and scored by the same code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -157,6 +157,15 @@ class Moded(Protocol):
 
     def train_mode(self) -> None:
         """Put in training mode what is to be trained."""
+        ...
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A learner that does not take minibatches of every size."""
+
+    def refuse_sizes(self, sizes: Iterable[int]) -> None:
+        """Raise `BadValue` for a size that it does not take; called before the first update."""
         ...
 
 

@@ -74,6 +74,12 @@ class Batches:
         self.per_epoch = len(data) // size + (rest > 1)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
+    @property
+    def sizes(self) -> set[int]:
+        """The sizes that a minibatch may have: `size`, and that of the last one of an epoch."""
+        last = len(self.data) - (self.per_epoch - 1) * self.size
+        return {last} if self.per_epoch == 1 else {self.size, last}
+
     def __getitem__(self, i: int) -> Batch:
         errors.at_least(0, batch=i)
         epoch, place = divmod(i, self.per_epoch)

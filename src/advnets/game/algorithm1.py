@@ -7,7 +7,7 @@ Reference: Goodfellow et al. (2014), Section 3 and Algorithm 1; goodfeli/adversa
     `AdversaryCost2`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import torch
@@ -385,9 +385,8 @@ class Game:
     ) -> Noise:
         """This process's rows of what is drawn for the whole minibatch."""
         m, pack = batch.whole or len(batch.x), self.passes.pack
+        self.refuse_sizes({m})
         own = self.ranks.rows(m)
-        if m % pack or own.start % pack or own.stop % pack:
-            raise errors.no_whole_packs(m, pack, self.ranks.world)
         packs = m // pack, slice(own.start // pack, own.stop // pack)
         draws: dict[str, Any] = {"device": self._device, "rng": rng}
 
@@ -402,6 +401,14 @@ class Game:
             for term in terms
         )
         return Noise(z, of_G, of_D, self._told(batch.context), of_terms)
+
+    def refuse_sizes(self, sizes: Iterable[int]) -> None:
+        """Raise `BadValue` for a minibatch, or a process's share of it, that `pack` does not divide."""
+        pack = self.passes.pack
+        for m in sizes:
+            own = self.ranks.rows(m)
+            if m % pack or own.start % pack or own.stop % pack:
+                raise errors.no_whole_packs(m, pack, self.ranks.world)
 
     def _told(self, context: Tensor | None) -> tuple[Tensor, ...]:
         """What both players are told of a minibatch; nothing in a game without contexts."""

@@ -29,7 +29,7 @@ from advnets.base.distributed import Ranks, joined
 from advnets.base.memory import refuse_larger
 from advnets.base.process import settings_of_a_run
 from advnets.base.progress import Display, Silent
-from advnets.base.protocols import Learner, ModelConfig, Problem
+from advnets.base.protocols import Choosy, Learner, ModelConfig, Problem
 from advnets.base.rng import Streams
 from advnets.data import Batches, DataConfig, Order, Splits
 from advnets.evaluation import protocol as evaluation
@@ -271,6 +271,8 @@ def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Bat
         device=device,
     )
     learner = registry.build(config.model, problem, seed=config.seed)
+    if isinstance(learner, Choosy):  # before a folder is made
+        learner.refuse_sizes(batches.sizes)
     refuse_too_large(config, splits, learner)
     return learner, batches
 

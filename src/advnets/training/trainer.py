@@ -26,7 +26,7 @@ from advnets.base.config import FREE
 from advnets.base.distributed import ALONE, Ranks
 from advnets.base.process import global_stream_kept
 from advnets.base.progress import Display, Silent, Status
-from advnets.base.protocols import Info, Learner, Moded, Watched
+from advnets.base.protocols import Choosy, Info, Learner, Moded, Watched
 from advnets.base.rng import Streams
 from advnets.data.batches import Array, Batches, Loaded, minibatches
 from advnets.evaluation.parzen import LogLikelihood
@@ -114,6 +114,8 @@ class Trainer:
         settings: Mapping[str, Any] | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
+        if isinstance(learner, Choosy) and isinstance(batches, Batches):
+            learner.refuse_sizes(batches.sizes)
         self.learner, self.batches, self.config = learner, batches, config
         self.streams, self.folder = streams, folder if ranks.first else None
         self.ranks = ranks
