@@ -403,7 +403,7 @@ class Game:
         return Noise(z, of_G, of_D, self._told(batch.context), of_terms)
 
     def refuse_sizes(self, sizes: Iterable[int]) -> None:
-        """Raise `BadValue` for a minibatch, or a process's share of it, that `pack` does not divide."""
+        """Raise `BadValue` for minibatches, or shares of one, that `pack` does not divide."""
         pack = self.passes.pack
         for m in sizes:
             own = self.ranks.rows(m)
