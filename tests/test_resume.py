@@ -133,6 +133,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup has it ignored
     )
     while not (folder / "clock.jsonl").exists() or not (folder / "clock.jsonl").read_text():
         assert process.poll() is None, process.stderr.read()

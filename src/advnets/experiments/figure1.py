@@ -26,6 +26,7 @@ from torch import Tensor
 
 from advnets.base import errors
 from advnets.base.distributed import ALONE
+from advnets.base.process import subnormals_as_zero
 from advnets.base.protocols import Batch
 from advnets.base.rng import Streams, generator
 from advnets.data import MixtureConfig, Splits
@@ -106,18 +107,18 @@ def replay(run: Run, splits: Splits) -> Iterator[tuple[int, State]]:
     Raises:
         BadFile: When it does not end in the checkpoint's own weights.
     """
-    torch.set_flush_denormal(True)  # as the run was played
-    learner, batches = build(run.config, splits, ALONE)
-    rng = Streams(run.config.seed, device=run.config.device)["step"]
-    shown = {round(run.update * (i / (FRAMES - 1)) ** 2) for i in range(FRAMES)}
-    for update in range(run.update):
-        if update in shown:
-            yield update, copied(learner.state())
-        learner.step(batches.of_step(update, learner.batches_per_step), rng=rng)
-    last = copied(learner.state())
-    if not all(torch.equal(last[name], t) for name, t in run.learner.state().items()):
-        raise errors.played_otherwise(run.folder.path, run.update)
-    yield run.update, last
+    with subnormals_as_zero():  # as the run was played
+        learner, batches = build(run.config, splits, ALONE)
+        rng = Streams(run.config.seed, device=run.config.device)["step"]
+        shown = {round(run.update * (i / (FRAMES - 1)) ** 2) for i in range(FRAMES)}
+        for update in range(run.update):
+            if update in shown:
+                yield update, copied(learner.state())
+            learner.step(batches.of_step(update, learner.batches_per_step), rng=rng)
+        last = copied(learner.state())
+        if not all(torch.equal(last[name], t) for name, t in run.learner.state().items()):
+            raise errors.played_otherwise(run.folder.path, run.update)
+        yield run.update, last
 
 
 def copied(state: State) -> State:

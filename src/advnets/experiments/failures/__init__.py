@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from advnets import data, recipes
+from advnets.base.process import subnormals_as_zero
 from advnets.data import DataConfig, GridConfig, Mnist5kConfig, MnistConfig, Splits
 from advnets.data.downloads import ENVIRONMENT
 from advnets.evaluation.features import Say
@@ -99,6 +100,7 @@ QUICK = Plan(
 """Everything in small: it shows that all is played, and no failure."""
 
 
+@subnormals_as_zero()  # as every run is played
 def measure(*, quick: bool = False, mnist: str | Path | None = None, say: Say = print) -> Failures:
     """Play every failure.
 

@@ -7,7 +7,6 @@ frozen, G held, several moves of one player for each of the other.
 import math
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from advnets import data
@@ -31,7 +30,6 @@ class Play:
     """
 
     def __init__(self, config: RunConfig, splits: Splits | None = None) -> None:
-        torch.set_flush_denormal(True)
         self.config = config
         self.splits = splits or data.load(config.data, seed=config.seed)
         learner, self.batches = train.build(config, self.splits, ALONE)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from advnets.base import errors
+from advnets.base.process import subnormals_as_zero
 from advnets.base.progress import Display, Silent
 from advnets.experiments.table1 import runs
 from advnets.experiments.table1.cells import Cell, digest, score
@@ -55,6 +54,7 @@ class Plan:
         return [*self.folders, *([self.out] if self.out.is_dir() else [])]
 
 
+@subnormals_as_zero()  # as every run sees its data
 def make(
     plan: Plan, *, command: str, say: Say = print, display: Callable[[], Display] = Silent
 ) -> Table | None:
@@ -70,7 +70,6 @@ def make(
         BadFile: For data or folders that are missing or damaged.
         Diverged: From a training.
     """
-    torch.set_flush_denormal(True)  # as every run sees its data
     machine = environment()  # of the code that begins: a long call may outlive its commit
     columns = _columns(plan)
     cells: dict[Row, dict[ColumnName, Cell | str]] = {row: {} for row in ROWS}
