@@ -76,7 +76,9 @@ def find(
         except errors.UserError as error:  # whatever else lies there need not concern the table
             say(f"{error} It is not used.")
             continue
-        differs = differences(matters(config), matters(own))
+        unlike = differences(matters(config), matters(own))
+        # What a recipe leaves to the machine ('auto') is no difference.
+        differs = {name: pair for name, pair in unlike.items() if pair[0] != "auto"}
         if differs and own.recipe != config.recipe:
             continue
         reason = why_not(folder, own, data)
