@@ -25,8 +25,8 @@ import numpy as np
 from torch import Tensor
 
 import advnets
+from advnets import cli
 from advnets.base.rng import generator
-from advnets.cli import main as cli
 from advnets.data import Splits
 from advnets.evaluation import features
 from advnets.evaluation.bootstrap import Estimate

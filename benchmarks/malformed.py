@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from advnets.cli import main as cli
+from advnets import cli
 from advnets.data import ArrayConfig
 from advnets.models.energy.rbm import RBMConfig
 from advnets.runs.train import RunConfig

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 import advnets
+from advnets import cli
 from advnets.base.rng import generator
-from advnets.cli import main as cli
 from advnets.data import MixtureConfig, toy
 from advnets.game import Game
 from advnets.theory.divergences import JSD

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import advnets
+from advnets import cli
 from advnets.base.rng import generator
-from advnets.cli import main as cli
 from advnets.evaluation import distances, features, neighbours
 from advnets.runs import train
 from advnets.sampling.samplers import TrainingSet

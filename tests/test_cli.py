@@ -15,7 +15,7 @@ from PIL import Image
 import advnets
 from advnets import recipes
 from advnets.base import errors
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.runs import train as run
 from advnets.storage import checkpoints
 from conftest import small_config, small_run

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from advnets import recipes
-from advnets.cli import main
+from advnets.cli import command as main
 from conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

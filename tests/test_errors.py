@@ -20,7 +20,7 @@ import torch
 import pictures
 from advnets import recipes
 from advnets.base import errors, files
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.data import ArrayConfig, Cifar10Config
 from advnets.models.autoencoders.autoencoder import AutoencoderConfig
 from advnets.models.bernoulli import binarise

@@ -10,7 +10,7 @@ import torch
 
 import advnets
 from advnets import recipes
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.experiments import failures
 from advnets.experiments.failures import (
     collapse_of_digits,

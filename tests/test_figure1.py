@@ -11,7 +11,7 @@ from PIL import Image, ImageColor, ImageSequence
 
 import advnets
 from advnets.base.errors import BadFile, BadValue
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.data import ArrayConfig, MixtureConfig
 from advnets.experiments import figure1
 from advnets.networks import GeneratorConfig

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from advnets import recipes
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.experiments import FIGURES
 from conftest import ROOT
 

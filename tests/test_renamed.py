@@ -18,7 +18,9 @@ def test_an_old_path_gives_the_module_of_today_and_says_where_it_is(old, new, mo
         )
     with pytest.warns(FutureWarning, match=rf"{old} is now {new}\."):
         found = importlib.import_module(old)
-    assert found is importlib.import_module(new)
+    own = importlib.import_module(new)
+    assert found is own
+    assert own.__spec__.name == own.__name__  # and stays what it was
 
 
 def test_every_exception_is_in_advnets_errors():

@@ -16,7 +16,7 @@ from PIL import Image
 
 import advnets
 from advnets import report
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.evaluation import protocol
 from advnets.evaluation.parzen import LogLikelihood
 from advnets.html import markup

@@ -17,7 +17,7 @@ from PIL import Image
 
 from advnets.base import config
 from advnets.base.protocols import Problem
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.data import Splits, tfd
 from advnets.evaluation import protocol as evaluation
 from advnets.evaluation.parzen import LogLikelihood

@@ -7,7 +7,7 @@ import pytest
 
 from advnets.base import terminal
 from advnets.base.progress import Bar, Console, Lines, display
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.html import markup
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.experiments import claims, theorems
 from advnets.experiments.claims import Claim, at_least, at_most
 from advnets.experiments.theorems import examples

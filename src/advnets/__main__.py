@@ -2,7 +2,7 @@
 
 import sys
 
-from advnets.cli.main import main
+from advnets.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import advnets
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.data import ArrayConfig
 from advnets.report import page
 from conftest import small_run

@@ -12,7 +12,7 @@ import torch
 import advnets
 from advnets.base import blocks
 from advnets.base.errors import BadFile, BadValue
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.data import ArrayConfig, Batches, Mapped, arrays, load
 from advnets.evaluation.protocol import EvaluationConfig, evaluate
 from advnets.game import Game
@@ -322,7 +322,7 @@ def test_numbers_below_float32s_normal_ones_do_not_make_it_other_data(tmp_path):
 
 CHILD = """
 import resource, sys
-from advnets.cli import main
+from advnets.cli import command as main
 words = dict(line.split(":") for line in open("/proc/self/status") if line.startswith("VmData"))
 limit = int(words["VmData"].split()[0]) * 1024 + 200 * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -9,7 +9,7 @@ import torch
 
 import advnets
 from advnets.base.errors import BadFile, BadValue
-from advnets.cli import main
+from advnets.cli import command as main
 from advnets.data import TfdConfig, load, tfd
 from advnets.data.tfd import Faces
 from conftest import ROOT, small_run

@@ -96,14 +96,17 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """The module of today."""
-        if spec.name in SHORT:
-            return importlib.import_module(SHORT[spec.name])
-        new = RENAMED[spec.name]
-        warnings.warn(f"{spec.name} is now {new}.", FutureWarning, stacklevel=2)
-        return importlib.import_module(new)
+        new = SHORT.get(spec.name) or RENAMED[spec.name]
+        if spec.name not in SHORT:
+            warnings.warn(f"{spec.name} is now {new}.", FutureWarning, stacklevel=2)
+        module = importlib.import_module(new)
+        spec.loader_state = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing: it has been executed under its own name."""
+        """Give the module back the spec of its own name: it has been executed under that."""
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
 
 
 def install() -> None:

@@ -1,1 +1,3 @@
 """The command `advnets`."""
+
+from advnets.cli.command import main as main
