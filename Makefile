@@ -5,7 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 DEMO   ?= runs/demo
 
-.PHONY: demo test test-newest lint types clean
+DOCS   := $(VENV)/.docs-installed
+
+.PHONY: demo test test-newest lint types docs clean
 
 demo: $(READY)  ## train on 5,000 real digits, score them, write the report and say where it is
 	@if [ -e $(DEMO) ]; then $(BIN)/advnets train --resume $(DEMO); \
@@ -13,8 +15,8 @@ demo: $(READY)  ## train on 5,000 real digits, score them, write the report and 
 	@$(BIN)/advnets evaluate $(DEMO)
 	@$(BIN)/advnets report $(DEMO)
 
-test: $(READY)  ## the whole suite
-	$(BIN)/python -m pytest
+test: $(READY)  ## the whole suite, a process and a thread for each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 lint: $(READY)  ## ruff, formatting included
 	$(BIN)/ruff check .
@@ -22,6 +24,11 @@ lint: $(READY)  ## ruff, formatting included
 
 types: $(READY)  ## mypy, strict
 	$(BIN)/mypy
+
+docs: $(DOCS)  ## the documentation as a site: docs/_build/html/index.html
+	@command -v node > /dev/null || { echo "make docs needs node, which sets the equations (apt-get install nodejs)"; exit 2; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --builder html --doctree-dir docs/_build/doctrees \
+	    --fail-on-warning --keep-going docs docs/_build/html
 
 test-newest:  ## the suite on the newest release of every dependency except torch
 	rm -rf $(VENV)-newest
@@ -39,4 +46,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("advnets needs Python 3.11 or later") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+$(DOCS): $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev,docs]'
 	@touch $@

@@ -17,8 +17,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
+from tiny_run import tiny_run
 from torch import Tensor
 
 import advnets
@@ -60,18 +60,8 @@ def main() -> None:
 
 
 def quick_run(folder: Path) -> Path:
-    """A few updates on two kinds of pictures, dark and bright."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 400)
-    x = (rng.integers(0, 120, (400, 8, 8)) + 100 * y[:, None, None]).astype(np.uint8)
-    np.savez(folder / "x.npz", x=x, y=y)
-    config = advnets.RunConfig(
-        data=advnets.data.ArrayConfig(path=str(folder / "x.npz")),
-        model=advnets.GameConfig(context="labels"),
-        trainer=advnets.TrainerConfig(steps=20, score_every=0, picture_every=0),
-    )
-    advnets.train(config, folder / "run")
-    return folder / "run"
+    """A few updates of a conditional game."""
+    return tiny_run(folder, advnets.GameConfig(context="labels"))
 
 
 def report(options: argparse.Namespace) -> None:

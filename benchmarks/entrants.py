@@ -32,7 +32,7 @@ def entrants(s: Sizes, layout: Layout) -> dict[str, Build]:
     kinds = list(product(ORDERS, PRECISIONS))
     for kind, suffix in product(kinds, ("", COMPILED)):
         name = f"{OURS} {' '.join(kind)}{suffix}"
-        entries[name] = partial(on_images, ours, s, *kind, compiled=bool(suffix))
+        entries[name] = partial(on_images, ours, s, *kind, compile=bool(suffix))
     for kind in kinds:
         entries[f"{PRODUCTS} {' '.join(kind)}"] = partial(bare, s, *kind, layout, passes=False)
         entries[f"{WITH_PASS} {' '.join(kind)}"] = partial(bare, s, *kind, layout, passes=True)
@@ -68,13 +68,13 @@ class Ours:
     """Our game, of either order and precision."""
 
     def __init__(
-        self, s: Sizes, x: Tensor, order: Order, precision: Precision, *, compiled: bool = False
+        self, s: Sizes, x: Tensor, order: Order, precision: Precision, *, compile: bool = False
     ) -> None:
         keep_freed_memory()  # as the command does
         config = advnets.GameConfig(
             order=order,
             precision=precision,
-            compiled=compiled,
+            compile=compile,
             z_dim=s.z,
             G=advnets.GeneratorConfig(hidden=(s.hidden, s.hidden), bias_from_marginals=False),
             D=advnets.DiscriminatorConfig(units=(s.units, s.units), pieces=peers.PIECES),
@@ -100,11 +100,11 @@ class Ours:
 
 
 def ours(
-    s: Sizes, x: Tensor, order: Order, precision: Precision, *, compiled: bool = False
+    s: Sizes, x: Tensor, order: Order, precision: Precision, *, compile: bool = False
 ) -> Rival:
     """Our game in the race."""
-    entry = Ours(s, x, order, precision, compiled=compiled)
-    if compiled:
+    entry = Ours(s, x, order, precision, compile=compile)
+    if compile:
         entry.play(2)  # the second update compiles
     return Rival(peers.clocked(entry.play), count(entry.game.G, entry.game.D))
 

@@ -1,6 +1,6 @@
 """How near do a run's pictures come to the data as it learns, seed by seed?
 
-    python benchmarks/frechet.py images "--data.path ../shared/data/cifar10-jpeg.zip"
+    python benchmarks/frechet.py images "--data.path cifar10-jpeg.zip"
     python benchmarks/frechet.py cifar10 "--data.root FOLDER" --at 1 500 2000 --seeds 0
     python benchmarks/frechet.py --quick                        # a look in seconds, for CI
 
@@ -34,7 +34,7 @@ from advnets.evaluation.distances import frechet_distance
 from advnets.evaluation.features import FeatureSpace
 from advnets.plotting import curves
 from advnets.report import panels
-from advnets.runs.loaded import Run
+from advnets.runs.run import Run
 from advnets.sampling.samplers import TrainingSet
 
 AT = (1, 500, 1_000, 2_000, 4_000)

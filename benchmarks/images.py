@@ -30,7 +30,7 @@ from advnets import GameConfig
 from advnets.base.protocols import Learner, Problem
 from advnets.base.rng import generator
 from advnets.data import Batches, ImagesConfig, Split, load
-from advnets.runs import registry, train
+from advnets.runs import registry, same_run
 from advnets.storage.environment import processor
 
 MB = 2**20
@@ -100,7 +100,7 @@ def measure(folder: str, cache: str, *, steps: int) -> dict[str, float]:
         wall = time.perf_counter()
         splits = load(config, seed=0)
         facts["again"] = time.perf_counter() - wall
-        train.describe(splits)  # as at the start of every run
+        same_run.describe(splits)  # as at the start of every run
         facts["first"] = time.perf_counter() - wall
         batches = Batches(splits.train, size=BATCH, seed=0)
         for i in range(batches.per_epoch):

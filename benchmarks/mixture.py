@@ -31,7 +31,7 @@ from advnets.theory.divergences import JSD
 BINS, LOW, HIGH = 200, -5.0, 5.0
 ENOUGH = 0.01
 """Nats below which a run counts as a success."""
-QUICK = "--trainer.steps 50 --trainer.score_every 0 --data.examples 2000 --trainer.picture_every 0"
+QUICK = "--trainer.steps 50 --trainer.score_every 0 --data.examples 2000 --trainer.sample_every 0"
 
 
 def main() -> None:

@@ -27,13 +27,13 @@ import advnets
 from advnets import cli
 from advnets.base.rng import generator
 from advnets.evaluation import distances, features, neighbours
-from advnets.runs import train
+from advnets.runs import run_config
 from advnets.sampling.samplers import TrainingSet
 from advnets.storage.run_folder import RunDir
 
 EPOCHS, BATCHES = 15, 500
 COMMON = (
-    "--model.precision bfloat16 --evaluation.validation 10000 --trainer.picture_every 2500 "
+    "--model.precision bfloat16 --evaluation.validation 10000 --trainer.sample_every 2500 "
     "--trainer.checkpoint_every 2500"
 )
 
@@ -43,7 +43,9 @@ def both(option: str, value: object) -> str:
     return " ".join(f"--model.{player}_optimizer.{option} {value}" for player in "GD")
 
 
-BASE = f"{both('rule', 'adam')} {both('beta2', 0.99)} {both('lr', 5e-4)} {both('anneal', 'cosine')}"
+BASE = " ".join(
+    (both("optimizer", "adam"), both("beta2", 0.99), both("lr", 5e-4), both("anneal", "cosine"))
+)
 SETTINGS: dict[str, tuple[str, str]] = {
     "base": ("base", ""),
     "gaussian": ("z gaussian", "--model.prior gaussian"),
@@ -64,9 +66,9 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "D-faster": ("D's rate 1e-3", "--model.D_optimizer.lr 1e-3"),
     "batch50": ("batches of 50", "--batch_size 50"),
     "batch200": ("batches of 200", "--batch_size 200"),
-    "input5": ("D keeps .5 of x, not .8", "--model.D.include_input 0.5"),
-    "hidden3": ("D keeps .3 of hidden units, not .5", "--model.D.include_hidden 0.3"),
-    "hidden8": ("D keeps .8 of hidden units", "--model.D.include_hidden 0.8"),
+    "input5": ("D keeps .5 of x, not .8", "--model.D.dropout_input 0.5"),
+    "hidden3": ("D keeps .3 of hidden units, not .5", "--model.D.dropout_hidden 0.7"),
+    "hidden8": ("D keeps .8 of hidden units", "--model.D.dropout_hidden 0.2"),
     "norms": (
         "column norms of 1.9365",
         "--model.G.max_col_norm 1.9365 --model.D.max_col_norm 1.9365",
@@ -107,7 +109,7 @@ def play(name: str, seed: int, root: Path, runs: Path, also: str = "") -> None:
 
 def finished(folder: Path) -> dict[str, Any] | None:
     """The validation scores at a run's last update, raw and averaged; None before that."""
-    steps = train.config_of(folder).trainer.steps
+    steps = run_config.config_of(folder).trainer.steps
     for record in RunDir(folder).records():
         if record["update"] == steps and "validation" in record:
             scores: dict[str, Any] = record["validation"]
@@ -184,7 +186,7 @@ HEAD = (
 
 def curve(folder: Path) -> Iterator[str]:
     """A run's validation scores, ever further apart."""
-    batches = train.config_of(folder).batch_size
+    batches = run_config.config_of(folder).batch_size
     shown, step = 0.0, 10
     yield "| epoch | raw | averaged | sigma, raw | D(x) | D(G(z)) |\n|---|---|---|---|---|---|"
     seen: dict[str, float] = {}
@@ -219,7 +221,7 @@ def quick(root: Path) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=Path("../shared/data/mnist"))
+    parser.add_argument("--root", type=Path, default=Path("mnist"))
     parser.add_argument("--runs", type=Path, default=Path("runs/study"))
     parser.add_argument("--run", type=Path, default=Path("runs/mnist-long"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])

@@ -48,7 +48,7 @@ def quick_run(folder: Path) -> Path:
     config = advnets.RunConfig(
         data=advnets.data.ArrayConfig(path=str(folder / "x.npy")),
         model=GSNConfig(hidden=(8, 8)),
-        trainer=advnets.TrainerConfig(steps=5, score_every=0, picture_every=0),
+        trainer=advnets.TrainerConfig(steps=5, score_every=0, sample_every=0),
         evaluation=advnets.EvaluationConfig(samples=50, validation=20),
     )
     advnets.train(config, folder / "run")

@@ -44,7 +44,7 @@ REPEATS = 3  # of every timing in a process of its own: the median counts
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--root", default="../shared/data/mnist", help="folder of the MNIST files")
+    parser.add_argument("--root", default="mnist", help="folder of the MNIST files")
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds of both")
     parser.add_argument("--subset", type=int, default=200, help="tests that the others score")
     parser.add_argument(

@@ -137,6 +137,7 @@ def rows(updates: int) -> list[Row]:
         Row("images float32", "images", "colours", CONV | {"model.precision": "float32"}),
         Row("images resumed", "images", "colours", CONV, "resumed"),
         Row("images two processes", "images", "colours", CONV, "two processes"),
+        Row("images-small", "images-small", "colours", PAIR | {"batch_size": 16}),
         Row("images-conditional", "images-conditional", "colours", CONV),
         Row("images-conditional handed", "images-conditional", "colours", CONV, "handed over"),
         Row("ring", "ring", options=points),
@@ -157,6 +158,35 @@ def rows(updates: int) -> list[Row]:
         Row("vae", "vae", "digits", {"model.hidden": (40, 30)}),
         Row("vae resumed", "vae", "digits", {"model.hidden": (40, 30)}, "resumed"),
         Row("vae handed over", "vae", "digits", {"model.hidden": (40, 30)}, "handed over"),
+        *_of_section_7(points),
+        *_of_related_models(half),
+        Row("energy-net", "energy-net", options=points | CHAIN),
+    ]
+
+
+def _of_related_models(half: int) -> list[Row]:
+    deep = CHAIN | {"model.hidden": (40, 30)}
+    dbm = deep | {"model.updates": (half // 2 + 1, half // 2)}
+    return [
+        Row("dbm", "dbm", "digits", dbm),
+        Row("dbm resumed", "dbm", "digits", dbm, "resumed"),
+        Row("mp-dbm", "mp-dbm", "digits", deep),
+        Row("sbn", "sbn", "digits", {"model.hidden": (40, 30)}),
+        Row("sbn resumed", "sbn", "digits", {"model.hidden": (40, 30)}, "resumed"),
+    ]
+
+
+def _of_section_7(points: Mapping[str, Any]) -> list[Row]:
+    few = {"model.D_hidden": (20, 12), "model.G_hidden": (20,), "model.labels": 50}
+    unet = {"batch_size": 16, "model.z_dim": 8, "model.G.width": 4, "model.D.width": 4}
+    return [
+        Row("mnist-bigan", "mnist-bigan", "digits", PAIR | {"model.E.hidden": (20,)}),
+        Row("ring-bigan", "ring-bigan", options=points),
+        Row("mnist-inpainting", "mnist-inpainting", "digits", PAIR),
+        Row("mnist-inpainting resumed", "mnist-inpainting", "digits", PAIR, "resumed"),
+        Row("images-inpainting", "images-inpainting", "colours", unet),
+        Row("table-imputation", "table-imputation", "digits", {"model.G.hidden": (20,)}),
+        Row("mnist-100-labels", "mnist-100-labels", "digits", few),
     ]
 
 

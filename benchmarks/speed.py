@@ -63,7 +63,7 @@ def parsed() -> argparse.Namespace:
     add("--threads", type=int, default=torch.get_num_threads())
     add("--layout", choices=LAYOUTS, default="quickest", help="of the bare products")
     add("--json", type=Path, metavar="FILE", help="where to write the numbers")
-    add("--root", type=Path, default=Path("../shared/data/mnist"), help="MNIST, for --steady")
+    add("--root", type=Path, default=Path("mnist"), help="MNIST, for --steady")
     add("--steady", action="store_true", help="a run's update 20,000 against its 1,000 instead")
     add("--quick", action="store_true", help="sizes / 10, 2 rounds of 3 updates")
     options = parser.parse_args()

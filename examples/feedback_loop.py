@@ -15,7 +15,7 @@ import torch
 import advnets
 from advnets.base.errors import Diverged
 from advnets.base.protocols import Problem
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 
 
 def main() -> None:

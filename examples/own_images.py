@@ -3,9 +3,13 @@
     python examples/own_images.py [--quick]
 
 The 1,797 digits of 8 x 8 pixels of scikit-learn, written as PNG files, stand for your images: a
-sub-folder a class. By the command:
+sub-folder a class. The networks are the demo's, because on so few pixels the convolutional pair of
+the recipe `images` stays below the training mean (-8.7 nats). By the command, for other pictures:
 
-    advnets train images --data.path digits --data.size 8 --data.grey True --trainer.steps 5000 ...
+    advnets train runs/own-images/config.toml --data.path FOLDER --data.cache runs/cache
+
+Score: 17.7 +- 1.1 nats raw, 18.0 +- 1.0 averaged (1,000 samples, sigma 0.167, 179 tests); real
+training examples 28.1 +- 1.3, the training mean -7.1 +- 0.5. Three minutes of one core.
 """
 
 import argparse
@@ -31,16 +35,17 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "run") if options.quick else Path(options.folder)
-        pictures = Path(scratch, "digits")
+        pictures = folder.with_name(f"{folder.name}-pictures")  # a run needs its data again
         write_pictures(pictures)
 
-        config = recipes.get("images")
         config = replace(
-            config,
+            recipes.get("images"),
+            batch_size=100,
             data=advnets.data.ImagesConfig(
                 path=str(pictures), size=8, grey=True, cache=str(Path(scratch, "cache"))
             ),
-            trainer=advnets.TrainerConfig(steps=20 if options.quick else 5_000, score_every=1_000),
+            model=recipes.get("demo").model,
+            trainer=advnets.TrainerConfig(steps=20 if options.quick else 10_000, score_every=1_000),
             evaluation=advnets.EvaluationConfig(samples=1_000, validation=179),
         )
         advnets.train(config, folder, display=display())
@@ -51,7 +56,7 @@ def main() -> None:
             )
         picture = folder / "samples.png"
         images.save_samples(picture, run.sample(100, seed=0))
-        print(f"100 samples, none picked: {picture}")
+        print(f"100 samples, none picked{'' if options.quick else f': {picture}'}")
 
 
 def write_pictures(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What every test may use: small games on small data, and the real MNIST where it is at hand."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,15 @@ from advnets.base.protocols import Problem
 from advnets.data import ArrayConfig, MnistConfig, RingConfig, Splits, load
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
 from advnets.optim import compile as capture
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
+
+collect_ignore = ["old_runs/make.py"]  # a command that needs the package of an old commit
 
 ROOT = Path(__file__).parents[1]
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's job in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "OMP_NUM_THREADS" not in os.environ:
     torch.set_num_threads(2)
@@ -103,7 +109,7 @@ def small_run(**settings) -> advnets.RunConfig:
             "batch_size": 16,
             "data": RingConfig(examples=160),
             "model": small_config(G_optimizer=rule, D_optimizer=rule),
-            "trainer": advnets.TrainerConfig(picture_every=20, **trainer),
+            "trainer": advnets.TrainerConfig(sample_every=20, **trainer),
             "evaluation": advnets.EvaluationConfig(samples=50, validation=16),
             **settings,
         }

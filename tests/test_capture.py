@@ -32,7 +32,7 @@ def step(game, i, rng):
 def compiled(game):
     """The same game, whose step has to be one graph; no C++ is needed to find that out."""
     twin = copy.deepcopy(game)
-    twin._whole = capture.whole(twin.play, backend="aot_eager")
+    twin._whole = capture.compile_step(twin.play, backend="aot_eager")
     return twin
 
 
@@ -53,7 +53,9 @@ def play_both(game, twin, tolerance):
         eager, whole = step(game, i, streams[0]), step(twin, i, streams[1])
         for name, value in eager.items():
             torch.testing.assert_close(whole[name], value, rtol=0, atol=tolerance)
-        torch.testing.assert_close(twin.watch(), game.watch(), rtol=10 * tolerance, atol=tolerance)
+        torch.testing.assert_close(
+            twin.diagnostics(), game.diagnostics(), rtol=10 * tolerance, atol=tolerance
+        )
     for name, tensor in game.state().items():
         found = twin.state()[name]
         torch.testing.assert_close(found, tensor, rtol=0, atol=tolerance, msg=name)
@@ -75,7 +77,7 @@ def test_gathered_products_are_captured_too(compiler, order, monkeypatch):
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 @pytest.mark.filterwarnings("ignore")
 def test_a_compiled_game_is_the_eager_one_and_goes_on_bit_for_bit(compiler):
-    game, twin, heir = (small_game(compiled=c) for c in (False, True, True))
+    game, twin, heir = (small_game(compile=c) for c in (False, True, True))
     play_both(game, twin, 1e-6)
     heir.load_state(twin.state())
     for i in range(3, 5):
@@ -86,14 +88,14 @@ def test_a_compiled_game_is_the_eager_one_and_goes_on_bit_for_bit(compiler):
 
 
 def test_what_cannot_be_compiled_is_refused_with_a_word(monkeypatch):
-    need = "'model.compiled' must be False but for the momentum rule in one process, got True with"
+    need = "'model.compile' must be False but for the momentum rule in one process, got True with"
     with pytest.raises(errors.BadValue, match=f"{need} Momentum in 2"):
-        small_game(compiled=True, ranks=dataclasses.replace(ALONE, world=2))
+        small_game(compile=True, ranks=dataclasses.replace(ALONE, world=2))
     with pytest.raises(errors.BadValue, match=f"{need} Adam in 1"):
-        small_game(compiled=True, D_optimizer=advnets.OptimizerConfig(rule="adam"))
+        small_game(compile=True, D_optimizer=advnets.OptimizerConfig(optimizer="adam"))
     monkeypatch.setattr(capture, "GRADIENTS", "what_no_torch_knows")
-    with pytest.raises(errors.BadValue, match=r"'model.compiled' must be False here \(torch .*"):
-        small_game(compiled=True)
+    with pytest.raises(errors.BadValue, match=r"'model.compile' must be False here \(torch .*"):
+        small_game(compile=True)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -103,7 +105,7 @@ def test_a_compiler_that_fails_is_named(compiler, monkeypatch):
 
     compiler_error = torch._dynamo.exc.TorchDynamoException
     monkeypatch.setattr(torch, "compile", lambda *_, **__: broken)
-    game = small_game(compiled=True)
+    game = small_game(compile=True)
     rng = torch.Generator().manual_seed(0)
     step(game, 0, rng)  # eager
     with pytest.raises(errors.BadValue, match="No working C"):
@@ -138,9 +140,10 @@ def test_the_counter_counts():
 @pytest.mark.parametrize("order", ORDERS)
 def test_no_step_reads_a_number_on_the_host(order, precision, rule):
     rules = {
-        f"{p}_optimizer": advnets.OptimizerConfig(rule=rule, anneal="cosine", lr=0.01) for p in "GD"
+        f"{p}_optimizer": advnets.OptimizerConfig(optimizer=rule, anneal="cosine", lr=0.01)
+        for p in "GD"
     }
-    game = small_game(order=order, precision=precision, k=2, average_every=1, **rules)
+    game = small_game(order=order, precision=precision, k=2, ema_every=1, **rules)
     rng = torch.Generator().manual_seed(0)
     step(game, 0, rng)  # the optimisers make their memory at the first update
     with HostReads() as reads:

@@ -16,14 +16,14 @@ class TwoStates:
     def __init__(self, p, q):
         self.leave = torch.tensor([p, q])
 
-    def begin(self, chains, *, rng):
+    def init(self, chains, *, rng):
         return torch.zeros(chains, 1)
 
-    def move(self, state, *, rng):
+    def step(self, state, *, rng):
         leaves = torch.rand(state.shape, generator=rng) < self.leave[state.long()]
         return torch.where(leaves, 1 - state, state)
 
-    def show(self, state, *, rng):
+    def observe(self, state, *, rng):
         return state
 
 
@@ -35,14 +35,14 @@ class Walk:
     def __init__(self, growth=1.0):
         self.growth, self.moves = growth, 0
 
-    def begin(self, chains, *, rng):
+    def init(self, chains, *, rng):
         return torch.randn(chains, 2, generator=rng)
 
-    def move(self, state, *, rng):
+    def step(self, state, *, rng):
         self.moves += 1
         return self.growth * state + 0.1 * torch.randn(state.shape, generator=rng)
 
-    def show(self, state, *, rng):
+    def observe(self, state, *, rng):
         return state + 0.01 * torch.randn(state.shape, generator=rng)
 
 
@@ -59,7 +59,7 @@ def test_the_prefix_law_holds_bit_for_bit_whatever_the_start(chains, thin):
 
 def test_sample_i_is_a_kept_state_of_chain_i_modulo_chains():
     kernel = Walk()
-    kernel.show = lambda state, rng: state
+    kernel.observe = lambda state, rng: state
     states = MarkovChain(kernel, chains=3).walk(20, seed=0)
     x = MarkovChain(kernel, chains=3, burn_in=4, thin=5).sample(8, seed=0)
     for i in range(8):
@@ -89,7 +89,7 @@ def test_two_states_are_visited_at_their_stationary_frequencies():
 @pytest.mark.parametrize(("growth", "bound"), [(3.0, 1e6), (1e30, 1e30)])
 def test_a_runaway_is_named_with_its_step_and_value(growth, bound):
     chain = MarkovChain(Walk(growth), chains=2, bound=bound)
-    states, t = chain.kernel.begin(2, rng=torch.Generator().manual_seed(0)), 0
+    states, t = chain.kernel.init(2, rng=torch.Generator().manual_seed(0)), 0
     assert states.abs().max() < 10
     with pytest.raises(FloatingPointError) as caught:
         chain.sample(2000, seed=0)
@@ -103,7 +103,7 @@ def test_a_runaway_is_named_with_its_step_and_value(growth, bound):
 
 def test_what_is_not_a_number_is_a_runaway():
     kernel = Walk()
-    kernel.move = lambda state, rng: state * float("nan")
+    kernel.step = lambda state, rng: state * float("nan")
     with pytest.raises(FloatingPointError, match="state reaches nan at step 1 "):
         MarkovChain(kernel, chains=2).sample(3, seed=0)
 

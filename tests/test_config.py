@@ -13,8 +13,8 @@ import advnets
 from advnets import data
 from advnets.base import errors
 from advnets.base.config import (
-    FREE,
-    Variant,
+    RESUMABLE,
+    TaggedConfig,
     differences,
     dumps,
     expanded,
@@ -29,7 +29,7 @@ from advnets.base.errors import BadFile, BadValue
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine(Variant):
+class Engine(TaggedConfig):
     pass
 
 
@@ -58,7 +58,7 @@ class Ship:
     fast: bool = False
     colour: Literal["red", "blue"] = "red"
     draught: float | None = None
-    harbour: str = field(default="", metadata=FREE)
+    harbour: str = field(default="", metadata=RESUMABLE)
     hull: Hull = Hull()
     engine: Engine = Steam()
 

@@ -87,6 +87,24 @@ def test_facts_and_state_are_all_of_it(context):
         again.load_state({"rows": torch.zeros(1), "weights": torch.zeros(1)})
 
 
+NAMED = Context.of(torch.arange(4), ("Cat", "dog", "Elk", "elk"))
+
+
+def test_a_class_is_named_without_regard_to_case_where_that_is_one_class():
+    for name, label in (("Cat", 0), ("CAT", 0), ("cat", 0), ("DOG", 1), ("Elk", 2), ("elk", 3)):
+        assert NAMED.named(name) == label
+    assert [NAMED.spelled(name) for name in ("cAt", "elk")] == ["Cat", "elk"]
+    with pytest.raises(BadValue, match=r"Unknown class 'ELK'\. .*Valid: Elk, elk\."):
+        NAMED.named("ELK")
+
+
+def test_an_unknown_class_of_very_many_is_a_short_line():
+    many = Context.of(torch.arange(900), [f"class number {i}" for i in range(900)])
+    with pytest.raises(BadValue, match=r"Did you mean 'class number 12'\? .*data\.json") as error:
+        many.named("class numbr 12")
+    assert len(str(error.value)) <= 200
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

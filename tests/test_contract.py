@@ -16,8 +16,17 @@ from advnets.base.protocols import (
     Problem,
     Sampler,
 )
+from advnets.extensions.conditionals import ConditionalsConfig
+from advnets.extensions.coordination import CoordinatedConfig
+from advnets.extensions.inference.bigan import BiGANConfig
+from advnets.extensions.semisupervised import SemiSupervisedConfig
+from advnets.models.directed.sigmoid_belief_net import SBNConfig
+from advnets.models.energy.dbm import DBMConfig
 from advnets.models.energy.dbn import DBNConfig
+from advnets.models.energy.energy_net import EnergyNetConfig
+from advnets.models.energy.mp_dbm import MPDBMConfig
 from advnets.models.energy.rbm import LearningConfig, RBMConfig
+from advnets.networks.encoder import EncoderConfig
 from advnets.runs import registry
 from advnets.sampling.chains import ChainConfig
 from advnets.sampling.samplers import TrainingSet
@@ -25,12 +34,16 @@ from conftest import SMALL, small_config
 
 EVENT = (2, 3)
 CHAIN = ChainConfig(chains=3, burn_in=2, thin=2)
-FROM_DATA = ChainConfig(chains=4, burn_in=1, thin=1, begin="data", shown="binary")
+FROM_DATA = ChainConfig(chains=4, burn_in=1, thin=1, init="data", shown="binary")
 
 
 def two_stage(**settings):
     new = {"below": (4,), "below_units": ("relu", "sigmoid")}
     return advnets.TwoStageConfig(**(SMALL | new | settings))
+
+
+def coordinated(**settings):
+    return CoordinatedConfig(**(SMALL | {"order": "alternating"} | settings))
 
 
 CASES = {  # every public learner, by the name that TOML calls it
@@ -41,6 +54,36 @@ CASES = {  # every public learner, by the name that TOML calls it
     "two-stage": [
         two_stage(first=2),
         two_stage(first=6, order="alternating", precision="bfloat16"),
+    ],
+    "conditionals": [
+        ConditionalsConfig(**SMALL),
+        ConditionalsConfig(
+            **(SMALL | {"precision": "bfloat16"}),
+            order="alternating",
+            k=2,
+            pack=2,
+            objective="relativistic",
+        ),
+    ],
+    "bigan": [
+        BiGANConfig(**SMALL, E=EncoderConfig(hidden=(5,))),
+        BiGANConfig(
+            **(SMALL | {"precision": "bfloat16"}),
+            E=EncoderConfig(hidden=(5,), stochastic=True),
+            order="alternating",
+            k=2,
+            pack=2,
+        ),
+    ],
+    "coordinated": [
+        coordinated(advantage_low=0.01, advantage_high=0.2, k=2, learned_prior="mixture"),
+        coordinated(latent_step=0.5, instance_noise=0.1, learned_prior="diagonal", unroll=2),
+    ],
+    "semi-supervised": [
+        SemiSupervisedConfig(D_hidden=(5, 4), G_hidden=(4,), classes=3, labels=6, z_dim=2),
+        SemiSupervisedConfig(
+            D_hidden=(5,), G_hidden=(4,), classes=2, labels=2, z_dim=2, precision="bfloat16"
+        ),
     ],
     "rbm": [
         RBMConfig(hidden=5, learning=LearningConfig(particles=7), chain=CHAIN),
@@ -83,10 +126,38 @@ CASES = {  # every public learner, by the name that TOML calls it
         advnets.VAEConfig(z_dim=2, hidden=(4,)),
         advnets.VAEConfig(z_dim=2, hidden=(4, 3), likelihood="gaussian", precision="bfloat16"),
     ],
+    "dbm": [
+        DBMConfig(
+            hidden=(5, 4), updates=(2, 4), particles=7, chain=CHAIN
+        ),  # the stage changes at 6
+        DBMConfig(hidden=(5, 4), updates=(), particles=7, k=1, chain=FROM_DATA),
+    ],
+    "energy-net": [
+        EnergyNetConfig(hidden=(4,), chain=CHAIN),
+        EnergyNetConfig(hidden=(4, 3), criterion="sliced", chain=FROM_DATA),
+        EnergyNetConfig(hidden=(4,), criterion="exact", chain=CHAIN),
+        EnergyNetConfig(hidden=(4,), criterion="nce", chain=CHAIN),
+    ],
+    "mp-dbm": [
+        MPDBMConfig(hidden=(5, 4), mean_field=3, chain=CHAIN),
+        MPDBMConfig(hidden=(5, 4), hide=1.0, chain=FROM_DATA),
+    ],
+    "sbn": [
+        SBNConfig(hidden=(4,)),
+        SBNConfig(hidden=(4, 3), k=3, phases="both"),
+    ],
 }
 ALL = [
     pytest.param(c, id=f"{name}-{i}") for name, cases in CASES.items() for i, c in enumerate(cases)
 ]
+
+
+def labelled(config):
+    """What a model of few labels is told."""
+    if config.told is None:
+        return None
+    y = torch.arange(config.told[0]) % config.classes
+    return Batch(torch.rand(len(y), *EVENT, generator=torch.Generator().manual_seed(0)), y)
 
 
 def build(config, seed=0):
@@ -97,6 +168,7 @@ def build(config, seed=0):
         mean=torch.full(EVENT, 0.5),
         batches_per_epoch=3,
         steps=20,
+        labelled=labelled(config),
     )
     return registry.build(config, problem, seed=seed)
 

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from advnets.base.errors import BadValue
-from advnets.nn import linear
-from advnets.nn.convolution import BatchNorm, CeilPool, MaxoutConv, TransposedConv
+from advnets.nn import constraints, init
+from advnets.nn.batch_norm import BatchNorm
+from advnets.nn.convolution import CeilPool, MaxoutConv, TransposedConv
 
 
 def drawn(*shape, rng):
@@ -36,7 +37,7 @@ def conv_loops(x, W, b, padding):
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 def test_a_maxout_convolution_is_the_largest_of_its_maps(pieces, size, padding, rng):
     layer = MaxoutConv(2, 3, pieces, size=size, padding=padding).double()
-    linear.init_uniform(layer, 1.0, rng=rng)
+    init.init_uniform(layer, 1.0, rng=rng)
     nn.init.uniform_(layer.conv.bias, generator=rng)
     x = drawn(2, 2, 5, 4, rng=rng)
     maps = conv_loops(x, layer.conv.weight.detach(), layer.conv.bias.detach(), padding)
@@ -48,7 +49,7 @@ def test_a_maxout_convolution_is_the_largest_of_its_maps(pieces, size, padding, 
 
 def test_the_gradient_of_a_maxout_convolution_is_that_of_finite_differences(rng):
     layer = MaxoutConv(2, 2, 2, size=3, padding=1).double()
-    linear.init_uniform(layer, 1.0, rng=rng)
+    init.init_uniform(layer, 1.0, rng=rng)
     assert torch.autograd.gradcheck(layer, drawn(2, 2, 4, 3, rng=rng).requires_grad_())
 
 
@@ -70,7 +71,7 @@ def test_ceiling_pooling_sees_every_pixel_and_hangs_over_the_edge(side, size, st
 def test_a_transposed_convolution_puts_kernels_down_and_adds_them_up(size, stride, places, rng):
     shape = (2, *(stride * (p - 1) + size for p in places))
     layer = TransposedConv(3, shape, size=size, stride=stride).double()
-    linear.init_uniform(layer, 1.0, rng=rng)
+    init.init_uniform(layer, 1.0, rng=rng)
     nn.init.uniform_(layer.bias, generator=rng)
     x = drawn(2, 3, *places, rng=rng)
     W = layer.conv.weight.detach()
@@ -88,11 +89,10 @@ def test_the_bias_of_a_transposed_convolution_is_untied():
     assert layer.places == (10, 10)
 
 
-@pytest.mark.parametrize("side", [31, 4])
-def test_kernels_that_do_not_end_at_the_edge_are_refused(side):
-    with pytest.raises(
-        BadValue, match=rf"'side of an image' must be 5 and a multiple .*, got {side}\."
-    ):
+@pytest.mark.parametrize(("side", "near"), [(31, "29 or 32"), (4, "5 or 8")])
+def test_kernels_that_do_not_end_at_the_edge_are_refused(side, near):
+    need = rf"'side of an image' must be 5 and a multiple .* \(such as {near}\), got {side}\."
+    with pytest.raises(BadValue, match=need):
         TransposedConv(1, (1, side, side), size=5, stride=3)
 
 
@@ -126,14 +126,14 @@ def test_kernels_and_columns_have_limits_of_their_own(rng):
     for p in net.parameters():
         nn.init.uniform_(p, -2, 2, generator=rng)
     before = [layer.weight.detach().clone() for layer in net]
-    linear.limit_kernel_norms(net, 0.5)
+    constraints.limit_kernel_norms(net, 0.5)
     for layer, W in zip(net[:2], before, strict=False):
         for kernel, old in zip(layer.weight, W, strict=True):
             assert kernel.norm().item() == pytest.approx(min(0.5, old.norm().item()), rel=1e-5)
             torch.testing.assert_close(kernel / kernel.norm(), old / old.norm())
     assert torch.equal(net[2].weight, before[2])
     kernels = [layer.weight.detach().clone() for layer in net[:2]]
-    linear.limit_column_norms(net, 0.25)
+    constraints.limit_column_norms(net, 0.25)
     assert net[2].weight.norm(dim=1).max().item() <= 0.25
     assert all(torch.equal(layer.weight, W) for layer, W in zip(net, kernels, strict=False))
 
@@ -148,6 +148,6 @@ def test_kernels_and_columns_have_limits_of_their_own(rng):
     ids=["affine", "convolution", "transposed"],
 )
 def test_he_weights_have_variance_2_over_inputs(layer, inputs, rng):
-    linear.init_he(layer, rng=rng)
+    init.init_he(layer, rng=rng)
     assert layer.weight.var().item() == pytest.approx(2 / inputs, rel=0.03)
     assert not layer.bias.any()

@@ -14,7 +14,7 @@ from advnets.game.passes import Passes
 from advnets.networks import ConvolutionalDConfig, DiscriminatorConfig, SpectralDConfig
 from advnets.nn import convolution, dropout, linear, maxout
 from advnets.nn import spectral_norm as spectral
-from advnets.optim.momentum import Average
+from advnets.optim.ema import EMA
 
 PAIRS = {
     "mlp": (DiscriminatorConfig(units=(300, 8), pieces=5), (784,)),
@@ -28,14 +28,14 @@ PAIRS = {
 }
 OURS = (
     linear.Affine,
-    linear.Reading,
+    linear.ProjectionHead,
     maxout.Maxout,
     dropout.Stochastic,
     convolution.MaxoutConv,
     convolution.CeilPool,
     spectral.SpectralConv,
     spectral.SpectralAffine,
-    spectral.SpectralReading,
+    spectral.SpectralProjectionHead,
 )
 
 
@@ -65,7 +65,7 @@ HOOKS = {
 
 def player_of(D):
     rule = torch.optim.SGD(D.parameters(), 0.1)
-    return advnets.optim.train_state.Player(D, rule, None)
+    return advnets.optim.train_state.TrainState(D, rule, None)
 
 
 @pytest.mark.parametrize("rows", [3, 200])
@@ -133,14 +133,14 @@ NORMS = {
 def test_the_largest_singular_value_of_the_average_is_1(norm):
     torch.manual_seed(0)
     net = nn.Sequential(NORMS[norm](), nn.ReLU(), nn.BatchNorm1d(16))
-    spectral.begin(net, rng=torch.Generator().manual_seed(0))
-    average = Average(net, rate=0.05, every=1)
+    spectral.init_vectors(net, rng=torch.Generator().manual_seed(0))
+    average = EMA(net, decay=0.95, every=1)
     own = [p for n, p in net.named_parameters() if n.startswith("0") and "bias" not in n]
     for update in range(1, 60):
         net(torch.randn(8, 16))
         with torch.no_grad():
             own[0].add_(torch.randn(16, 16), alpha=0.3)
-        average.follow(net, update)
+        average.update(net, update)
     layer = average.network.eval()[0]
     eye = torch.eye(16)
     with torch.no_grad():
@@ -152,10 +152,10 @@ def test_the_largest_singular_value_of_the_average_is_1(norm):
 def test_other_buffers_are_copied_to_the_average():
     net = nn.Linear(2, 2)
     net.register_buffer("scale", torch.tensor(1.0))
-    average = Average(net, rate=0.1, every=1)
+    average = EMA(net, decay=0.9, every=1)
     for update in range(1, 5):
         net.scale.fill_(update)
-        average.follow(net, update)
+        average.update(net, update)
     assert average.network.scale == 4
 
 
@@ -225,12 +225,14 @@ REFUSED = {
     "another D": (lambda: pair(D=nn.Linear(3, 1)), r"'D' must be one that takes G's samples"),
     "wider data": (lambda: fit(pair(), x=torch.zeros(9, 3)), r"'x' must be of shape \(m, 2\)"),
     "LBFGS": (
-        lambda: advnets.optim.train_state.refuse_rule(torch.optim.LBFGS([torch.zeros(1)]), None),
+        lambda: advnets.optim.train_state.refuse_optimizer(
+            torch.optim.LBFGS([torch.zeros(1)]), None
+        ),
         r"'optimizer' must be one whose step\(\) needs no closure",
     ),
     "torch's scheduler": (
         lambda: pair(schedules=(torch.optim.lr_scheduler.ExponentialLR, None)),
-        r"'schedules' must be an advnets\.optim\.momentum\.Schedule or None",
+        r"'schedules' must be an advnets\.optim\.schedules\.Schedule or None",
     ),
     "words": (lambda: fit(pair(), x="data"), r"'data' must be Batches, a tensor.* got a str"),
 }

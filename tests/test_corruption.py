@@ -11,7 +11,7 @@ N = 40_000
 def spoilt(name, x, level, *, seed=0):
     rng = torch.Generator().manual_seed(seed)
     draw = torch.randn if CORRUPTIONS[name].normal else torch.rand
-    return CORRUPTIONS[name].spoil(x, level, draw(x.shape, generator=rng, dtype=x.dtype))
+    return CORRUPTIONS[name].corrupt(x, level, draw(x.shape, generator=rng, dtype=x.dtype))
 
 
 def within(condition, p):

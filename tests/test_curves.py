@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from advnets.plotting import curves
-from advnets.plotting.curves import Across, Curve, Level
+from advnets.plotting.curves import Curve, HLine, XAxis
 
 
 def noise(n, seed=0):
@@ -63,7 +63,7 @@ def two_curves(n=40):
 
 
 def drawing(name="one", **settings):
-    settings = {"end": 4_000, "levels": [Level(label="1/2", y=0.5)]} | settings
+    settings = {"end": 4_000, "levels": [HLine(label="1/2", y=0.5)]} | settings
     return curves.draw(two_curves(), name=name, **settings)
 
 
@@ -142,13 +142,13 @@ def words_of(svg):
 def test_the_horizontal_axis_may_hold_something_else():
     x = np.linspace(-2.0, 2.0, 5)
     curve = Curve(label="p", x=x, y=x**2)
-    words = words_of(curves.draw([curve], name="c", across=Across(label="x")))
+    words = words_of(curves.draw([curve], name="c", across=XAxis(label="x")))
     assert {"x", "\N{MINUS SIGN}2", "0", "2"} <= {*words}
     assert "updates" not in words
-    wide = words_of(curves.draw([curve], name="c", across=Across(label="x", limits=(-9, 9))))
+    wide = words_of(curves.draw([curve], name="c", across=XAxis(label="x", limits=(-9, 9))))
     assert "\N{MINUS SIGN}5" in wide
     steps = Curve(label="C", x=np.array([1.0, 10.0, 1000.0]), y=np.ones(3))
-    log = words_of(curves.draw([steps], name="c", across=Across(label="steps", log=True)))
+    log = words_of(curves.draw([steps], name="c", across=XAxis(label="steps", log=True)))
     assert [w for w in log if w[0] == "1"][:4] == ["1", "10", "100", "1k"]
     assert curves.draw([steps], name="c") == curves.draw([steps], name="c", end=1000)
 
@@ -167,9 +167,9 @@ def test_points_that_are_not_joined_have_a_marker_each_and_no_line():
 def test_a_drawing_for_where_no_page_is_has_the_palette_on_white_and_is_the_same_every_time():
     x = np.arange(5.0)
     lines = [Curve(label=label, x=x, y=x * slope) for label, slope in (("up", 1), ("down", -1))]
-    level = Level(label="half", y=0.5)
-    data = curves.png(lines, across=Across(label="steps"), levels=[level], limits=(-5, 5))
-    assert data == curves.png(lines, across=Across(label="steps"), levels=[level], limits=(-5, 5))
+    level = HLine(label="half", y=0.5)
+    data = curves.png(lines, across=XAxis(label="steps"), levels=[level], limits=(-5, 5))
+    assert data == curves.png(lines, across=XAxis(label="steps"), levels=[level], limits=(-5, 5))
     pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     assert pixels.shape[1] == 800
     assert (pixels[0, 0] == 255).all()

@@ -5,8 +5,10 @@ from fractions import Fraction
 import pytest
 import torch
 
+from advnets.base.errors import BadValue
 from advnets.evaluation import pairwise
 from advnets.evaluation.birthday import close_pairs
+from advnets.evaluation.distances import frechet_distance, kernel_distance
 from advnets.evaluation.kmeans import kmeans
 from advnets.evaluation.neighbours import distances_to_others, neighbourhoods
 from advnets.evaluation.pairwise import about, error_bound, inside, nearest, squared_distances
@@ -76,11 +78,9 @@ def test_the_nearest_are_those_of_the_loops(case, part, monkeypatch):
 @every_case
 def test_k_means_counts_the_squared_distances_of_the_loops(case):
     x = data(case)
-    rng = torch.Generator().manual_seed(1)
-    first = x[torch.randperm(len(x), generator=rng)[:4]]
-    found = kmeans(x, 4, steps=1, rng=torch.Generator().manual_seed(1))
+    found = kmeans(x.double(), 4, steps=1, rng=torch.Generator().manual_seed(1))
     assert found.inertia.item() == pytest.approx(
-        loops(x, first).min(dim=1)[0].square().sum().item()
+        loops(x.double(), found.centres).min(dim=1)[0].square().sum().item()
     )
 
 
@@ -123,3 +123,21 @@ def test_a_radius_of_0_holds_copies_alone():
     (balls,) = next(inside(x, x, torch.zeros(3, dtype=torch.float64)))
     assert balls.tolist() == [[True, False, True], [False, True, False], [True, False, True]]
     assert close_pairs(x, radius=0).tolist() == [[0, 2]]
+
+
+def test_features_whose_powers_are_infinite_are_refused():
+    x = torch.randn(30, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 1e26
+    for distance in (frechet_distance, kernel_distance):
+        with pytest.raises(BadValue, match=r"distance' must be of features of at most 1e\+25, got"):
+            distance(x, x, rng=torch.Generator())
+        distance(x * 1e-3, x * 1e-3, rng=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("scale", [1e-140, 1e-30, 1e-20, 1e20, 1e30, 1e140])
+def test_the_nearest_of_large_numbers_is_that_of_small_ones(scale):
+    x, y = normals(40, 3, 0, torch.float64), normals(60, 3, 1, torch.float64)
+    near, far = nearest(x, y, k=2), nearest(x * scale, y * scale, k=2)
+    assert torch.equal(near.number, far.number)
+    torch.testing.assert_close(far.distance / scale, near.distance, rtol=1e-12, atol=0)
+    with pytest.raises(BadValue, match=r"'x' must be numbers of at most 1e\+150"):
+        nearest(x * 1e151, y)

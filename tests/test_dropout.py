@@ -15,14 +15,15 @@ from advnets.nn.dropout import Dropout
 def masked(layer, x, rng):
     """The layer's output under a mask whose bits come from `rng`, as a game hands them over."""
     layer.eval()(x)  # it sees the shape
-    dropout.hand_out([layer], [layer.train().draw(len(x), rng=rng)])
+    dropout.set_masks([layer], [layer.train().draw(len(x), rng=rng)])
     return layer(x)
 
 
-@pytest.mark.parametrize("include", [0.8, 0.5, 0.1, 0.99])
-def test_dropout_keeps_the_stated_share_and_scales_by_its_inverse(include, rng):
+@pytest.mark.parametrize("p", [0.2, 0.5, 0.9, 0.01])
+def test_dropout_drops_the_stated_share_and_scales_by_the_inverse_of_the_rest(p, rng):
+    include = 1 - p
     x = torch.rand(400, 501, generator=rng, dtype=torch.float64) + 1
-    out = masked(Dropout(include), x, rng)
+    out = masked(Dropout(p), x, rng)
     kept = out != 0
     assert torch.equal(out[kept], (x * (1 / torch.tensor(include, dtype=torch.float64)))[kept])
     n = x.numel()
@@ -41,7 +42,7 @@ def test_dropout_drops_each_element_of_each_example_on_its_own(rng):
 
 @pytest.mark.parametrize("include", [1e-6, 5e-6, 1e-4, 0.999, 0.99999, 0.999999, 1.0])
 def test_the_share_is_right_to_1e_5_up_to_the_ends(include, rng):
-    kept = masked(Dropout(include), torch.ones(1000, 1000), rng).count_nonzero().item() / 1e6
+    kept = masked(Dropout(1 - include), torch.ones(1000, 1000), rng).count_nonzero().item() / 1e6
     assert kept == pytest.approx(include, abs=1e-5 + 5 * (include * (1 - include) / 1e6) ** 0.5)
 
 
@@ -66,13 +67,13 @@ def test_the_same_bits_give_the_same_mask_in_every_precision(dtype):
     masks = []
     for kind in (torch.float32, dtype):
         rng = torch.Generator().manual_seed(1)
-        masks.append(masked(Dropout(0.8), torch.ones(50, 40, dtype=kind), rng) != 0)
+        masks.append(masked(Dropout(0.2), torch.ones(50, 40, dtype=kind), rng) != 0)
     assert torch.equal(*masks)
 
 
 @pytest.mark.parametrize("include", [0.8, 0.75, 1e-6])
 def test_a_mask_is_of_the_last_shape_seen(include, rng):
-    layer = Dropout(include)
+    layer = Dropout(1 - include)
     assert layer.draw(5, rng=rng).shape == (5,)
     for shape in [(7,), (1, 3, 2), (9,)]:
         layer(torch.ones(4, *shape))
@@ -83,7 +84,7 @@ def test_a_mask_is_of_the_last_shape_seen(include, rng):
 @pytest.mark.parametrize(("include", "kind", "per_word"), [(0.8, "<i2", 4), (0.75, "i1", 8)])
 def test_a_mask_is_a_threshold_on_the_words_that_the_generator_gives(include, kind, per_word):
     """Integers of 16 bits, or of 8 where that is exact, below their `include`-quantile."""
-    layer = Dropout(include)
+    layer = Dropout(1 - include)
     layer(torch.ones(2, 9))
     mask = layer.draw(8, rng=torch.Generator().manual_seed(5))
     words = torch.empty(72 // per_word, dtype=torch.int64)
@@ -109,19 +110,22 @@ def test_each_pass_takes_the_next_rows_of_the_mask(rng):
     layer, x = Dropout(0.5), torch.ones(7, 11)
     layer(x)
     mask, before = layer.draw(7, rng=rng), torch.get_rng_state()
-    dropout.hand_out([layer], [mask])
+    dropout.set_masks([layer], [mask])
     whole = layer(x)
-    dropout.hand_out([layer], [mask])
+    dropout.set_masks([layer], [mask])
     assert torch.equal(torch.cat([layer(x[:3]), layer(x[3:])]), whole)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(whole, 2.0 * mask)
 
 
-def test_with_too_few_rows_left_it_draws_from_the_global_stream(rng):
+def test_with_too_few_rows_left_it_raises_until_they_are_cleared(rng):
     layer, x = Dropout(0.5), torch.ones(7, 11)
     layer(x)
-    dropout.hand_out([layer], [layer.draw(10, rng=rng)])
+    dropout.set_masks([layer], [layer.draw(10, rng=rng)])
     layer(x)  # three rows are left
+    with pytest.raises(BadValue, match=r"masks of 7 rows for this pass of Dropout .*got 3"):
+        layer(x)
+    dropout.clear_masks([layer])
     torch.manual_seed(3)
     drawn = layer(x)
     torch.manual_seed(3)
@@ -139,9 +143,9 @@ def test_a_layer_that_was_handed_nothing_draws_from_the_global_stream():
 
 @pytest.mark.parametrize(("include", "training"), [(0.5, False), (1.0, True)])
 def test_dropout_is_the_identity_in_evaluation_and_at_include_1(include, training, rng):
-    layer = Dropout(include).train(training)
+    layer = Dropout(1 - include).train(training)
     x = torch.randn(5, 3)
-    dropout.hand_out([layer], [layer.draw(5, rng=rng)])
+    dropout.set_masks([layer], [layer.draw(5, rng=rng)])
     state, bits = torch.get_rng_state(), layer.drawn
     assert torch.equal(layer(x), x)
     assert torch.equal(torch.get_rng_state(), state)
@@ -150,32 +154,32 @@ def test_dropout_is_the_identity_in_evaluation_and_at_include_1(include, trainin
 
 def test_the_gradient_of_dropout_is_its_mask(rng):
     x = torch.full((6, 7), 2.0, requires_grad=True)
-    out = masked(Dropout(0.8), x, rng)
+    out = masked(Dropout(0.2), x, rng)
     out.sum().backward()
     assert torch.equal(x.grad, out.detach() / 2)
 
 
-@pytest.mark.parametrize("include", [0, -0.1, 1.1, math.nan])
-def test_a_share_outside_0_to_1_is_refused(include):
-    with pytest.raises(BadValue, match=r"'include' must be above 0 and at most 1, got "):
-        Dropout(include)
+@pytest.mark.parametrize("p", [1, -0.1, 1.1, math.nan])
+def test_a_probability_outside_0_to_1_is_refused(p):
+    with pytest.raises(BadValue, match=r"'p' must be at least 0 and below 1, got "):
+        Dropout(p)
 
 
 def test_a_dropout_layer_shows_its_share():
-    assert repr(Dropout(0.8)) == "Dropout(include=0.8)"
+    assert repr(Dropout(0.2)) == "Dropout(p=0.2)"
 
 
 def test_random_layers_of_ours_that_do_anything_are_found_in_order(rng):
     network = nn.Sequential(
-        nn.Sequential(Dropout(0.5), nn.Dropout(0.5)), Dropout(1.0), nn.ReLU(), Dropout(0.8)
+        nn.Sequential(Dropout(0.5), nn.Dropout(0.5)), Dropout(0.0), nn.ReLU(), Dropout(0.2)
     )
     found = dropout.stochastic(network)
     assert found == [network[0][0], network[3]]
     bits = [torch.zeros(2, dtype=torch.int16), torch.ones(3, dtype=torch.int16)]
-    dropout.hand_out(found, bits)
+    dropout.set_masks(found, bits)
     assert all(layer.drawn is own for layer, own in zip(found, bits, strict=True))
     with pytest.raises(ValueError, match="argument 2 is shorter"):
-        dropout.hand_out(found, bits[:1])
+        dropout.set_masks(found, bits[:1])
 
 
 # Noise
@@ -186,7 +190,7 @@ def test_gaussian_noise_adds_what_was_handed_out_in_training_only(rng):
     assert torch.equal(layer.eval()(x), x)
     layer.train()
     drawn = layer.draw(6, rng=torch.Generator().manual_seed(3))
-    dropout.hand_out([layer], [drawn])
+    dropout.set_masks([layer], [drawn])
     both = torch.cat([layer(x[:4]), layer(x[4:])])
     torch.testing.assert_close(both, x + 0.3 * drawn, rtol=0, atol=1e-6)
     assert drawn.shape == x.shape

@@ -19,6 +19,7 @@ from advnets.evaluation.parzen import SIGMAS, choose_sigma, log_densities, score
 from advnets.evaluation.protocol import (
     REFERENCES,
     EvaluationConfig,
+    Kept,
     evaluate,
     from_dict,
     mixing,
@@ -191,7 +192,7 @@ def test_what_too_few_samples_cannot_give_is_left_out_by_name(few_resamples):
     data = ring(500)
     found = metrics.measure({"raw": data.train.x[:50]}, data, learn(data), seed=0)
     missing = set(NAMES) - {m.name for m in found.measures}
-    assert missing == {"classes", "balance", "nearest"}
+    assert missing == {"classes", "class_tv_distance", "nearest"}
     assert found.left_out == (
         "'nearest training example' must be measured on at least 100 samples and as many real "
         "examples, got 50.",
@@ -206,7 +207,7 @@ def test_data_without_labels_has_no_classes(few_resamples):
     data = ring(1_000)
     bare = type(data)(*(type(p)(p.x) for p in (data.train, data.validation, data.test)))
     found = metrics.measure({}, bare, learn(bare), seed=0)
-    assert set(NAMES) - {m.name for m in found.measures} == {"classes", "balance"}
+    assert set(NAMES) - {m.name for m in found.measures} == {"classes", "class_tv_distance"}
     assert found.left_out == ()
 
 
@@ -217,6 +218,19 @@ def test_the_record_is_plain_json(few_resamples):
     assert {"features", "describe", "accuracy", "measures", "rows"} <= record.keys()
     assert record["measures"][0].keys() == {"name", "title", "better", "meaning"}
     assert record["rows"][0]["values"]["frechet"].keys() == {"value", "low", "high", "n"}
+
+
+def test_scores_of_older_versions_are_read_with_todays_names_of_measures(few_resamples, tmp_path):
+    data = ring(1_000)
+    result = evaluate({"raw": TrainingSet(data.train.x)}, data, PROTOCOL, seed=0, space=learn(data))
+    new = json.dumps(result.to_dict())
+    old = new.replace('"class_tv_distance"', '"balance"')
+    assert new.count('"class_tv_distance"') == old.count('"balance"') == 3  # two rows, one title
+    assert from_dict(json.loads(old)) == from_dict(json.loads(new)) == result
+    kept = Kept(checkpoint="best", update=1, seed=0, **vars(result))
+    path = tmp_path / "evaluation.json"
+    path.write_bytes(kept.to_json().replace(b'"class_tv_distance"', b'"balance"'))
+    assert Kept.read(path) == kept
 
 
 DIGITS = {  # damages to real digits, in growing strength
@@ -322,14 +336,14 @@ class Autoregression:
     def __init__(self, rho=0.9):
         self.rho = torch.tensor([rho, 0.0])
 
-    def begin(self, chains, *, rng):
+    def init(self, chains, *, rng):
         return torch.randn(chains, 2, generator=rng)
 
-    def move(self, state, *, rng):
+    def step(self, state, *, rng):
         noise = torch.randn(state.shape, generator=rng)
         return self.rho * state + (1 - self.rho**2).sqrt() * noise
 
-    def show(self, state, *, rng):
+    def observe(self, state, *, rng):
         return state * torch.tensor([3.0, 1.0])
 
 
@@ -354,3 +368,21 @@ def test_a_chain_that_is_hardly_begun_is_scored_all_the_same(n, kept):
     worth = mixing(chain, chain.sample(n, seed=0), seconds=2.0)
     assert 1 / kept <= worth.tau <= kept
     assert worth.per_second == worth.effective / 2
+
+
+def test_a_frechet_distance_of_few_examples_is_called_an_upper_estimate(few_resamples):
+    data = ring(500)
+    space = learn(data)
+    few = metrics.measure({"raw": data.train.x[:19]}, data, space, seed=0)
+    assert few.biased == "", "it is not computed"
+    assert all(note.startswith("Not computed: '") for note in few.notes()[1:])
+    some = metrics.measure({"raw": data.train.x[:50]}, data, space, seed=0)
+    assert some.biased == "", "ten for each of two features are enough"
+
+    class Wide(type(space)):
+        def features(self, x):
+            return torch.cat([super().features(x)] * 3, dim=1)
+
+    wide = metrics.measure({"raw": data.train.x[:50]}, data, Wide(data), seed=0)
+    assert "upper estimate" in wide.notes()[1]
+    assert "50 are fewer than 10 for each of 6 features" in wide.biased

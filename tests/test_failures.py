@@ -1,4 +1,4 @@
-"""How the game fails: what is measured, against slow references, and all of it played in small."""
+"""Failure modes: what is measured, against slow references, and all of it played in small."""
 
 import math
 import re
@@ -10,7 +10,7 @@ import torch
 
 import advnets
 from advnets import recipes
-from advnets.cli import command as main
+from advnets.cli import command
 from advnets.experiments import failures
 from advnets.experiments.failures import (
     collapse_of_digits,
@@ -20,9 +20,9 @@ from advnets.experiments.failures import (
     support,
     synchronisation,
 )
-from advnets.experiments.failures.finding import (
+from advnets.experiments.failures.failure_report import (
     Chart,
-    Finding,
+    FailureReport,
     Picture,
     Table,
     markdown,
@@ -202,7 +202,7 @@ def test_a_fresh_D_tells_a_good_G_from_a_bad_one_and_moves_neither():
 
 
 def test_the_least_divergence_is_what_theorem_1_makes_of_V():
-    rest = equilibrium.Rest(
+    rest = equilibrium.FinalState(
         V=0, D_x=0, D_Gz=0, modes=0, near=0, judged=equilibrium.AT, x=torch.zeros(1)
     )
     assert rest.JSD == 0
@@ -284,13 +284,13 @@ def test_the_command_writes_a_page_or_a_text_with_its_pictures(
 ):
     monkeypatch.setattr(failures, "measure", lambda **kwargs: measured)
     out = tmp_path / name
-    assert main.main(["theory", "--failures", "--out", str(out)]) == 0
+    assert command.main(["theory", "--failures", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"Failures: {out}\n"
     pictures = {path.name for path in tmp_path.glob("*.png")}
     shown = set(re.findall(r"\]\(([^)]*\.png)\)", out.read_text()))
     assert shown == pictures
     assert bool(pictures) == (out.suffix == ".md")
-    assert "How the game fails" in out.read_text()
+    assert "Failure modes" in out.read_text()
     assert measured.environment["processor"] in out.read_text()
 
 
@@ -317,7 +317,7 @@ def test_classes_of_samples_are_counted_by_the_classifier():
 
 def test_a_finding_says_the_same_in_both_forms_and_escapes():
     line = advnets.plotting.curves.Curve(label="c", x=np.arange(3.0), y=np.arange(3.0))
-    found = Finding(
+    found = FailureReport(
         name="one",
         title="A",
         says="Words & words, A < B.",

@@ -11,7 +11,7 @@ from PIL import Image, ImageColor, ImageSequence
 
 import advnets
 from advnets.base.errors import BadFile, BadValue
-from advnets.cli import command as main
+from advnets.cli import command
 from advnets.data import ArrayConfig, MixtureConfig
 from advnets.experiments import figure1
 from advnets.networks import GeneratorConfig
@@ -188,11 +188,11 @@ def test_data_of_unknown_density_is_drawn_by_kernels(tmp_path, rng):
 
 def test_the_command_writes_a_picture_and_a_film(line, short, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main.main(["figure", "1", str(line), "--out", "a.png", "--checkpoint", "last"]) == 0
+    assert command.main(["figure", "1", str(line), "--out", "a.png", "--checkpoint", "last"]) == 0
     assert capsys.readouterr().out == "Figure 1, raw weights of update 40: a.png\n"
     with Image.open("a.png") as picture:
         assert picture.width >= 800
-    assert main.main(["figure", "1", str(line), "--out", "a.gif", "--checkpoint", "last"]) == 0
+    assert command.main(["figure", "1", str(line), "--out", "a.gif", "--checkpoint", "last"]) == 0
     with Image.open("a.gif") as film:
         assert film.n_frames == 5
         assert film.info["loop"] == 0

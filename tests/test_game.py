@@ -17,10 +17,10 @@ import advnets
 from advnets.base.distributed import Ranks
 from advnets.base.protocols import Batch
 from advnets.networks import Discriminator
-from advnets.nn import dropout
+from advnets.nn import dropout, init
 from advnets.nn import linear as layers
-from advnets.optim.momentum import OptimizerConfig, Schedule
-from advnets.optim.train_state import Player
+from advnets.optim.schedules import OptimizerConfig, Schedule
+from advnets.optim.train_state import TrainState
 from conftest import small_game
 
 ORDERS = ["alternating", "simultaneous"]
@@ -70,14 +70,14 @@ def written_out_game(*, plain_D=False, dtype=torch.float64, **settings):
     """A pair with dropout in both, noise before D, momentum, and schedules that always move."""
     rng = torch.Generator().manual_seed(0)
     G = nn.Sequential(
-        layers.Affine(3, 7), nn.ReLU(), dropout.Dropout(G_INCLUDE), layers.Affine(7, 2)
+        layers.Affine(3, 7), nn.ReLU(), dropout.Dropout(1 - G_INCLUDE), layers.Affine(7, 2)
     )
     D = Discriminator(
         advnets.DiscriminatorConfig(units=(6, 5), pieces=PIECES, irange=0.5, input_noise=NOISE),
         event_shape=(2,),
         rng=rng,
     )
-    layers.init_uniform(G, 0.5, rng=rng)
+    init.init_uniform(G, 0.5, rng=rng)
     G, D = G.to(dtype), D.to(dtype)
     D = PlainD(D) if plain_D else D
     return advnets.Game(
@@ -111,7 +111,11 @@ class Slow:
 
         self.G, self.D = own(game.G), own(game.D)
         self.velocity = {id(w): torch.zeros_like(w) for w in [*self.G.values(), *self.D.values()]}
-        self.order, self.k, self.D_scale = game.order, game.batches_per_step, game.D_scale
+        self.order, self.k, self.D_loss_weight = (
+            game.order,
+            game.batches_per_step,
+            game.D_loss_weight,
+        )
         self.minimax = game.objective == "minimax"
         self.G_layers, self.G_include, self.D_include = G_layers, G_include, D_include
         self.prior, self.per_epoch, self.b = game.prior, PER_EPOCH, 0
@@ -180,7 +184,7 @@ class Slow:
         of_D, of_G = list(self.D.values()), list(self.G.values())
         for batch, (z, mask, masks) in zip(data[:alone], drawn[:alone], strict=True):
             V = self.V(batch.x, self.generate(z, mask).detach(), masks)
-            self.move(self.D, torch.autograd.grad(-self.D_scale * V, of_D), self.b)
+            self.move(self.D, torch.autograd.grad(-self.D_loss_weight * V, of_D), self.b)
             self.b += 1
         z, mask, masks = drawn[-1]
         x_g = self.generate(z, mask)
@@ -192,7 +196,7 @@ class Slow:
             V = self.V(data[-1].x, x_g, masks)
             real, fake = self.real, self.fake
             J = self.J(fake)
-            for_D = torch.autograd.grad(-self.D_scale * V, of_D, retain_graph=True)
+            for_D = torch.autograd.grad(-self.D_loss_weight * V, of_D, retain_graph=True)
             for_G = torch.autograd.grad(J, of_G)
             self.move(self.D, for_D, self.b)
             self.move(self.G, for_G, self.b)
@@ -210,12 +214,12 @@ class Slow:
 
 @pytest.mark.parametrize("plain_D", [False, True], ids=["one pass", "two passes"])
 @pytest.mark.parametrize(
-    ("order", "objective", "k", "D_scale"),
+    ("order", "objective", "k", "D_loss_weight"),
     list(itertools.product(ORDERS, OBJECTIVES, [1, 3], [0.5, 1.0])),
 )
-def test_a_step_equals_the_slow_loop(order, objective, k, D_scale, plain_D):
+def test_a_step_equals_the_slow_loop(order, objective, k, D_loss_weight, plain_D):
     """In float64, with momentum and both schedules moving."""
-    settings = {"order": order, "objective": objective, "k": k, "D_scale": D_scale}
+    settings = {"order": order, "objective": objective, "k": k, "D_loss_weight": D_loss_weight}
     game = written_out_game(plain_D=plain_D, **settings)
     slow = Slow(game, G_layers=(0, 3), G_include=G_INCLUDE, D_include=D_INCLUDE, noise=NOISE)
     fast_rng, slow_rng = (torch.Generator().manual_seed(7) for _ in range(2))
@@ -226,7 +230,7 @@ def test_a_step_equals_the_slow_loop(order, objective, k, D_scale, plain_D):
         for name, number in expected.items():
             assert info[name].item() == pytest.approx(number.item(), rel=1e-11), name
         for player, norm in slow.norms.items():
-            assert game.watch()[f"{player}_gradient"].item() == pytest.approx(
+            assert game.diagnostics()[f"{player}_gradient"].item() == pytest.approx(
                 norm.item(), rel=1e-11
             )
     assert torch.equal(fast_rng.get_state(), slow_rng.get_state())
@@ -273,7 +277,7 @@ def kept_gradients(game, monkeypatch):
         def keep(gradient, minibatch, name=name):
             kept[name] = [g.clone() for g in gradient]
 
-        monkeypatch.setattr(getattr(game, f"{name}_player"), "update", keep)
+        monkeypatch.setattr(getattr(game, f"{name}_state"), "update", keep)
     return kept
 
 
@@ -283,7 +287,7 @@ def two_backward_passes(game, data, seed):
     z, mask, masks = slow.draw(len(data.x), 2, torch.Generator().manual_seed(seed))
     V = slow.V(data.x, slow.generate(z, mask), masks)
     J = slow.J(slow.fake)
-    of_D = torch.autograd.grad(-slow.D_scale * V, list(slow.D.values()), retain_graph=True)
+    of_D = torch.autograd.grad(-slow.D_loss_weight * V, list(slow.D.values()), retain_graph=True)
     per_row = torch.autograd.grad(slow.fake.sum(), list(slow.D.values()), retain_graph=True)
     of_G = torch.autograd.grad(J, list(slow.G.values()))
     return {"D": of_D, "G": of_G}, torch.cat((slow.real, slow.fake)).detach(), per_row
@@ -379,11 +383,11 @@ def test_gradients_that_the_system_would_clear_keep_their_memory(
     kept = []
     for i in range(3):
         step(game, seed=i)
-        for one in (game.G_player, game.D_player):
-            lent = [(layer.weight, memory) for layer, memory in one._lent]
-            assert lent
+        for one in (game.G_state, game.D_state):
+            grad_buffer = [(layer.weight, memory) for layer, memory in one._grad_buffers]
+            assert grad_buffer
             found = {id(w): g for w, g in zip(one.weights, one._last, strict=True)}
-            for weight, memory in lent:
+            for weight, memory in grad_buffer:
                 assert found[id(weight)].data_ptr() == memory.data_ptr()
                 assert memory.dtype == getattr(torch, precision)
             kept.append([p.grad.data_ptr() for p in one._own])
@@ -391,7 +395,7 @@ def test_gradients_that_the_system_would_clear_keep_their_memory(
 
 
 def test_small_gradients_of_float32_have_memory_of_their_own():
-    assert not any(memory is not None for _, memory in small_game().D_player._lent)
+    assert not any(memory is not None for _, memory in small_game().D_state._grad_buffers)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -401,13 +405,13 @@ def test_after_a_step_the_weights_hold_the_gradient_in_their_own_precision(
 ):
     game = small_game(order=order, precision=precision)
     seen = []
-    real = game.D_player.update
+    real = game.D_state.update
 
     def watching(gradient, minibatch):
         seen.append([g.clone() for g in gradient])
         real(gradient, minibatch)
 
-    monkeypatch.setattr(game.D_player, "update", watching)
+    monkeypatch.setattr(game.D_state, "update", watching)
     step(game)
     for p, g in zip(game.D.parameters(), seen[0], strict=True):
         assert p.grad.dtype == p.dtype == torch.float32
@@ -429,13 +433,16 @@ def test_play_is_a_function_of_its_batches_and_its_noise(order, k):
         noise.append(games[0]._noise(data[-1], 1, rng))
     before, at = torch.get_rng_state(), rng.get_state()
     infos = [games[0].play(data, noise), games[1].step(data, rng=torch.Generator().manual_seed(4))]
+    logits = infos[0].pop("a")  # kept for `watch`
     assert infos[0] == infos[1]
-    assert same(games[0].D_player.state(), games[1].D_player.state())
-    assert same(games[0].G_player.state(), games[1].G_player.state())
+    assert games[1].diagnostics()["inside"] == ((logits >= 0) & (logits <= 1)).float().mean()
+    assert same(games[0].D_state.state(), games[1].D_state.state())
+    assert same(games[0].G_state.state(), games[1].G_state.state())
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(rng.get_state(), at)
-    used = [d.drawn for game in games for d in (*game.D_player.random, *game.G_player.random)]
-    assert all(len(bits) == 0 for bits in used)  # no more is drawn than is used
+    played, stepped = ([*game.D_state.random, *game.G_state.random] for game in games)
+    assert all(len(layer.drawn) == 0 for layer in played)  # no more is drawn than is used
+    assert all(layer.drawn is None for layer in stepped)
 
 
 @pytest.mark.parametrize("m", [7, 12])
@@ -467,7 +474,7 @@ def test_the_noise_of_all_ranks_together_is_that_of_one_process(world, m):
 
 def plays_what_it_should(player):
     own = player.network.state_dict()
-    for name, played in player.plays.state_dict().items():
+    for name, played in player.compute_module.state_dict().items():
         master = own[name]
         assert played is not master
         assert played.dtype == (torch.bfloat16 if master.is_floating_point() else master.dtype)
@@ -480,7 +487,7 @@ def test_in_bfloat16_the_weights_stay_in_float32_and_their_rounding_plays(order)
     before = weights(game.G) + weights(game.D)
     for i in range(4):
         info = step(game, seed=i)
-        for player in (game.G_player, game.D_player):
+        for player in (game.G_state, game.D_state):
             plays_what_it_should(player)
             assert all(p.dtype == torch.float32 for p in player.network.parameters())
         assert all(v.dtype == torch.float32 and v.isfinite() for v in info.values())
@@ -528,7 +535,7 @@ def test_a_game_in_bfloat16_goes_on_from_its_state_bit_for_bit(order):
     for i in range(3, 6):
         assert step(game, seed=i) == step(twin, seed=i)
         assert same(game.state(), twin.state())
-        for player in (twin.G_player, twin.D_player):
+        for player in (twin.G_state, twin.D_state):
             plays_what_it_should(player)
 
 
@@ -539,8 +546,8 @@ def test_a_state_of_float32_goes_on_in_bfloat16():
     other = small_game(seed=9, precision="bfloat16")
     other.load_state(game.state())
     assert same(other.state(), game.state())
-    plays_what_it_should(other.G_player)
-    plays_what_it_should(other.D_player)
+    plays_what_it_should(other.G_state)
+    plays_what_it_should(other.D_state)
 
 
 # Laws
@@ -576,8 +583,8 @@ def test_an_alternating_step_is_k_updates_of_D_alone_and_one_of_G_alone(k):
         of_D = [parts.step_D(batch, rng=rng) for batch in data][-1]
         of_G = parts.step_G(len(data[-1].x), rng=rng)
         assert info == {**of_D, "J": of_G["J"]}
-    assert same(whole.G_player.state(), parts.G_player.state())
-    assert same(whole.D_player.state(), parts.D_player.state())
+    assert same(whole.G_state.state(), parts.G_state.state())
+    assert same(whole.D_state.state(), parts.D_state.state())
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -586,8 +593,8 @@ def test_a_player_that_stands_still_stays_as_it_was_bit_for_bit(order, precision
     game, rng = small_game(order=order, precision=precision), torch.Generator().manual_seed(0)
     step(game)
     for still, moves, move in (
-        (game.D_player, game.G_player, lambda: game.step_G(10, rng=rng)),
-        (game.G_player, game.D_player, lambda: game.step_D(batches()[0], rng=rng)),
+        (game.D_state, game.G_state, lambda: game.step_G(10, rng=rng)),
+        (game.G_state, game.D_state, lambda: game.step_D(batches()[0], rng=rng)),
     ):
         before = {n: t.clone() for n, t in still.state().items()}
         moved = weights(moves.network)
@@ -601,11 +608,11 @@ def test_a_player_that_stands_still_stays_as_it_was_bit_for_bit(order, precision
 def test_G_alone_before_the_first_step_plays_at_the_first_rate_and_is_no_update_of_the_game():
     rule = OptimizerConfig(lr=0.1, lr_decay=2.0, min_lr=1e-3)
     game = small_game(G_optimizer=rule)
-    average = weights(game.average.network)
+    average = weights(game.ema.network)
     game.step_G(10, rng=torch.Generator().manual_seed(0))
-    assert game.G_player.optimizer.param_groups[0]["lr"].item() == pytest.approx(0.1)
+    assert game.G_state.optimizer.param_groups[0]["lr"].item() == pytest.approx(0.1)
     assert (game.updates, game.minibatches) == (0, 0)
-    assert all(map(torch.equal, average, weights(game.average.network)))
+    assert all(map(torch.equal, average, weights(game.ema.network)))
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -614,7 +621,7 @@ def test_each_player_is_moved_by_its_own_update_only(order, monkeypatch):
         game = small_game(order=order)
         frozen = getattr(game, still)
         monkeypatch.setattr(
-            getattr(game, f"{still}_player"), "update", lambda gradient, minibatch: None
+            getattr(game, f"{still}_state"), "update", lambda gradient, minibatch: None
         )
         before = weights(frozen)
         moved = weights(game.D if still == "G" else game.G)
@@ -630,7 +637,7 @@ def test_k_counts_the_updates_of_D_for_one_of_G(order, k):
     game = small_game(order=order, k=k)
     counts = {"G": 0, "D": 0}
     for name in counts:
-        player = getattr(game, f"{name}_player")
+        player = getattr(game, f"{name}_state")
 
         def counting(gradient, minibatch, name=name, update=player.update):
             counts[name] += 1
@@ -665,11 +672,11 @@ def test_G_never_receives_x(order, plain_D, monkeypatch):
     outputs, gradients = [], []
     for seed in (1, 2):
         game = written_out_game(order=order, plain_D=plain_D)
-        monkeypatch.setattr(game.D_player, "update", lambda gradient, minibatch: None)
+        monkeypatch.setattr(game.D_state, "update", lambda gradient, minibatch: None)
         seen, keep = [], []
         game.G.register_forward_hook(lambda m, z, x, seen=seen: seen.append(x.detach().clone()))
         monkeypatch.setattr(
-            game.G_player,
+            game.G_state,
             "update",
             lambda gradient, minibatch, keep=keep: keep.extend(g.clone() for g in gradient),
         )
@@ -711,13 +718,13 @@ def test_dropout_is_active_when_G_moves_and_off_when_it_is_sampled():
 
 
 def test_the_average_follows_G():
-    game = small_game(average_rate=0.5, average_every=1)
+    game = small_game(ema_decay=0.5, ema_every=1)
     mean = [torch.zeros_like(w) for w in weights(game.G)]
     for i in range(1, 6):
         step(game, seed=i)
         rate = max(0.5, 1 / i)
         mean = [m + rate * (w - m) for m, w in zip(mean, weights(game.G), strict=True)]
-    for ours, expected in zip(weights(game.average.network), mean, strict=True):
+    for ours, expected in zip(weights(game.ema.network), mean, strict=True):
         torch.testing.assert_close(ours, expected)
 
 
@@ -746,13 +753,13 @@ def test_k_steps_before_a_simultaneous_one_leave_G_alone():
     game = small_game(order="simultaneous", k=4)
     before = weights(game.G)
     seen = []
-    update = game.D_player.update
+    update = game.D_state.update
 
     def watching(gradient, minibatch):
         seen.append(all(torch.equal(a, b) for a, b in zip(before, weights(game.G), strict=True)))
         update(gradient, minibatch)
 
-    game.D_player.update = watching
+    game.D_state.update = watching
     step(game)
     assert seen == [True, True, True, False]  # the last update is made when G's has been
 
@@ -819,10 +826,10 @@ def normalised_game(**settings):
 def test_what_the_network_that_plays_has_counted_comes_back(precision, order, network):
     """After a step, the running statistics are those of the network that has played it."""
     game = normalised_game(order=order, k=2, precision=precision)
-    player = getattr(game, f"{network}_player")
+    player = getattr(game, f"{network}_state")
     for i in range(3):
         step(game, seed=i)
-        own, played = (dict(n.named_buffers()) for n in (player.network, player.plays))
+        own, played = (dict(n.named_buffers()) for n in (player.network, player.compute_module))
         assert own["1.running_mean"].dtype == torch.float32
         assert own["1.running_mean"].any()
         for name, buffer in own.items():
@@ -905,7 +912,7 @@ if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():
     torch.empty(6 * 2**20, dtype=torch.uint8).fill_(1)
-for _ in range(3):
+for _ in range(40):  # the heap takes some steps to settle
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
@@ -935,7 +942,7 @@ def test_a_weight_that_two_layers_share_has_the_sum_of_its_gradients():
     first, second = layers.Affine(3, 3), layers.Affine(3, 3)
     second.weight = first.weight
     D = nn.Sequential(first, nn.Tanh(), second, nn.Linear(3, 1))
-    player = Player(D, torch.optim.SGD(D.parameters(), 0.1), None)
+    player = TrainState(D, torch.optim.SGD(D.parameters(), 0.1), None)
     x = torch.randn(5, 3)
     expected = torch.autograd.grad(D(x).sum(), list(D.parameters()))
     for ours, plain in zip(player.gradient([D(x).sum()], [None]), expected, strict=True):
@@ -951,3 +958,73 @@ def test_a_network_of_which_nothing_moves_is_refused():
     G.requires_grad_(False)
     with pytest.raises(ValueError, match="'network' must be one with a weight that moves"):
         advnets.Game(G, D, prior=advnets.Gaussian(2), **rules)
+
+
+ENDS = {
+    **{"Tanh": nn.Tanh(), "Hardtanh": nn.Hardtanh(), "Relu": nn.ReLU(), "Softplus": nn.Softplus()},
+    **{"Elu": nn.ELU(), "Gelu": nn.GELU(), "Silu": nn.SiLU(), "Mish": nn.Mish()},
+}
+
+
+def adams(G, D, **options):
+    return {
+        "G_optimizer": torch.optim.Adam(G.parameters(), **options),
+        "D_optimizer": torch.optim.Adam(D.parameters(), **options),
+    }
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_D_whose_end_cannot_give_every_logit_is_refused(end):
+    G, D = nn.Linear(4, 2), nn.Sequential(nn.Linear(2, 1), ENDS[end], nn.Flatten(0))
+    with pytest.raises(ValueError, match=rf"'D\(x\)' must be a logit: .*, got {end}\."):
+        advnets.Game(G, D, prior=advnets.Gaussian(4), **adams(G, D))
+    D = nn.Sequential(nn.Linear(2, 1), nn.LeakyReLU())
+    advnets.Game(G, D, prior=advnets.Gaussian(4), **adams(G, D))
+
+
+class Detached(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+def test_a_network_that_autograd_cannot_reach_is_refused():
+    for G, D, name in (
+        (Detached(4, 2), nn.Linear(2, 1), r"G\(z\)"),
+        (nn.Linear(4, 2), Detached(2, 1), r"D\(x\)"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"'{name}' must be computed by torch from the weights"
+        ):
+            advnets.Game(G, D, prior=advnets.Gaussian(4), **adams(G, D))
+
+
+def test_an_optimiser_that_ascends_is_refused():
+    G, D = nn.Linear(4, 2), nn.Linear(2, 1)
+    with pytest.raises(
+        ValueError, match=r"'G_optimizer' must be .* descends; .*, got maximize=True"
+    ):
+        advnets.Game(G, D, prior=advnets.Gaussian(4), **adams(G, D, maximize=True))
+
+
+def test_networks_made_in_inference_mode_are_refused():
+    with torch.inference_mode():
+        G, D = nn.Linear(4, 2), nn.Linear(2, 1)
+    with pytest.raises(ValueError, match=r"'G' must be made outside torch\.inference_mode\(\)"):
+        advnets.Game(G, D, prior=advnets.Gaussian(4), **adams(G, D))
+    G, D = nn.Linear(4, 2), nn.Linear(2, 1)
+    with torch.inference_mode(), pytest.raises(ValueError, match="'G' must be made outside"):
+        advnets.Game(G, D, prior=advnets.Gaussian(4), **adams(G, D))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.jit's
+def test_what_is_no_optimiser_or_no_module_of_python_is_refused():
+    G, D = nn.Linear(4, 2), nn.Linear(2, 1)
+    sparse = torch.optim.SparseAdam(list(G.parameters()))
+    for wrong, got in ((None, "NoneType"), (torch.optim.Adam, "Adam"), (sparse, "SparseAdam")):
+        rules = adams(G, D) | {"G_optimizer": wrong}
+        with pytest.raises(ValueError, match=f"'G_optimizer' must be an optimiser .*, got {got}"):
+            advnets.Game(G, D, prior=advnets.Gaussian(4), **rules)
+    scripted = torch.jit.script(G)
+    rules = adams(scripted, D)
+    with pytest.raises(ValueError, match="'G' must be a module of Python, not yet scripted"):
+        advnets.Game(scripted, D, prior=advnets.Gaussian(4), **rules)

@@ -21,15 +21,18 @@ PACKAGES = [  # from the ground up: a package imports only from those before it
     "game",
     "models",
     "evaluation",
+    "extensions",
     "training",
     "runs",
+    "export",
     "recipes",
     "html",
     "experiments",
     "report",
+    "studio",
     "cli",
 ]
-MOST_LEVELS = 30
+MOST_LEVELS = 31
 SOURCES = sorted((ROOT / "src" / "advnets").rglob("*.py"))
 
 

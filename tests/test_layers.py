@@ -8,7 +8,7 @@ from torch import nn
 
 import advnets
 from advnets.base.errors import BadValue
-from advnets.nn import linear
+from advnets.nn import constraints, init, linear
 from advnets.nn.linear import Affine
 from advnets.nn.maxout import Maxout
 
@@ -107,10 +107,10 @@ def test_a_layer_that_is_frozen_passes_the_gradient_on(rng):
 def test_the_gradient_in_W_is_written_into_the_memory_that_was_lent_once(rng):
     ours, theirs = twins()
     x, memory = torch.randn(6, 5, generator=rng), torch.full((4, 5), 7.0)
-    ours.lent = memory
+    ours.grad_buffer = memory
     first = torch.autograd.grad(ours(x).sum(), ours.weight)[0]
     assert first.data_ptr() == memory.data_ptr()
-    assert ours.lent is None
+    assert ours.grad_buffer is None
     kept = first.clone()
     torch.testing.assert_close(kept, torch.autograd.grad(theirs(x).sum(), theirs.weight)[0])
     second = torch.autograd.grad(ours(2 * x).sum(), ours.weight)[0]
@@ -119,12 +119,12 @@ def test_the_gradient_in_W_is_written_into_the_memory_that_was_lent_once(rng):
     assert ours.borrow() is None
 
 
-@pytest.mark.parametrize("lent", [False, True])
-def test_two_uses_in_one_graph_add_up_whatever_was_lent(lent, rng):
+@pytest.mark.parametrize("grad_buffer", [False, True])
+def test_two_uses_in_one_graph_add_up_whatever_was_lent(grad_buffer, rng):
     ours, theirs = twins(torch.float64, 5, 5)
     x = torch.randn(6, 5, generator=rng).double()
     a, b = (m(m(x).tanh()).square().sum() for m in (ours, theirs))
-    ours.lent = torch.full((5, 5), 7.0, dtype=torch.float64) if lent else None
+    ours.grad_buffer = torch.full((5, 5), 7.0, dtype=torch.float64) if grad_buffer else None
     results = (torch.autograd.grad(y, list(m.parameters())) for y, m in ((a, ours), (b, theirs)))
     for g, e in zip(*results, strict=True):
         assert (g - e).abs().max() < 1e-12
@@ -152,7 +152,7 @@ def test_a_second_derivative_is_right_or_refused(rng):
 
 def test_uniform_initialisation_spans_its_range_and_zeroes_biases(rng):
     network = nn.Sequential(nn.Linear(100, 300), nn.ReLU(), Maxout(300, 20, 5))
-    linear.init_uniform(network, 0.05, rng=rng)
+    init.init_uniform(network, 0.05, rng=rng)
     for layer in (network[0], network[2].affine):
         W = layer.weight.detach().double()
         assert not layer.bias.any()
@@ -164,7 +164,7 @@ def test_uniform_initialisation_spans_its_range_and_zeroes_biases(rng):
 def test_initialisation_is_a_function_of_the_generator():
     def drawn(seed):
         network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
-        linear.init_uniform(network, 1.0, rng=torch.Generator().manual_seed(seed))
+        init.init_uniform(network, 1.0, rng=torch.Generator().manual_seed(seed))
         return torch.cat([p.flatten() for p in network.parameters()])
 
     assert torch.equal(drawn(0), drawn(0))
@@ -174,7 +174,7 @@ def test_initialisation_is_a_function_of_the_generator():
 @pytest.mark.parametrize("nonzero", [1, 7, 30])
 def test_sparse_initialisation_leaves_exactly_n_inputs_a_unit(nonzero, rng):
     layer = nn.Linear(30, 500)
-    linear.init_sparse(layer, nonzero, stdev=2.0, rng=rng)
+    init.init_sparse(layer, nonzero, stdev=2.0, rng=rng)
     used = layer.weight.detach() != 0
     assert used.sum(dim=1).tolist() == [nonzero] * 500
     assert not layer.bias.any()
@@ -191,12 +191,12 @@ def test_sparse_initialisation_leaves_exactly_n_inputs_a_unit(nonzero, rng):
 def test_sparse_initialisation_needs_1_to_all_inputs(nonzero, rng):
     message = rf"'nonzero' must be from 1 to the number of inputs, 3, got {nonzero}\."
     with pytest.raises(BadValue, match=message):
-        linear.init_sparse(nn.Linear(3, 2), nonzero, rng=rng)
+        init.init_sparse(nn.Linear(3, 2), nonzero, rng=rng)
 
 
 def test_the_sigmoid_of_the_logit_of_marginals_is_the_mean():
     mean = torch.tensor([0.0, 1e-3, 0.1307, 0.5, 0.9, 1.0])
-    bias = linear.logit_of_marginals(mean)
+    bias = init.logit_of_marginals(mean)
     clipped = [min(max(m, 1e-7), 1 - 1e-7) for m in mean.double().tolist()]
     expected = torch.tensor([math.log(p / (1 - p)) for p in clipped])
     assert (bias - expected).abs().max() < 1e-5
@@ -207,7 +207,7 @@ def test_the_sigmoid_of_the_logit_of_marginals_is_the_mean():
 def test_column_norms_follow_the_formula_weight_by_weight(rng):
     network = nn.Sequential(nn.Linear(5, 4), Maxout(4, 3, 2)).double()
     before = [(m.weight.detach().clone(), m.bias.detach().clone()) for m in linears(network)]
-    linear.limit_column_norms(network, 1.0)
+    constraints.limit_column_norms(network, 1.0)
     for layer, (W, b) in zip(linears(network), before, strict=True):
         for row, new in zip(rows(W), rows(layer.weight), strict=True):
             norm = math.sqrt(sum(w * w for w in row))
@@ -220,7 +220,7 @@ def test_column_norms_end_within_the_limit_and_zero_stays_zero(rng):
     layer = nn.Linear(50, 6)
     layer.weight.data.normal_(std=3, generator=rng)
     layer.weight.data[0] = 0
-    linear.limit_column_norms(layer, 1.9365)
+    constraints.limit_column_norms(layer, 1.9365)
     assert layer.weight.norm(dim=1).max() <= 1.9365 * (1 + 1e-6)
     assert not layer.weight[0].any()
 
@@ -249,7 +249,7 @@ def test_autocast_reaches_an_affine_layer():
 def test_second_derivatives_through_both_are_those_of_two_passes():
     rng = torch.Generator().manual_seed(0)
     config = advnets.DiscriminatorConfig(
-        units=(6,), pieces=3, irange=0.5, include_input=1.0, include_hidden=1.0
+        units=(6,), pieces=3, irange=0.5, dropout_input=0.0, dropout_hidden=0.0
     )
     D = advnets.Discriminator(config, event_shape=(4,), rng=rng).double()
     x, x_g = (torch.rand(5, 4, generator=rng, dtype=torch.float64) for _ in range(2))

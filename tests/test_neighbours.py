@@ -6,7 +6,7 @@ import torch
 
 from advnets import data
 from advnets.base import blocks
-from advnets.evaluation import pairwise as distances
+from advnets.evaluation import pairwise
 from advnets.evaluation.neighbours import (
     distances_to_others,
     nearest,
@@ -42,7 +42,7 @@ def written_out_neighbourhoods(x, y):
 
 @pytest.mark.parametrize("rows", [500, 7])
 def test_precision_recall_density_and_coverage_are_the_definitions(rows, monkeypatch, rng):
-    monkeypatch.setattr(distances, "ROWS", rows)
+    monkeypatch.setattr(pairwise, "ROWS", rows)
     x, y = normal(24, 3, mean=0.8), normal(30, 3, seed=1)
     found = neighbourhoods(x, y, rng=rng)
     assert [e.value for e in found] == pytest.approx(written_out_neighbourhoods(x, y))
@@ -61,7 +61,7 @@ def test_neighbourhoods_do_not_depend_on_where_the_data_lies(rng):
 
 @pytest.mark.parametrize("rows", [500, 7])
 def test_distances_to_others_are_means_over_pairs(rows, monkeypatch):
-    monkeypatch.setattr(distances, "ROWS", rows)
+    monkeypatch.setattr(pairwise, "ROWS", rows)
     x = normal(25, 12, mean=3.0).view(25, 1, 3, 4)
     expected = [
         sum(float((a - b).norm()) for j, b in enumerate(x) if i != j) / 24 for i, a in enumerate(x)
@@ -120,8 +120,8 @@ def test_examples_in_a_file_are_searched_there(tmp_path, rng):
 
 @pytest.mark.parametrize("rows", [500, 7])
 def test_nearest_distances_look_at_every_training_example(rows, monkeypatch):
-    monkeypatch.setattr(distances, "ROWS", rows)
-    monkeypatch.setattr(distances, "blocks", lambda train: torch.split(train, 11))
+    monkeypatch.setattr(pairwise, "ROWS", rows)
+    monkeypatch.setattr(pairwise, "blocks", lambda train: torch.split(train, 11))
     x, train = normal(20, 5).float(), normal(60, 5, seed=1).float()
     expected = [min(float((a - b).norm()) for b in train) for a in x]
     assert nearest(x, train).distance.tolist() == pytest.approx(expected)

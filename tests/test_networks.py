@@ -8,8 +8,8 @@ from torch import nn
 
 from advnets.base.errors import BadValue
 from advnets.base.protocols import Problem
-from advnets.networks import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from advnets.nn.dropout import Dropout, hand_out, stochastic
+from advnets.networks import Discriminator, DiscriminatorConfig, GeneratorConfig
+from advnets.nn.dropout import Dropout, set_masks, stochastic
 
 MEAN = torch.tensor([[0.1, 0.5, 0.999], [0.0, 0.25, 1.0]])
 
@@ -22,7 +22,7 @@ def problem(mean=MEAN, low=0.0, high=1.0):
 def make_G(seed=0, data=None, **config):
     config = GeneratorConfig(**({"hidden": (7, 5)} | config))
     rng = torch.Generator().manual_seed(seed)
-    return Generator(config, z_dim=4, problem=data or problem(), rng=rng)
+    return config.build(z_dim=4, problem=data or problem(), rng=rng)
 
 
 def make_D(seed=0, event_shape=(2, 3), **config):
@@ -84,14 +84,14 @@ def test_dropout_keeps_8_tenths_of_x_and_half_of_every_hidden_layer():
     D, kinds = make_D(), []
     for layer in D.modules():
         if isinstance(layer, Dropout | nn.Linear):
-            kind = f"drop {layer.include}" if isinstance(layer, Dropout) else "affine"
+            kind = f"drop {layer.p}" if isinstance(layer, Dropout) else "affine"
             layer.register_forward_hook(lambda m, x, y, kind=kind: kinds.append(kind))
-    passed = ["drop 0.8", "affine", "drop 0.5", "affine", "drop 0.5", "affine"]
+    passed = ["drop 0.2", "affine", "drop 0.5", "affine", "drop 0.5", "affine"]
     D(torch.ones(3, 2, 3))
     assert kinds == passed
     kinds.clear()
     D.forward_pair((torch.ones(3, 2, 3),), (torch.ones(3, 2, 3),))
-    assert kinds == ["drop 0.8", *passed]  # data and samples, then everything once
+    assert kinds == ["drop 0.2", *passed]  # data and samples, then everything once
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -103,11 +103,11 @@ def test_forward_pair_is_D_on_data_and_then_on_samples(units, noise, training, r
     x, x_g = (torch.randn(m, 2, 3, generator=rng).double().requires_grad_() for m in (5, 5))
     D.eval()(x)
     drawn = [layer.draw(10, rng=rng) for layer in stochastic(D.train(training))]
-    hand_out(stochastic(D), drawn)
+    set_masks(stochastic(D), drawn)
     once = D.forward_pair((x,), (x_g,))
-    hand_out(stochastic(D), drawn)
+    set_masks(stochastic(D), drawn)
     constant = D.forward_pair((x.detach(),), (x_g,))
-    hand_out(stochastic(D), drawn)
+    set_masks(stochastic(D), drawn)
     twice = torch.cat([D(x), D(x_g)])
     assert once.shape == (10, 1)
     assert (once - twice).abs().max() < 1e-13
@@ -204,8 +204,16 @@ def test_a_sigmoid_refuses_data_outside_0_to_1(low, high):
         (DiscriminatorConfig, {"irange": math.inf}, r"'irange' must be a number above 0, got inf"),
         (DiscriminatorConfig, {"pieces": 0}, r"'pieces' must be a number that is at least 1"),
         (DiscriminatorConfig, {"units": (0,)}, r"'units' must be a number that is at least 1"),
-        (DiscriminatorConfig, {"include_input": 0}, r"'include_input' must be above 0 and at most"),
-        (DiscriminatorConfig, {"include_hidden": 2}, r"'include_hidden' must be above 0 and at mo"),
+        (
+            DiscriminatorConfig,
+            {"dropout_input": 1},
+            r"'dropout_input' must be at least 0 and below 1",
+        ),
+        (
+            DiscriminatorConfig,
+            {"dropout_hidden": -1},
+            r"'dropout_hidden' must be at least 0 and bel",
+        ),
         (
             DiscriminatorConfig,
             {"input_noise": -0.1},

@@ -11,7 +11,7 @@ import advnets
 from advnets import TrainerConfig
 from advnets.base.protocols import Batch
 from advnets.game.objectives import LOSSES, cotangent_of_D, cotangent_of_G, cotangents
-from advnets.game.pac import Packed
+from advnets.game.pac import Packed, packed
 from advnets.game.r1 import R1
 from advnets.nn import dropout
 from conftest import small_config, small_game, small_run
@@ -59,7 +59,7 @@ class Slow:
         return [d.draw(parts * M // self.pack, rng=rng) for d in dropout.stochastic(self.D)]
 
     def judge(self, masks, x):
-        dropout.hand_out(dropout.stochastic(self.D), masks)
+        dropout.set_masks(dropout.stochastic(self.D), masks)
         return self.D(x).flatten()
 
     def step(self, batches, rng):
@@ -123,7 +123,7 @@ def double_game(order, *, name="non-saturating", gamma=0.0, every=1, pack=1, k=1
         D_optimizer=torch.optim.SGD(D.parameters(), RATE),
         order=order,
         objective=name,
-        D_scale=0.5,
+        D_loss_weight=0.5,
         terms=[R1(gamma, every)] if gamma else [],
         k=k,
     )
@@ -204,6 +204,22 @@ def test_the_configuration_builds_each_addition():
     assert game.loss is LOSSES["relativistic"]
 
 
+def test_any_D_can_be_packed(rng):
+    D = nn.Linear(4, 1)
+    game = advnets.Game(
+        G := nn.Linear(3, 2),
+        of_pairs := packed(D, 2),
+        prior=advnets.Gaussian(3),
+        G_optimizer=torch.optim.SGD(G.parameters(), 0.1),
+        D_optimizer=torch.optim.SGD(of_pairs.parameters(), 0.1),
+    )
+    x = torch.randn(6, 2)
+    assert torch.equal(of_pairs(x), D(x.reshape(3, 4)))
+    before = D.weight.clone()
+    game.step((Batch(x),), rng=rng)
+    assert not torch.equal(before, D.weight)
+
+
 def test_a_pack_that_does_not_divide_the_minibatch_is_refused(rng):
     game = small_game(pack=4)
     need = "'batch_size' must be a multiple of pack, 4, .* got 6"
@@ -224,8 +240,8 @@ def test_a_pack_that_does_not_divide_the_last_minibatch_is_refused_before_a_fold
 
 
 def test_a_term_cannot_be_compiled():
-    with pytest.raises(ValueError, match=r"'compiled' must be False in a game with a term.*R1"):
-        small_game(r1=1.0, compiled=True)
+    with pytest.raises(ValueError, match=r"'compile' must be False in a game with a term.*R1"):
+        small_game(r1=1.0, compile=True)
 
 
 def test_a_term_that_asks_too_often_is_refused(rng):

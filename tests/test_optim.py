@@ -7,14 +7,10 @@ import torch
 from torch import nn
 
 from advnets.base.errors import BadValue
-from advnets.optim.momentum import (
-    Average,
-    Momentum,
-    OptimizerConfig,
-    Schedule,
-    load_optimizer_state,
-    optimizer_state,
-)
+from advnets.optim.ema import EMA
+from advnets.optim.momentum import Momentum
+from advnets.optim.optimizer_state import load_optimizer_state, optimizer_state
+from advnets.optim.schedules import OptimizerConfig, Schedule
 
 
 def network(seed=0):
@@ -118,7 +114,7 @@ def test_momentum_takes_no_closure():
 def test_the_configuration_builds_the_rule_it_names():
     params = [nn.Parameter(torch.zeros(1))]
     momentum = OptimizerConfig(lr=0.2, momentum=0.4).build(params)
-    adam = OptimizerConfig(rule="adam", lr=2e-4, beta1=0.6, beta2=0.99).build(params)
+    adam = OptimizerConfig(optimizer="adam", lr=2e-4, beta1=0.6, beta2=0.99).build(params)
     assert isinstance(momentum, Momentum)
     rates = momentum.param_groups[0]["lr"], momentum.param_groups[0]["momentum"]
     assert [(t.shape, t.item()) for t in rates] == [((), pytest.approx(v)) for v in (0.2, 0.4)]
@@ -139,7 +135,7 @@ def test_the_configuration_builds_the_rule_it_names():
         ({"final_momentum": -1}, r"'final_momentum' must be at least 0 and below 1, got -1\."),
         ({"beta1": 1.0}, r"'beta1' must be at least 0 and below 1, got 1\.0\."),
         ({"beta2": math.inf}, r"'beta2' must be at least 0 and below 1, got inf\."),
-        ({"rule": "sgd"}, "'?rule'?.*sgd"),
+        ({"optimizer": "sgd"}, "'?optimizer'?.*sgd"),
         ({"anneal": "linear"}, "'?anneal'?.*linear"),
     ],
 )
@@ -200,7 +196,7 @@ def test_momentum_is_final_in_the_epoch_that_is_named_for_it_and_not_before(satu
 def test_apply_sets_every_group_up_for_its_minibatch(rule, dtype):
     """Into the tensors that the rates are, so that whoever holds them sees it."""
     first, second = (nn.Parameter(torch.zeros(1, dtype=dtype)) for _ in range(2))
-    s = schedule(rule=rule)
+    s = schedule(optimizer=rule)
     optimizer = s.config.build([first])
     optimizer.add_param_group({"params": [second], "lr": torch.tensor(0.3, dtype=dtype)})
     kept = [group["lr"] for group in optimizer.param_groups]
@@ -224,7 +220,7 @@ def test_a_schedule_leaves_its_clock_alone():
 @pytest.mark.parametrize("rule", ["momentum", "adam"])
 def test_a_rate_that_is_a_tensor_moves_as_the_number_does(rule):
     ours, theirs = network(), network()
-    config = OptimizerConfig(rule=rule, lr=0.25, momentum=0.5)
+    config = OptimizerConfig(optimizer=rule, lr=0.25, momentum=0.5)
     a = config.build(ours.parameters())
     b = Momentum(theirs.parameters(), lr=0.25, momentum=0.5)
     if rule == "adam":
@@ -296,12 +292,12 @@ def test_a_state_that_was_taken_up_is_not_shared():
 @pytest.mark.parametrize("every", [1, 3])
 def test_the_average_is_a_plain_mean_at_first_then_exponential(every):
     net, rate = network(), 0.25
-    average = Average(net, rate=rate, every=every)
+    average = EMA(net, decay=1 - rate, every=every)
     optimizer = RULES["sgd"](net.parameters())
     mean, seen = None, 0
     for update in range(1, 10 * every + 1):
         move(net, optimizer, update)
-        average.follow(net, update)
+        average.update(net, update)
         if update % every:
             continue
         seen += 1
@@ -314,20 +310,20 @@ def test_the_average_is_a_plain_mean_at_first_then_exponential(every):
 
 def test_the_first_weights_are_forgotten_and_the_start_is_their_mean():
     net = nn.Linear(1, 1, bias=False)
-    average = Average(net, rate=0.01, every=2)
+    average = EMA(net, decay=0.99, every=2)
     for update, w in enumerate([9.0, 1.0, 9.0, 2.0, 9.0, 6.0], start=1):
         net.weight.data.fill_(w)
-        average.follow(net, update)
+        average.update(net, update)
     assert average.network.weight.item() == pytest.approx(3.0)
 
 
 def test_buffers_of_real_numbers_are_averaged_and_others_copied():
     net = nn.BatchNorm1d(3)
-    average, means = Average(net, rate=0.1, every=1), []
+    average, means = EMA(net, decay=0.9, every=1), []
     for update in (1, 2, 3):
         net(torch.randn(8, 3, generator=torch.Generator().manual_seed(update)))
         means.append(net.running_mean.clone())
-        average.follow(net, update)
+        average.update(net, update)
     mine, theirs = average.network, net
     torch.testing.assert_close(mine.running_mean, torch.stack(means).mean(dim=0))
     assert mine.num_batches_tracked == theirs.num_batches_tracked == 3
@@ -336,7 +332,7 @@ def test_buffers_of_real_numbers_are_averaged_and_others_copied():
 
 def test_the_average_stands_apart_from_its_network_and_has_no_gradient():
     net = network()
-    average = Average(net, rate=0.1, every=1)
+    average = EMA(net, decay=0.9, every=1)
     net[0].weight.data.add_(1)
     assert not torch.equal(average.network[0].weight, net[0].weight)
     assert not any(p.requires_grad for p in average.network.parameters())
@@ -346,11 +342,11 @@ def test_the_average_stands_apart_from_its_network_and_has_no_gradient():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rate": 0, "every": 1}, r"'rate' must be above 0 and at most 1, got 0\."),
-        ({"rate": 1.5, "every": 1}, r"'rate' must be above 0 and at most 1, got 1\.5\."),
-        ({"rate": 0.1, "every": 0}, r"'every' must be a number that is at least 1, got 0\."),
+        ({"decay": 1, "every": 1}, r"'decay' must be at least 0 and below 1, got 1\."),
+        ({"decay": -0.5, "every": 1}, r"'decay' must be at least 0 and below 1, got -0\.5\."),
+        ({"decay": 0.9, "every": 0}, r"'every' must be a number that is at least 1, got 0\."),
     ],
 )
 def test_an_average_checks_its_limits(settings, message):
     with pytest.raises(BadValue, match=message):
-        Average(nn.Linear(1, 1), **settings)
+        EMA(nn.Linear(1, 1), **settings)

@@ -4,6 +4,8 @@ The others come with the extra `oracle`, and torch-fidelity without its dependen
 torchvision for what is not used here, so a stub stands for it).
 """
 
+import contextlib
+import importlib
 import sys
 import types
 
@@ -12,7 +14,6 @@ import pytest
 import torch
 
 from advnets.evaluation.distances import frechet_distance, kernel_distance
-from advnets.evaluation.kmeans import kmeans
 from advnets.evaluation.neighbours import nearest, neighbourhoods
 from advnets.evaluation.parzen import log_densities
 
@@ -24,6 +25,8 @@ def clouds(case):
     x = 0.8 * x + 0.3
     modes = torch.randn(6, 4, generator=rng, dtype=torch.float64).repeat(40, 1)
     ties = [torch.randint(4, (240, 4), generator=rng).double() for _ in range(2)]
+    rows = torch.randn(60, 4, generator=rng, dtype=torch.float64)
+    copies = rows[torch.arange(240) % 60], rows[torch.randint(60, (240,), generator=rng)]
     return {
         "scale 1": (x, y),
         "scale 1e3": (1e3 * x, 1e3 * y),
@@ -32,6 +35,8 @@ def clouds(case):
         "modes 1e4 apart": (1e4 * modes + 0.3 * x, 1e4 * modes + 0.3 * y),
         "ties": tuple(ties),
         "ties, shifted": tuple(t + 1e4 for t in ties),
+        "ties, scale 1e4": tuple(1e4 * t for t in ties),
+        "copies": copies,
     }[case]
 
 
@@ -43,6 +48,8 @@ CASES = [
     "modes 1e4 apart",
     "ties",
     "ties, shifted",
+    "ties, scale 1e4",
+    "copies",
 ]
 every_case = pytest.mark.parametrize("case", CASES)
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -77,19 +84,6 @@ def test_nearest_examples_are_scikit_learns_to_1e_9(case, dtype):
     for skip in (0, 1):
         ours = nearest(x, y, skip=skip)
         np.testing.assert_allclose(ours.distance.numpy(), theirs[:, skip], rtol=1e-9, atol=1e-9)
-
-
-@every_case
-@both_dtypes
-def test_k_means_from_one_start_has_scikit_learns_inertia_to_1e_6(case, dtype):
-    cluster = pytest.importorskip("sklearn.cluster", reason="needs scikit-learn")
-    if case.startswith("ties"):
-        pytest.skip("an example between two centres may go to either, and the paths part")
-    x, _, x64, _ = given(case, dtype)
-    first = x64[torch.randperm(len(x), generator=torch.Generator().manual_seed(3))[:6]]
-    found = kmeans(x, 6, steps=300, rng=torch.Generator().manual_seed(3))
-    theirs = cluster.KMeans(6, init=first, n_init=1, max_iter=300, tol=0).fit(x64)
-    assert found.inertia[-1].item() == pytest.approx(theirs.inertia_, rel=1e-6)
 
 
 @every_case
@@ -160,9 +154,33 @@ def test_the_kernel_distance_is_torch_fidelitys_to_1e_9(case, monkeypatch, rng):
     assert ours == pytest.approx(float(theirs), abs=1e-12 * size, rel=1e-9)
 
 
-@pytest.mark.parametrize("case", ["scale 1", "ties"])
-def test_the_kernel_distance_is_torchmetrics_where_its_float32_reaches(case, rng):
-    kid = pytest.importorskip("torchmetrics.image.kid", reason="needs torchmetrics")
+@pytest.fixture
+def torchmetrics(monkeypatch):
+    """It imports torch-fidelity where that is installed, which wants the stub."""
+    with monkeypatch.context() as patch:
+        stubbed(patch)
+        with contextlib.suppress(ImportError):
+            importlib.import_module("torch_fidelity")
+    pytest.importorskip("torchmetrics", reason="needs torchmetrics")
+    return types.SimpleNamespace(
+        **{name: importlib.import_module(f"torchmetrics.image.{name}") for name in ("fid", "kid")}
+    )
+
+
+@every_case
+def test_the_frechet_distance_is_torchmetrics_to_1e_9(case, torchmetrics, rng):
     x, y, *_ = given(case, torch.float64)
-    theirs = kid.poly_mmd(x, y).item()
-    assert kernel_distance(x, y, rng=rng).value == pytest.approx(theirs, abs=1e-9, rel=1e-6)
+    moments = [m for t in (x, y) for m in (t.mean(dim=0), torch.cov(t.T))]
+    theirs = torchmetrics.fid._compute_fid(*moments).item()
+    size = moments[3].trace().item()  # what is subtracted
+    ours = frechet_distance(x, y, rng=rng).value
+    assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12 * size)
+
+
+@every_case
+def test_the_kernel_distance_is_torchmetrics_to_1e_9(case, torchmetrics, rng):
+    x, y, *_ = given(case, torch.float64)
+    theirs = torchmetrics.kid.poly_mmd(x, y).item()
+    size = torchmetrics.kid.poly_kernel(x, y).abs().mean().item()
+    ours = kernel_distance(x, y, rng=rng).value
+    assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12 * size)

@@ -14,9 +14,11 @@ from torch.nn.functional import logsigmoid
 import advnets
 from advnets.base.conditioning import Context
 from advnets.base.protocols import Batch, Problem
+from advnets.extensions.conditionals import ConditionalsConfig
 from advnets.game import Game
+from advnets.networks.unet import UNetConfig
 from advnets.nn import dropout
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 from advnets.runs.registry import build
 from test_capture import HostReads, compiled
 
@@ -108,7 +110,7 @@ class Slow:
         return () if self.game.context is None else (self.game.context.encode(b.context).double(),)
 
     def judge(self, masks, *parts, c):
-        dropout.hand_out(dropout.stochastic(self.D), masks)
+        dropout.set_masks(dropout.stochastic(self.D), masks)
         c = tuple(torch.cat([t] * len(parts)) for t in c)
         return self.D(torch.cat(parts), *c).flatten().chunk(len(parts))
 
@@ -134,7 +136,7 @@ class Slow:
         x_g = self.G(z, *c)
         real, fake = self.judge(masks, b.x.double(), x_g, c=c)
         V = logsigmoid(real).mean() + logsigmoid(-fake).mean()
-        of_D = self.move(self.D, -self.game.D_scale * V)
+        of_D = self.move(self.D, -self.game.D_loss_weight * V)
         if together:
             of_G = self.move(self.G, self.J(fake))
             self.take(of_D + of_G)
@@ -169,7 +171,7 @@ def test_a_step_equals_the_slow_loop(pair, told, order, objective):
 def test_examples_are_judged_one_by_one_and_forward_pair_is_D_twice(pair, told, rng):
     game = make(pair, told)
     D, b = game.D.eval(), batch(told, 0)
-    c = game._told(b.context)
+    c = game._encoded(b.context)
     c = tuple(t.double() for t in c)
     x, x_g = b.x.double(), torch.rand(6, *COLOUR, generator=rng).double()
     apart = torch.cat([D(x[i : i + 1], *(t[i : i + 1] for t in c)) for i in range(6)])
@@ -200,7 +202,7 @@ def test_what_is_told_changes_what_both_players_say(pair, told):
     game, labels = make(pair, told), CONTEXTS[told]
     game.G.eval()
     game.D.eval()
-    one, other = (game._told(labels[[i, i]])[0].double() for i in (0, -1))
+    one, other = (game._encoded(labels[[i, i]])[0].double() for i in (0, -1))
     z, x = torch.ones(2, 4).double(), torch.full((2, *COLOUR), 0.3).double()
     assert (game.G(z, one) - game.G(z, other)).abs().max() > 1e-4
     assert (game.D(x, one) - game.D(x, other)).abs().max() > 1e-6
@@ -284,3 +286,18 @@ def test_the_small_pair_starts_at_the_mean_colour():
     for p in G.net[:-1].parameters():
         p.data.zero_()
     torch.testing.assert_close(G.eval()(torch.zeros(1, 4)), torch.full((1, *COLOUR), 0.4))
+
+
+@pytest.mark.parametrize("event", [(3, 48, 64), (1, 33, 47), (3, 64, 40)], ids=str)
+@pytest.mark.parametrize("kind", ["mlp", "conv", "unet"])
+def test_pictures_that_are_not_square_are_played(kind, event, rng):
+    D = {"D": advnets.SpectralDConfig(width=2)}
+    config = {
+        "mlp": lambda: settings("mlp", "plain"),
+        "conv": lambda: settings("spectral", "plain"),
+        "unet": lambda: ConditionalsConfig(G=UNetConfig(width=2), **D),
+    }[kind]()
+    game = build(config, problem("plain", event), seed=0)
+    info = game.step((Batch(torch.rand(4, *event, generator=rng)),), rng=rng)
+    assert game.sample(2).shape == (2, *event)
+    assert all(value.isfinite() for value in info.values())

@@ -1,4 +1,4 @@
-"""docs/paper.md: every piece of the paper has a line, and what a line names exists."""
+"""docs/reference/paper.md: every piece of the paper has a line, and what a line names exists."""
 
 import importlib
 import re
@@ -7,11 +7,11 @@ import shlex
 import pytest
 
 from advnets import recipes
-from advnets.cli import command as main
+from advnets.cli import command, main
 from advnets.experiments import FIGURES
 from conftest import ROOT
 
-PAGE = (ROOT / "docs" / "paper.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "paper.md").read_text()
 LINES = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PAGE.splitlines()
@@ -50,8 +50,8 @@ def test_a_line_names_what_there_is_or_says_that_it_is_not_built(line):
         path, _, test = name.partition("::")
         text = (ROOT / path).read_text()
         assert f"\ndef {test}(" in text if test else "\ndef test_" in text
-    for command in named(commands):
-        there_is(shlex.split(command))
+    for words in named(commands):
+        there_is(shlex.split(words))
 
 
 def found(name):
@@ -69,9 +69,9 @@ def found(name):
 
 
 def there_is(words):
-    assert words[0] == "advnets" and words[1] in main.COMMANDS
+    assert words[0] == "advnets" and words[1] in command.COMMANDS
     if words[1] == "train":
         assert words[2] in recipes.RECIPES
-        assert main.main([*words[1:], "--dry_run"]) == 0
+        assert main([*words[1:], "--dry_run"]) == 0
     if words[1] == "figure":
         assert words[2] in FIGURES

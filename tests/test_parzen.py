@@ -8,11 +8,21 @@ import torch
 from scipy import stats
 from scipy.special import logsumexp
 
+import advnets
 from advnets.base.errors import BadValue
 from advnets.evaluation import parzen
 from advnets.evaluation.parzen import LogLikelihood, choose_sigma, log_densities, score, summarise
 
 SIGMA_WORDS = r"'sigma' must be a number above 0, got "
+
+
+def test_whole_numbers_far_from_0_are_scored_as_those_near_it():
+    rows = np.random.default_rng(0)
+    x, test = rows.integers(0, 64, (200, 2)), rows.integers(0, 64, (100, 2))
+    near, far = (advnets.score(x + by, test + by, sigma=5.0) for by in (0, 2**31))
+    assert near.mean == pytest.approx(far.mean, abs=1e-9)
+    with pytest.raises(ValueError, match="'samples' must be a dense tensor of real numbers"):
+        advnets.score(x + 1j, test, sigma=5.0)
 
 
 def written_out(x, centres, sigmas):
@@ -276,5 +286,14 @@ def test_one_example_has_no_standard_error():
     found = score(points(1, 2), points(4, 2, seed=1), 0.3)
     assert str(found).endswith("+- unknown nats")
     assert found.to_dict()["standard_error"] is None
-    again = LogLikelihood.from_dict(found.to_dict())
-    assert again.mean == found.mean and math.isnan(again.standard_error)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e-20, 1e-18, 1e15, 1e20, 1e36])
+def test_a_score_moves_with_the_unit_of_the_data_by_its_logarithm(scale, dtype):
+    """p(s x) = p(x) / s^d, also where float32 cannot hold the squares."""
+    rng = torch.Generator().manual_seed(0)
+    x, centres = (torch.rand(n, 3, generator=rng, dtype=torch.float64) for n in (40, 50))
+    one = advnets.score(centres, x, sigma=0.2).mean
+    other = advnets.score((centres * scale).to(dtype), (x * scale).to(dtype), sigma=0.2 * scale)
+    assert other.mean + 3 * math.log(scale) == pytest.approx(one, abs=1e-5)

@@ -126,6 +126,28 @@ def test_samples_that_are_images_make_one_grid(tmp_path):
     assert np.array_equal(opened(tmp_path / "a.png")[1], expected)
 
 
+@pytest.mark.parametrize(
+    ("ending", "kind"), [("png", "PNG"), ("jpg", "JPEG"), ("JPEG", "JPEG"), ("webp", "WEBP")]
+)
+@pytest.mark.parametrize("shape", [(1, 9, 9), (3, 9, 9), (2,), (1,)])
+def test_samples_are_written_in_the_format_of_the_name(ending, kind, shape, tmp_path):
+    x = torch.rand(9, *shape, generator=torch.Generator().manual_seed(0))
+    for name in (f"a.{ending}", "a.png"):
+        plots.save_samples(tmp_path / name, x)
+    with Image.open(tmp_path / f"a.{ending}") as image, Image.open(tmp_path / "a.png") as png:
+        assert image.format == kind
+        found, need = (np.asarray(each.convert("RGB"), dtype=int) for each in (image, png))
+    assert abs(found - need).mean() < (8 if kind == "JPEG" else 3)
+
+
+def test_a_picture_larger_than_its_format_is_refused(tmp_path):
+    long = np.zeros((1, 20_000, 1), dtype=np.uint8)
+    plots.save_picture(tmp_path / "a.jpg", long)
+    with pytest.raises(BadValue, match=r"'out' must be NAME\.png .*20000 x 1 pixels.* WEBP"):
+        plots.save_picture(tmp_path / "a.webp", long)
+    assert not (tmp_path / "a.webp").exists()
+
+
 def test_large_images_are_not_made_larger(tmp_path):
     x = images(2, channels=3, height=60, width=40)
     plots.save_samples(tmp_path / "a.png", x)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import advnets
 from advnets import recipes
 from advnets.base.process import settings_of_a_run, subnormals_are_zero
-from advnets.runs import train
+from advnets.runs import run_config, train
 from advnets.storage import environment
 from conftest import small_config, small_game, small_run
 
@@ -87,18 +87,18 @@ def test_a_game_that_was_loaded_goes_on_with_noise_of_its_own():
 
 def test_a_state_brings_back_rates_and_the_count_of_updates():
     a = game()
-    plan = torch.optim.lr_scheduler.ExponentialLR(a.D_player.optimizer, 0.5)
+    plan = torch.optim.lr_scheduler.ExponentialLR(a.D_state.optimizer, 0.5)
     advnets.fit(a, X, steps(2))
     plan.step()
     a.step_D(advnets.base.protocols.Batch(X[:20]), rng=torch.Generator())
     b = game()
     old = {n: t for n, t in a.state().items() if ".group." not in n and n != "updates"}
     b.load_state(old)  # of a checkpoint that is older
-    assert b.D_player.optimizer.param_groups[0]["lr"] == 1e-2
+    assert b.D_state.optimizer.param_groups[0]["lr"] == 1e-2
     b.load_state(a.state())
     assert b.updates == 2
-    assert b.D_player.optimizer.param_groups[0]["lr"] == 5e-3
-    assert b.D_player.optimizer.param_groups[0]["betas"] == (0.9, 0.999)
+    assert b.D_state.optimizer.param_groups[0]["lr"] == 5e-3
+    assert b.D_state.optimizer.param_groups[0]["betas"] == (0.9, 0.999)
 
 
 def test_training_is_in_training_mode_but_for_what_is_frozen():
@@ -167,9 +167,9 @@ def test_a_run_keeps_the_precision_that_was_chosen(tmp_path, monkeypatch):
     assert train.train(config, tmp_path / "run", display=Said())
     assert any("in bfloat16" in text for text in said)
     monkeypatch.setattr(environment, "has_bfloat16", lambda device: False)
-    assert train.config_of(tmp_path / "run").model.precision == "bfloat16"
+    assert run_config.config_of(tmp_path / "run").model.precision == "bfloat16"
     assert train.resume(tmp_path / "run", small_run(data=data, trainer=steps(3), model=auto))
-    assert train.config_of(tmp_path / "run").model.precision == "bfloat16"
+    assert run_config.config_of(tmp_path / "run").model.precision == "bfloat16"
 
 
 def test_a_run_that_goes_on_elsewhere_says_so_once(tmp_path, monkeypatch):
@@ -197,3 +197,23 @@ def test_a_run_that_goes_on_elsewhere_says_so_once(tmp_path, monkeypatch):
     (folder / "environment.jsonl").unlink()  # of a run that is older
     assert train.resume(folder, small_run(trainer=steps(6)), display=Said())
     assert len(notices()) == 2
+
+
+def test_a_line_of_a_start_that_a_kill_cut_off_is_replaced(tmp_path):
+    folder = tmp_path / "run"
+    assert train.train(small_run(trainer=steps(2)), folder)
+    path = folder / "environment.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"update": 2, "comm')
+    for n in (3, 4, 5):
+        assert train.resume(folder, small_run(trainer=steps(n)))
+    assert [json.loads(line)["update"] for line in path.read_text().splitlines()] == [0, 2, 3, 4]
+
+
+def test_the_line_of_a_start_is_not_written_through_a_link(tmp_path):
+    folder, outside = tmp_path / "run", tmp_path / "outside"
+    assert train.train(small_run(trainer=steps(2)), folder)
+    outside.touch()
+    (folder / "environment.jsonl").unlink()
+    (folder / "environment.jsonl").symlink_to(outside)
+    assert train.resume(folder, small_run(trainer=steps(3)))
+    assert outside.read_bytes() == b""

@@ -10,7 +10,7 @@ from torch import nn
 
 from advnets import recipes
 from advnets.base.protocols import Problem
-from advnets.nn import linear
+from advnets.nn import init
 
 FACES, CIFAR = (1, 48, 48), (3, 32, 32)
 MLP_8000 = {"net.0": (8000, 100), "net.2": (8000, 8000)}
@@ -69,7 +69,7 @@ def pairs():
     found = {}
     with pytest.MonkeyPatch.context() as patch, torch.device("meta"):
         for name in ("init_uniform", "init_sparse"):
-            patch.setattr(linear, name, lambda *args, **settings: None)
+            patch.setattr(init, name, lambda *args, **settings: None)
         for name, event in EVENTS.items():
             config = recipes.get(name).model
             mean = torch.full(event, 0.5)
@@ -138,7 +138,7 @@ def test_the_published_settings(recipe):
     config, need = recipes.get(recipe), SETTINGS[recipe]
     model = config.model
     assert config.batch_size == need["batch"]
-    assert (model.prior, model.z_dim, model.order, model.D_scale) == (
+    assert (model.prior, model.z_dim, model.order, model.D_loss_weight) == (
         need["prior"],
         100,
         "simultaneous",
@@ -146,11 +146,11 @@ def test_the_published_settings(recipe):
     )
     assert model.objective == "non-saturating"
     for rule in (model.G_optimizer, model.D_optimizer):
-        assert (rule.rule, rule.lr, rule.lr_decay) == ("momentum", need["lr"], 1.000004)
+        assert (rule.optimizer, rule.lr, rule.lr_decay) == ("momentum", need["lr"], 1.000004)
         assert (rule.momentum, rule.final_momentum, rule.saturate_epochs) == (0.5, 0.7, 250)
     assert (model.G.irange, model.D.irange) == (need["G"], need["D"])
     assert model.G.max_col_norm == model.D.max_col_norm == need["norm"]
-    assert (model.D.include_input, model.D.include_hidden) == (0.8, 0.5)
+    assert (model.D.dropout_input, model.D.dropout_hidden) == (0.2, 0.5)
 
 
 def test_what_only_one_of_them_has():

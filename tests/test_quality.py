@@ -14,7 +14,7 @@ from scipy import linalg
 from advnets.base.errors import BadValue
 from advnets.evaluation import bootstrap, distances
 from advnets.evaluation.distances import (
-    class_imbalance,
+    class_tv_distance,
     classes_covered,
     frechet_distance,
     kernel_distance,
@@ -117,10 +117,10 @@ def test_a_class_that_the_data_lacks_is_not_covered(rng):
     assert classes_covered(x, real, classes=3, rng=rng).value == 1
 
 
-def test_class_imbalance_is_the_share_to_be_moved(rng):
+def test_class_tv_distance_is_the_share_to_be_moved(rng):
     real, x = torch.tensor([0, 1, 2, 3] * 25), torch.tensor([0, 0, 2, 3] * 25)
-    assert class_imbalance(x, real, classes=4, rng=rng).value == pytest.approx(0.25)
-    assert class_imbalance(real, real, classes=4, rng=rng).value == 0
+    assert class_tv_distance(x, real, classes=4, rng=rng).value == pytest.approx(0.25)
+    assert class_tv_distance(real, real, classes=4, rng=rng).value == 0
 
 
 def test_the_spread_is_a_ratio_of_mean_distances(rng):
@@ -256,7 +256,7 @@ def test_the_same_generator_gives_the_same_interval():
         (kernel_distance, "kernel distance", 20, normal(19, 3), {}),
         (neighbourhoods, "precision, recall, density and coverage", 20, normal(19, 3), {}),
         (classes_covered, "classes covered", 100, torch.zeros(99).long(), {"classes": 10}),
-        (class_imbalance, "class imbalance", 100, torch.zeros(99).long(), {"classes": 10}),
+        (class_tv_distance, "class TV distance", 100, torch.zeros(99).long(), {"classes": 10}),
         (spread_ratio, "spread", 20, torch.rand(19), {}),
         (nearest_ratio, "nearest training example", 100, torch.rand(99), {}),
     ],

@@ -1,10 +1,12 @@
 """Several processes play the game that one plays: to rounding, dropout included. And what ends them."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ import pytest
 import torch
 
 import advnets
-from advnets.base.distributed import ALONE, Ranks, cores, joined
+from advnets.base.distributed import ALONE, Ranks, cores, init_process_group
 from advnets.evaluation import metrics
 from advnets.evaluation.bootstrap import Estimate
 from conftest import ROOT, small_config, small_run
@@ -25,10 +27,13 @@ if not torch.distributed.is_available():
     pytest.skip("torch without torch.distributed", allow_module_level=True)
 
 
+OWN = os.pathsep.join(str(ROOT / name) for name in ("tests", "src"))
+
+
 def together(*words, n=2, **settings):
-    """A command line in n processes, joined on a free port of this machine."""
+    """A command line in n processes of this tree, joined on a free port of this machine."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": OWN}
     return subprocess.Popen(
         [*launcher, "--nproc_per_node", str(n), *map(str, words)],
         stdout=subprocess.PIPE,
@@ -61,10 +66,10 @@ def both(tmp_path_factory):
     process = together(ROOT / "tests" / "two_processes.py", folder)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    return torch.load(folder / "found.pt"), everything(ALONE)
+    return torch.load(folder / "found.pt"), everything(ALONE, tmp_path_factory.mktemp("one"))
 
 
-@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("game", [*GAMES, "fitted"])
 def test_two_processes_play_the_game_of_one(both, game):
     """The same global batch, noise and masks: parameters, velocities, averages and what is logged."""
     two, one = both
@@ -125,7 +130,7 @@ def test_a_killed_process_ends_all_with_a_message_and_a_resumable_folder(tmp_pat
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     (line,) = lines(said)
-    assert "Another process of this run is gone" in line
+    assert f"Another process of this run is gone: rank {victim} (" in line
     assert "--resume" in line
     reached = int(max((folder / "checkpoints").glob("0*")).stem)
     shorter = small_run(
@@ -163,6 +168,60 @@ def test_ctrl_c_ends_all_at_the_same_update_and_saves(tmp_path):
     assert advnets.load(folder, checkpoint="last").update > 0
 
 
+def test_two_launchers_of_one_process_each_play_as_one_run(tmp_path):
+    """As two machines do: each starts its own `torchrun`; they meet at an address and a port."""
+    config, folder = small_toml(tmp_path), tmp_path / "run"
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    where = ["--nnodes", "2", "--master_addr", "localhost", "--master_port", str(port)]
+    launcher = [sys.executable, "-m", "torch.distributed.run", *where, "--nproc_per_node", "1"]
+    words = ["-m", "advnets", "train", str(config), "--folder", str(folder)]
+    both = [
+        subprocess.Popen(
+            [*launcher, "--node_rank", str(node), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for node in range(2)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum(text.count("Finished: ") for text in said) == 1
+    assert advnets.load(folder, checkpoint="last").update == 40
+
+
+def test_what_a_scheduler_sends_ends_all_processes_with_its_code(tmp_path):
+    """As `srun` starts them: each process by itself, SIGUSR1 to one of them alone."""
+    config = small_toml(tmp_path, steps=1_000_000, score_every=0, checkpoint_every=0)
+    folder = tmp_path / "run"
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    meet = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    words = [sys.executable, "-m", "advnets", "train", config, "--folder", folder]
+    both = [
+        subprocess.Popen(
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **meet, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(2)
+    ]
+    clock = folder / "clock.jsonl"
+    while not clock.exists() or not clock.read_text():
+        assert both[0].poll() is None, both[0].stdout.read()
+        time.sleep(0.05)
+    both[1].send_signal(signal.SIGUSR1)
+    said = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [75, 75], said
+    assert advnets.load(folder, checkpoint="last").update > 0
+
+
 def test_a_batch_that_does_not_divide_is_refused(tmp_path):
     config, folder = small_toml(tmp_path), tmp_path / "run"
     process = advnets_together("train", config, "--folder", folder, "--batch_size", 15)
@@ -182,26 +241,29 @@ def test_more_processes_than_cores_are_refused(monkeypatch):
     need = (
         f"'nproc_per_node' must be at most the number of cores here, {cores()}, got {cores() + 1}"
     )
-    with pytest.raises(advnets.base.errors.BadValue, match=need), advnets.base.distributed.joined():
+    with (
+        pytest.raises(advnets.base.errors.BadValue, match=need),
+        advnets.base.distributed.init_process_group(),
+    ):
         pass
 
 
 def test_a_world_whose_processes_are_not_numbered_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     need = "'RANK' must be set where WORLD_SIZE is 2"
-    with pytest.raises(advnets.base.errors.BadValue, match=need), advnets.base.distributed.joined():
+    with (
+        pytest.raises(advnets.base.errors.BadValue, match=need),
+        advnets.base.distributed.init_process_group(),
+    ):
         pass
 
 
 @pytest.mark.parametrize("network", ["D", "G"])
 def test_networks_that_do_not_treat_examples_one_by_one_are_refused(network):
     G, D = advnets.Generator, advnets.Discriminator
-    problem = advnets.base.protocols.Problem(
-        event_shape=(2,), low=0, high=1, mean=torch.zeros(2), batches_per_epoch=1, steps=1
-    )
     config, rng = small_config(), torch.Generator().manual_seed(0)
     nets = {
-        "G": G(config.G, z_dim=3, problem=problem, rng=rng),
+        "G": G(config.G, z_dim=3, event_shape=(2,), rng=rng),
         "D": D(config.D, event_shape=(2,), rng=rng),
     }
     if network == "D":
@@ -236,17 +298,20 @@ def test_what_the_environment_says_of_the_processes_is_refused_by_name(changed, 
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
-    with pytest.raises(advnets.base.errors.BadValue, match=words), joined():
+    with pytest.raises(advnets.base.errors.BadValue, match=words), init_process_group():
         pass
 
 
 def test_a_process_that_meets_no_other_does_not_wait_for_ever(monkeypatch):
-    monkeypatch.setattr("advnets.base.distributed.PATIENCE", timedelta(seconds=2))
+    monkeypatch.setattr("advnets.base.rendezvous.PATIENCE", timedelta(seconds=2))
     monkeypatch.setattr("advnets.base.distributed.cores", lambda: 2)
     for name, value in JOINED.items():
         monkeypatch.setenv(name, value)
-    words = "'WORLD_SIZE' must be the number of processes that meet at localhost:29499 within 2 s"
-    with pytest.raises(advnets.base.errors.OthersLost, match=words), joined():
+    words = (
+        "'WORLD_SIZE' must be the number of processes that meet at localhost:29499 within 2 s, "
+        r"got 2 and not all of them \(missing: rank 1\)"
+    )
+    with pytest.raises(advnets.base.errors.OthersLost, match=words), init_process_group():
         pass
 
 
@@ -268,3 +333,26 @@ def test_what_the_first_process_measured_crosses_as_json():
         left_out=("why",),
     )
     assert metrics.from_dict(json.loads(json.dumps(dataclasses.asdict(found)))) == found
+
+
+@pytest.mark.parametrize("in_the_command", [False, True])
+def test_who_has_lost_the_others_answers_sigterm_again_after_its_last_words(
+    in_the_command, monkeypatch
+):
+    """`torchrun` ends a lost process at once; in the command its reason comes first."""
+    from advnets.base import distributed, rendezvous
+
+    monkeypatch.setattr(distributed, "get_rank", lambda: distributed.Ranks(0, 2))
+    monkeypatch.setattr(distributed, "beside", lambda: 1)
+    monkeypatch.setattr(rendezvous, "join", lambda *_: None)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        own = signal.getsignal(signal.SIGTERM)
+        with distributed.last_words() if in_the_command else contextlib.nullcontext():
+            with pytest.raises(advnets.base.errors.OthersLost), init_process_group():
+                raise advnets.base.errors.OthersLost("gloo")
+            ignored = signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+            assert ignored == in_the_command
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -16,12 +16,12 @@ from PIL import Image
 
 import advnets
 from advnets import report
-from advnets.cli import command as main
+from advnets.cli import command
 from advnets.evaluation import protocol
 from advnets.evaluation.parzen import LogLikelihood
 from advnets.html import markup
 from advnets.plotting import images as plots
-from advnets.report import panels, pictures, scores
+from advnets.report import embedded, opening, panels, pictures, scores
 from conftest import ROOT, small_run
 
 TAG = re.compile(r"</?[a-z]+[1-6]?[ >]|<[a-z]+$")
@@ -168,9 +168,9 @@ def test_sections_are_those_that_the_run_has_and_links_lead_to_them(pages):
     titles = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
     everything = [
         "Scores",
-        "Curves",
         "Samples over time",
         "Figures",
+        "Curves",
         "Configuration",
         "Environment",
     ]
@@ -199,15 +199,65 @@ def test_the_number_that_matters_stands_beside_real_examples_and_its_caveat(fold
     assert "standard error over the test examples" in text
 
 
+def test_the_page_opens_with_samples_beside_real_examples_none_picked(folders, pages):
+    page = str(pages["images"])
+    above = page[page.index('<div class="sheet">') : page.index('<dl class="headline">')]
+    shown = Page(above).all("img")
+    assert [i["alt"] for i in shown] == ["Samples (raw)", "Real test examples"]
+    assert "<table" not in page[: page.index('<dl class="headline">')]
+    run = advnets.load(folders["images"])
+    pixels = plots.grid(run.sample(opening.COLUMNS * opening.ROWS), columns=opening.COLUMNS)
+    with Image.open(io.BytesIO(base64.b64decode(shown[0]["src"].partition(",")[2]))) as picture:
+        enlarged = plots.enlarged(pixels, width=embedded.SIDE)[:, :, 0]
+        assert np.array_equal(np.asarray(picture), enlarged)
+
+
+def test_points_open_with_a_plot_of_each_and_numbers_with_histograms(pages, tmp_path):
+    assert Page(pages["points"]).drawings[:2] == ["Samples (raw)", "Real test examples"]
+    rng = np.random.default_rng(0)
+    for d, titles in (
+        (1, ["Samples (raw) and real test examples"]),
+        (5, ["Samples (raw)", "Real test examples"]),
+    ):
+        np.save(tmp_path / f"{d}.npy", rng.random((200, d)))
+        data = advnets.data.ArrayConfig(path=str(tmp_path / f"{d}.npy"))
+        trainer = advnets.TrainerConfig(steps=2, score_every=0, sample_every=0)
+        assert advnets.train(small_run(data=data, trainer=trainer), tmp_path / f"run{d}")
+        run = advnets.load(tmp_path / f"run{d}", checkpoint="last")
+        sheet = opening.sheet(run)
+        assert Page(sheet).drawings == titles
+        assert ("principal direction" in sheet) == (d == 5)
+        (tmp_path / f"{d}.npy").unlink()
+        alone = opening.sheet(run)
+        assert len(Page(alone).drawings) == 1
+        assert f"Real examples are not shown: {tmp_path / f'{d}.npy'}: no such file" in alone
+
+
+def test_tensorboards_logs_are_named_where_there_are_some(folders, tmp_path):
+    folder = copy_of(folders["points"], tmp_path)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    assert "pip install 'advnets[tensorboard]'" in Page(page_of(folder)).text
+    (folder / "tensorboard").mkdir()
+    (folder / "tensorboard" / "events.out.tfevents.1").write_bytes(b"")
+    assert "tensorboard --logdir run/tensorboard" in Page(page_of(folder)).text
+
+
+def test_the_data_is_read_once_for_a_page(folders, monkeypatch):
+    reads, read = [], advnets.runs.run.read_again
+    monkeypatch.setattr(advnets.runs.run, "read_again", lambda *a: reads.append(a) or read(*a))
+    page_of(folders["images"])
+    assert len(reads) == 1
+
+
 def test_every_curve_is_there_with_what_it_is_read_against(pages):
     page = pages["images"]
     assert Page(page).drawings == [
         "Validation score",
         "The value of the game, V(D, G)",
-        "What D believes",
-        "What G descends, J",
+        "D on data and samples",
+        "The loss of G, J",
         "Gradient norms",
-        "How far apart the samples are",
+        "Spread of the samples",
         "Speed",
     ]
     text = Page(page).text
@@ -227,7 +277,7 @@ def test_figures_are_those_of_the_command(folders, pages, tmp_path):
     for number, data in zip("23", found, strict=True):
         out = tmp_path / f"{number}.png"
         words = ["figure", number, str(folders["images"]), "--out", str(out)]
-        assert main.main(words) == 0
+        assert command.main(words) == 0
         assert out.read_bytes() == data
 
 
@@ -247,7 +297,7 @@ def test_a_run_that_is_not_scored_is_scored_as_the_command_does_and_it_says_so(i
     first = page_of(folder, say=said.append)
     assert re.search(r"no scores of update \d+ are kept here; scoring it first\.", said[0])
     kept = (folder / "evaluation.json").read_bytes()
-    assert main.main(["evaluate", str(folder)]) == 0
+    assert command.main(["evaluate", str(folder)]) == 0
     assert (folder / "evaluation.json").read_bytes() == kept
     assert page_of(folder, say=said.append) == first
     assert len(said) == 1
@@ -353,7 +403,7 @@ def spoiled(value):
     return f"{value} {EVIL}" if isinstance(value, str) else value
 
 
-def spoil(path, **more):
+def corrupt(path, **more):
     record = spoiled(json.loads(path.read_text()) | more)
     path.write_text(json.dumps(record))
 
@@ -364,8 +414,10 @@ def test_what_comes_from_a_run_is_escaped(folders, tmp_path):
     config = (folder / "config.toml").read_text()
     recipe = f"recipe = {json.dumps(EVIL)}"
     (folder / "config.toml").write_text(config.replace('recipe = "pictures"', recipe))
-    spoil(folder / "evaluation.json", notice="not MNIST.", quality=QUALITY | {"left_out": ["No."]})
-    spoil(folder / "data.json", notice="not MNIST.", classes=["cat"])
+    corrupt(
+        folder / "evaluation.json", notice="not MNIST.", quality=QUALITY | {"left_out": ["No."]}
+    )
+    corrupt(folder / "data.json", notice="not MNIST.", classes=["cat"])
     (folder / "environment.json").write_text(json.dumps({EVIL: [EVIL], "none": None}))
     with (folder / "metrics.jsonl").open("a") as lines:
         lines.write(json.dumps({"update": 40, EVIL: 1.0, "sentence": EVIL}) + "\n")
@@ -390,7 +442,8 @@ def test_what_comes_from_a_run_is_escaped(folders, tmp_path):
 
 
 def test_tags_stand_in_templates_alone():
-    """Nothing escapes what Python joins; only what cuts matplotlib's SVG to size names its tags."""
+    """Nothing escapes what Python joins; tags are named to cut matplotlib's SVG to size, and where
+    the studio's page gets a script for each run, by number."""
     found = set()
     for path in (ROOT / "src" / "advnets").rglob("*.py"):
         nodes = [*ast.walk(ast.parse(path.read_text()))]
@@ -398,7 +451,7 @@ def test_tags_stand_in_templates_alone():
         strings = [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         if any(TAG.search(s.value) for s in strings if s not in docstrings):
             found.add(path.name)
-    assert found == {"curves.py"}
+    assert found == {"curves.py", "export.py"}
 
 
 # The other measures
@@ -449,6 +502,18 @@ def test_the_other_measures_stand_with_their_intervals_where_they_were_taken(fol
         assert words in text, words
 
 
+def test_for_pictures_the_metrics_lead_and_for_points_parzen(folders):
+    text = with_quality(folders["images"], QUALITY)
+    head = text[: text.index("Scores Samples")]
+    assert re.search(
+        r"Frechet distance lower is better 12\.3 .*real examples: 0\.0001.*Parzen", head
+    )
+    assert text.index("Metrics against held-out") < text.index("Parzen log-likelihood, nats")
+    other = with_quality(folders["points"], QUALITY)
+    assert "Frechet" not in other[: other.index("Scores Samples")]
+    assert "Parzen log-likelihood nats per example" in other[: other.index("Scores Samples")]
+
+
 def test_unlike_counts_stand_with_every_value(folders):
     unlike = json.loads(json.dumps(QUALITY))
     unlike["rows"][0]["values"]["frechet"]["n"] = 4_000
@@ -485,7 +550,7 @@ def test_chains_stand_with_what_their_samples_are_worth(tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((100, 6, 5)))
     data = advnets.data.ArrayConfig(path=str(tmp_path / "x.npy"))
     assert advnets.train(small_run(model=model, data=data), tmp_path / "run")
-    assert main.main(["evaluate", str(tmp_path / "run"), "--quality", "False"]) == 0
+    assert command.main(["evaluate", str(tmp_path / "run"), "--quality", "False"]) == 0
     said = capsys.readouterr().out
     assert "Samples from chain: 4 chains, burn-in 3, every 2. state: autocorrelation time" in said
     worth = json.loads((tmp_path / "run" / "evaluation.json").read_text())["lines"][0]["mixing"]

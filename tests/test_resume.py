@@ -10,14 +10,15 @@ import time
 import pytest
 import torch
 
-from advnets.base import files
+from advnets.base import files, state
 from advnets.game import Game
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 from advnets.runs import train
-from advnets.storage import checkpoints, run_folder
+from advnets.storage import run_folder
+from advnets.training.config import TrainerConfig
 from conftest import small_config, small_run
 
-ADAM = OptimizerConfig(rule="adam", lr=0.01, anneal="cosine")
+ADAM = OptimizerConfig(optimizer="adam", lr=0.01, anneal="cosine")
 CONFIGS = {
     "momentum-simultaneous": small_run(),
     "conditional": small_run(model=small_config(context="labels")),
@@ -96,9 +97,7 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path):
     config = tmp_path / "small.toml"
     config.write_text(
         small_run(
-            trainer=train.TrainerConfig(
-                steps=600, log_every=50, score_every=200, checkpoint_every=40
-            )
+            trainer=TrainerConfig(steps=600, log_every=50, score_every=200, checkpoint_every=40)
         ).to_toml()
     )
     whole, torn = tmp_path / "whole", tmp_path / "torn"
@@ -121,11 +120,15 @@ def test_sigkill_at_random_moments_changes_nothing(tmp_path):
     assert_same(outcome(torn), outcome(whole))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGHUP, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)],
+)
+def test_a_signal_saves_and_says_how_to_go_on(number, code, tmp_path):
+    """A scheduler's signal ends with a code of its own, which asks for another turn."""
     config = tmp_path / "long.toml"
     config.write_text(
-        small_run(trainer=train.TrainerConfig(steps=1_000_000, checkpoint_every=0)).to_toml()
+        small_run(trainer=TrainerConfig(steps=1_000_000, checkpoint_every=0)).to_toml()
     )
     folder = tmp_path / "run"
     process = subprocess.Popen(
@@ -140,7 +143,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
         time.sleep(0.01)
     process.send_signal(number)
     said, _ = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert f"Go on with: advnets train --resume {folder}" in said
     assert train.RunDir(folder).latest(print).update > 0
 
@@ -148,7 +151,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, tmp_path):
 def test_a_finished_run_goes_on_with_more_steps_as_if_they_had_been_asked_for(tmp_path):
     def steps(n):
         return small_run(
-            trainer=train.TrainerConfig(steps=n, log_every=5, score_every=10, picture_every=10)
+            trainer=TrainerConfig(steps=n, log_every=5, score_every=10, sample_every=10)
         )
 
     train.train(steps(40), tmp_path / "whole")
@@ -176,15 +179,11 @@ def test_a_run_without_a_checkpoint_begins_again(tmp_path):
 def test_global_randomness_of_a_users_own_dropout_is_part_of_the_state(tmp_path):
     """torch's global stream is seeded by the run, saved with it, and restored."""
     train.train(small_run(), tmp_path / "run")
-    streams = train.Streams(0)
-    streams.load_state(
-        checkpoints.below("rng.", train.RunDir(tmp_path / "run").latest(print).tensors)
-    )
+    generators = train.Generators(0)
+    generators.load_state(state.below("rng.", train.RunDir(tmp_path / "run").latest(print).tensors))
     expected = torch.rand(3)
     torch.rand(10)
-    streams.load_state(
-        checkpoints.below("rng.", train.RunDir(tmp_path / "run").latest(print).tensors)
-    )
+    generators.load_state(state.below("rng.", train.RunDir(tmp_path / "run").latest(print).tensors))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -201,6 +200,7 @@ def test_metrics_hold_no_clock(tmp_path):
         "D_Gz",
         "G_gradient",
         "D_gradient",
+        "inside",
         "validation",
         "spread",
     }

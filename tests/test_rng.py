@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from advnets.base.errors import BadValue
-from advnets.base.rng import Streams, derive, for_samples, generator, per_sample
+from advnets.base.rng import Generators, derive, for_samples, generator, per_sample
 from advnets.sampling.priors import PRIORS
 
 
@@ -36,7 +36,7 @@ def test_generators_leave_the_global_stream_alone():
     before = torch.get_rng_state()
     draw(generator(0, "a"))
     first_draws(0, 0, 3)
-    Streams(0)
+    Generators(0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -76,45 +76,45 @@ def test_per_sample_refuses_what_has_no_number(arguments, message):
 
 def test_a_negative_seed_is_refused():
     with pytest.raises(BadValue, match=r"'seed' must be a number that is at least 0, got -3\."):
-        Streams(-3)
+        Generators(-3)
 
 
 def test_streams_go_on_from_a_saved_state_as_if_never_stopped():
-    streams = Streams(3)
-    streams.seed_global()
-    draw(streams["step"]), torch.rand(5)
-    state = {name: t.clone() for name, t in streams.state().items()}
-    expected = draw(streams["step"]), torch.rand(8)
-    again = Streams(99)
+    generators = Generators(3)
+    generators.seed_global()
+    draw(generators["step"]), torch.rand(5)
+    state = {name: t.clone() for name, t in generators.state().items()}
+    expected = draw(generators["step"]), torch.rand(8)
+    again = Generators(99)
     again.load_state(state)
     assert torch.equal(draw(again["step"]), expected[0])
     assert torch.equal(torch.rand(8), expected[1])
 
 
 def test_a_saved_state_does_not_move_with_the_stream():
-    streams = Streams(0)
-    state = streams.state()
+    generators = Generators(0)
+    state = generators.state()
     before = {name: t.clone() for name, t in state.items()}
-    draw(streams["step"]), torch.rand(5)
+    draw(generators["step"]), torch.rand(5)
     assert all(torch.equal(state[name], t) for name, t in before.items())
 
 
 def test_the_global_stream_is_seeded_from_the_run_and_apart_from_its_own():
-    streams = Streams(4)
-    streams.seed_global()
+    generators = Generators(4)
+    generators.seed_global()
     first = torch.rand(8)
-    streams.seed_global()
+    generators.seed_global()
     assert torch.equal(torch.rand(8), first)
-    assert not torch.equal(draw(streams["step"]), first)
+    assert not torch.equal(draw(generators["step"]), first)
 
 
 @pytest.mark.parametrize("missing", ["step", "global"])
 def test_a_state_without_one_of_the_streams_is_refused_and_nothing_moves(missing):
-    streams = Streams(0)
-    state = {name: t for name, t in Streams(1).state().items() if name != missing}
+    generators = Generators(0)
+    state = {name: t for name, t in Generators(1).state().items() if name != missing}
     with pytest.raises(BadValue, match=rf"'rng\.{missing}' must be in the saved state"):
-        streams.load_state(state)
-    assert torch.equal(draw(streams["step"]), draw(Streams(0)["step"]))
+        generators.load_state(state)
+    assert torch.equal(draw(generators["step"]), draw(Generators(0)["step"]))
 
 
 def test_a_stream_lives_where_it_is_asked_for():
@@ -123,11 +123,11 @@ def test_a_stream_lives_where_it_is_asked_for():
         rng = generator(1, "a", 2, device=device)
         assert rng.device == torch.device("cpu")
         assert torch.equal(draw(rng), draw(generator(1, "a", 2)))
-        streams = Streams(3, device=device)
-        assert streams["step"].device == torch.device("cpu")
-        assert torch.equal(draw(streams["step"]), draw(Streams(3)["step"]))
+        generators = Generators(3, device=device)
+        assert generators["step"].device == torch.device("cpu")
+        assert torch.equal(draw(generators["step"]), draw(Generators(3)["step"]))
     # A run of today is the same run tomorrow, on whichever machine.
-    assert draw(Streams(0)["step"], 2).tolist() == pytest.approx(
+    assert draw(Generators(0)["step"], 2).tolist() == pytest.approx(
         [0.21612298488616943, 0.5740669965744019]
     )
 
@@ -159,8 +159,8 @@ def test_seeds_that_agree_in_32_bits_share_no_sample():
 
 def test_what_chains_draw_comes_from_whole_states_too():
     a, b = colliding_seeds("moves of the chains")
-    streams = [for_samples(seed, "moves of the chains") for seed in (a, b)]
-    assert not torch.equal(*map(draw, streams))
+    generators = [for_samples(seed, "moves of the chains") for seed in (a, b)]
+    assert not torch.equal(*map(draw, generators))
 
 
 @pytest.mark.parametrize(("seed", "i"), [(0, 0), (3, 255), (3, 256), (2**62, 10**12)])

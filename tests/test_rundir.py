@@ -14,8 +14,9 @@ import torch
 
 from advnets.base import files
 from advnets.base.errors import BadFile, CannotWrite, Diverged, WrongMoment
+from advnets.base.state import below
 from advnets.storage import checkpoints
-from advnets.storage.checkpoints import below, checksum, read_checkpoint, write_atomically
+from advnets.storage.checkpoints import checksum, read_checkpoint, write_atomically
 from advnets.storage.run_folder import RunDir, flat
 
 TENSORS = {
@@ -186,38 +187,6 @@ def test_a_line_that_the_disk_does_not_take_is_said_so(run):
 def test_the_numbers_of_a_record_go_by_dotted_names():
     record = {"update": 3, "V": -1.0, "validation": {"raw": {"mean": 2, "words": "x"}, "n": None}}
     assert flat(record) == {"V": -1.0, "validation.raw.mean": 2}
-
-
-def test_tensorboard_gets_the_same_numbers(tmp_path):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    run = RunDir.create(tmp_path / "run", config="")
-    run.log({"update": 5, "V": -1.5, "validation": {"raw": 2.0}})
-    run.log({"update": 5, "seconds": 3.0}, to="clock")
-    board = EventAccumulator(str(run.path / "tensorboard")).Reload()
-    values = {
-        tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in board.Tags()["scalars"]
-    }
-    assert values == {
-        "metrics/V": [(5, -1.5)],
-        "metrics/validation.raw": [(5, 2.0)],
-        "clock/seconds": [(5, 3.0)],
-    }
-
-
-def test_tensorboard_forgets_with_the_rest(tmp_path):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    run = RunDir.create(tmp_path / "run", config="")
-    for update, value in ((2, 0.0), (4, 0.0), (6, 0.0)):
-        run.log({"update": update, "V": value})
-    again = RunDir(run.path)
-    again.forget_after(4)
-    again.log({"update": 6, "V": 1.0})
-    board = EventAccumulator(str(run.path / "tensorboard")).Reload()
-    assert [(e.step, e.value) for e in board.Scalars("metrics/V")] == [(2, 0), (4, 0), (6, 1)]
 
 
 def test_forget_after_drops_all_that_came_later_and_nothing_else(run):
@@ -679,7 +648,7 @@ def test_a_folder_that_is_replaced_under_a_run_is_not_written_into(run, replace,
 
 def test_two_who_write_one_file_do_not_meet(tmp_path):
     path = tmp_path / "file.png"
-    with files.written_aside(path) as one, files.written_aside(path) as other:
+    with files.atomic_path(path) as one, files.atomic_path(path) as other:
         assert one != other and one.suffix == other.suffix == ".png"
         one.write_bytes(b"one")
         other.write_bytes(b"other")
@@ -688,7 +657,7 @@ def test_two_who_write_one_file_do_not_meet(tmp_path):
 
 
 def test_forgetting_deletes_what_a_kill_left_and_not_what_is_being_written(run, elsewhere):
-    with files.written_aside(run.path / "evaluation.json") as writing:
+    with files.atomic_path(run.path / "evaluation.json") as writing:
         writing.write_bytes(b"scores")
         left = [writing.with_name(".part.evaluation.json.0123456789abcdef.json")]
         left += [run.path / "checkpoints" / ".part.00000004.safetensors"]  # as older versions did
@@ -708,7 +677,7 @@ def test_a_half_written_file_that_is_taken_away_is_an_error(tmp_path):
     (tmp_path / "file").write_text("old")
     with (
         pytest.raises(CannotWrite, match=r"file: could not be saved \(somebody took the half-"),
-        files.written_aside(tmp_path / "file") as aside,
+        files.atomic_path(tmp_path / "file") as aside,
     ):
         aside.unlink()
     assert names(tmp_path) == ["file"]

@@ -12,14 +12,9 @@ from advnets.base.errors import BadValue, Diverged
 from advnets.base.protocols import LatentSampler, Sampler
 from advnets.nn import dropout
 from advnets.sampling import samplers
+from advnets.sampling.interpolation import interpolate
 from advnets.sampling.priors import PRIORS, Gaussian, Uniform
-from advnets.sampling.samplers import (
-    GeneratorSampler,
-    TrainingSet,
-    evaluating,
-    interpolate,
-    save_array,
-)
+from advnets.sampling.samplers import GeneratorSampler, TrainingSet, evaluating, save_array
 
 NOT_CONDITIONAL = r"'context' must be None: this model is not conditional, got a context\."
 
@@ -57,8 +52,16 @@ def test_sample_i_does_not_depend_on_how_many_or_where_one_begins(prior, dim, cu
 @pytest.mark.parametrize("chunk", [1, 7, 40])
 def test_sample_i_does_not_depend_on_the_chunk(chunk, monkeypatch):
     whole = make().sample(40, seed=3)
-    monkeypatch.setattr(samplers, "_CHUNK", chunk)
+    monkeypatch.setattr(samplers, "CHUNK", chunk)
     assert (make().sample(40, seed=3) - whole).abs().max() < 1e-5
+
+
+def test_many_samples_are_drawn_part_by_part_and_counted(monkeypatch):
+    monkeypatch.setattr(samplers, "CHUNK", 7)
+    sampler, heard = make(), []
+    whole = samplers.draw(sampler, 17, seed=3, start=2)
+    assert torch.equal(samplers.draw(sampler, 17, seed=3, start=2, show=heard.append), whole)
+    assert heard == [7, 14, 17]
 
 
 def test_every_seed_and_every_number_gives_another_sample():

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from advnets.nn import linear, spectral_norm
+from advnets.nn import init, spectral_norm
 from advnets.nn.spectral_norm import SpectralAffine, SpectralConv
 from advnets.optim.train_state import in_bfloat16
 
 
 def make(kind, rng, dtype=torch.float64):
     layer = SpectralConv(3, 5, 4, stride=2, padding=1) if kind == "conv" else SpectralAffine(7, 5)
-    linear.init_he(layer, rng=rng)
+    init.init_he(layer, rng=rng)
     layer.to(dtype)
-    spectral_norm.begin(layer, rng=rng)
+    spectral_norm.init_vectors(layer, rng=rng)
     return layer
 
 
@@ -108,9 +108,9 @@ def test_a_bfloat16_copy_normalises_in_float32(rng):
 
 
 def test_the_reading_of_a_class_is_the_plain_one_and_its_own(rng):
-    reading = spectral_norm.SpectralReading(6, 3)
-    linear.init_he(reading, rng=rng)
-    spectral_norm.begin(reading, rng=rng)
+    reading = spectral_norm.SpectralProjectionHead(6, 3)
+    init.init_he(reading, rng=rng)
+    spectral_norm.init_vectors(reading, rng=rng)
     reading.eval()
     h, c = torch.randn(4, 6, generator=rng), torch.eye(3)[[0, 2, 2, 1]]
     w, V = reading.plain.normalised()[0], reading.context.normalised()

@@ -17,7 +17,7 @@ from PIL import Image
 
 from advnets.base import config
 from advnets.base.protocols import Problem
-from advnets.cli import command as main
+from advnets.cli import main
 from advnets.data import Splits, tfd
 from advnets.evaluation import protocol as evaluation
 from advnets.evaluation.parzen import LogLikelihood
@@ -26,7 +26,7 @@ from advnets.experiments.table1 import cells, columns, quick, runs, strips, tabl
 from advnets.experiments.table1.faces import for_faces
 from advnets.experiments.table1.rows import MODELS, ROWS
 from advnets.models.directed.vae import VAE
-from advnets.runs import loaded, registry, train
+from advnets.runs import loaded, registry, run_config, train
 from advnets.sampling.samplers import TrainingSet
 from advnets.storage.run_folder import RunDir
 from conftest import ROOT
@@ -45,7 +45,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
     mat = write(folder / "faces.mat", n=90)
     words = command(folder / "out", "--models", *MODEL, "--tfd", mat)
-    assert main.main(words) == 0
+    assert main(words) == 0
     return folder / "out", mat, words
 
 
@@ -80,7 +80,9 @@ def test_every_row_is_a_sampler_that_its_model_has(row, of_faces, small):
         shape = (1, 48, 48) if of_faces else (1, 28, 28)
         assert row.sampler in registry.build(own.model, quick_problem(shape), seed=0).samplers()
     text = own.to_toml()
-    assert config.from_dict(train.RunConfig, tomllib.loads(text), kinds=train.KINDS) == own
+    assert (
+        config.from_dict(run_config.RunConfig, tomllib.loads(text), kinds=run_config.KINDS) == own
+    )
 
 
 def test_the_recipes_of_one_table_have_names_and_settings_of_their_own():
@@ -88,7 +90,7 @@ def test_the_recipes_of_one_table_have_names_and_settings_of_their_own():
     made += [for_faces(c, "x") for c in made]
     made += [quick.in_tiny(c) for c in made]
     assert len({c.recipe for c in made}) == len(made)
-    assert len({str(train.matters(c)) for c in made}) == len(made)
+    assert len({str(run_config.reproducibility_settings(c)) for c in made}) == len(made)
 
 
 def test_what_faces_are_to_a_model_is_real_valued():
@@ -135,7 +137,7 @@ def test_a_cell_is_what_the_evaluation_of_its_run_says(made):
 
 def a_line(mean, se, sigma):
     score = LogLikelihood(mean=mean, standard_error=se, n=7, sigma=sigma, centres=3)
-    return evaluation.Line(name="fold", validation=score, test=score)
+    return evaluation.ScoreRow(name="fold", validation=score, test=score)
 
 
 def a_cell(*lines, facts=None, strip=None):
@@ -238,7 +240,7 @@ def a_run(made, tmp_path):
     out, _, _ = made
     shutil.copytree(out / "quick-vae", tmp_path / "runs" / "quick-vae")
     folder = tmp_path / "runs"
-    own = train.config_of(folder / "quick-vae")
+    own = run_config.config_of(folder / "quick-vae")
     return folder, own, RunDir(folder / "quick-vae").facts("data")
 
 
@@ -316,7 +318,7 @@ def test_a_second_call_trains_nothing_and_scores_nothing(made, monkeypatch, caps
     monkeypatch.setattr(cells, "_compute", never)
     monkeypatch.setattr(train, "train", never)
     monkeypatch.setattr(train, "resume", never)
-    assert main.main(words) == 0
+    assert main(words) == 0
     assert (out / "table1.md").read_text() == before
 
 
@@ -385,20 +387,20 @@ def test_stopped_and_called_again_it_ends_as_if_it_had_not_been(where, made, tmp
             patch.setattr(VAE, "step", stopped_step)
         else:
             patch.setattr(cells, "_compute", stopped_score)
-        assert main.main(words) == 130
+        assert main(words) == 130
     assert not (tmp_path / "out" / "table1.md").exists()
-    assert main.main(words) == 0
+    assert main(words) == 0
     assert cell(tmp_path / "out", "VAE")["nats"] == cell(out, "VAE")["nats"]
 
 
 def test_runs_from_elsewhere_are_used_and_nothing_is_trained_but_on_demand(made, tmp_path, capsys):
     out, _, _ = made
     words = command(tmp_path / "out", "--models", "vae", "dae", "--from", out)
-    assert main.main(words) == 0
+    assert main(words) == 0
     assert cell(tmp_path / "out", "VAE")["run"] == str(out / "quick-vae")
     assert cell(tmp_path / "out", "DAE")["not_run"] == "no run of 'quick-dae' was found."
     assert "- DAE, 5,000 digits: no run of 'quick-dae' was found." in capsys.readouterr().out
-    assert main.main([*words, "--train"]) == 0
+    assert main([*words, "--train"]) == 0
     assert cell(tmp_path / "out", "DAE")["run"] == str(tmp_path / "out" / "quick-dae")
     assert not (tmp_path / "out" / "quick-vae").exists()
 
@@ -441,14 +443,14 @@ def test_durations(seconds, words):
 
 def test_the_whole_configuration_of_a_run_on_faces_comes_back(made):
     out, mat, _ = made
-    own = train.config_of(out / "quick-rbm-tfd")
+    own = run_config.config_of(out / "quick-rbm-tfd")
     assert own.data == tfd.TfdConfig(path=str(mat))
     assert config.to_dict(own)["data"]["kind"] == "tfd"
 
 
 def test_the_page_and_its_csv_say_the_same():
-    page = (ROOT / "docs" / "table1.md").read_text()
-    with (ROOT / "docs" / "table1.csv").open() as file:
+    page = (ROOT / "docs" / "results" / "table1.md").read_text()
+    with (ROOT / "docs" / "results" / "table1.csv").open() as file:
         found = list(csv.DictReader(file))
     assert {x["row"] for x in found} == {row.title for row in ROWS} | {
         r.title for r in table1.REFERENCES

@@ -7,7 +7,7 @@ import pytest
 
 from advnets.base import terminal
 from advnets.base.progress import Bar, Console, Lines, display
-from advnets.cli import command as main
+from advnets.cli import command
 from advnets.html import markup
 
 
@@ -37,15 +37,15 @@ def test_a_name_is_one_line_that_commands_no_terminal(name, shown, capsys):
     terminal.say(name)
     Lines(Console(file=terminal.STANDARD_ERROR)).say(name)
     assert capsys.readouterr().err == f"{shown}\n" * 2
-    written = str(markup.render("headline.html", {"shown": {}, "notice": name}))
-    plain = str(markup.render("headline.html", {"shown": {}, "notice": "x"}))
+    written = str(markup.render("headline.html", {"lead": [], "notice": name}))
+    plain = str(markup.render("headline.html", {"lead": [], "notice": "x"}))
     assert written.count("\n") - plain.count("\n") == name.count("\n")
     assert not {"\x1b", "\x07", "\x9b"} & {*written}
 
 
 def test_an_error_from_a_file_is_one_harmless_line(tmp_path, capsys):
     (tmp_path / "c.toml").write_text('"\\u001b[2J\\nadvnets: fine" = 1\n')
-    assert main.main(["train", str(tmp_path / "c.toml")]) == 2
+    assert command.main(["train", str(tmp_path / "c.toml")]) == 2
     err = capsys.readouterr().err
     assert "\x1b" not in err and err.count("\n") == 1
 

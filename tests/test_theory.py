@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import rel_entr
 
 from advnets.theory import distributions as tables_of
-from advnets.theory import divergences
+from advnets.theory import divergences, optimum
 from advnets.theory.distributions import Density
 from laws import ANY, law, table, tables
 
@@ -26,7 +26,7 @@ def close(a, b, within=1e-10):
 @given(tables())
 def test_the_optimal_D_is_the_share_of_the_data_and_free_where_nothing_is(pq):
     p, q = pq
-    for a, b, D in zip(p.tolist(), q.tolist(), divergences.D_star(p, q).tolist(), strict=True):
+    for a, b, D in zip(p.tolist(), q.tolist(), optimum.D_star(p, q).tolist(), strict=True):
         if a == b == 0:
             assert math.isnan(D)
         else:
@@ -36,7 +36,7 @@ def test_the_optimal_D_is_the_share_of_the_data_and_free_where_nothing_is(pq):
 @law
 @given(tables())
 def test_a_search_that_only_compares_values_finds_the_formula(pq):
-    found, formula = divergences.D_by_search(*pq), divergences.D_star(*pq)
+    found, formula = optimum.D_by_search(*pq), optimum.D_star(*pq)
     assert torch.equal(found.isnan(), formula.isnan())
     assert (found - formula).nan_to_num().abs().max() <= 1e-8
 
@@ -46,8 +46,8 @@ def test_a_search_that_only_compares_values_finds_the_formula(pq):
 def test_no_D_has_a_value_above_the_criterion_and_the_optimal_one_attains_it(pq, data):
     n, C = len(pq[0]), divergences.C(*pq)
     a = torch.tensor(data.draw(st.lists(LOGITS, min_size=n, max_size=n)), dtype=torch.float64)
-    assert divergences.V(a, *pq) <= C + 1e-12
-    assert close(divergences.V(divergences.D_star_logit(*pq), *pq), C)
+    assert optimum.V(a, *pq) <= C + 1e-12
+    assert close(optimum.V(optimum.D_star_logit(*pq), *pq), C)
 
 
 @law
@@ -61,14 +61,14 @@ def test_the_value_is_the_written_out_sum(pq, data):
     not_D = [1 / (1 + math.exp(v)) for v in a]
     terms = zip(p.tolist(), q.tolist(), D, not_D, strict=True)
     expected = math.fsum(w * math.log(y) + v * math.log(x) for w, v, y, x in terms)
-    assert close(divergences.V(torch.tensor(a, dtype=torch.float64), p, q), expected)
+    assert close(optimum.V(torch.tensor(a, dtype=torch.float64), p, q), expected)
 
 
 def test_a_D_that_is_sure_and_wrong_has_the_value_of_minus_infinity():
     p, q = table(1.0, 0.0), table(0.0, 1.0)
     right = table(math.inf, -math.inf)
-    assert divergences.V(right, p, q) == 0
-    assert divergences.V(-right, p, q) == -math.inf
+    assert optimum.V(right, p, q) == 0
+    assert optimum.V(-right, p, q) == -math.inf
 
 
 @law
@@ -84,17 +84,17 @@ def test_half_the_value_is_the_mean_log_likelihood_of_where_x_comes_from(pq, dat
             expected += 0.5 * p[x].item() * math.log(P_of_Y)
     likelihood = divergences.conditional_log_likelihood(a, *pq)
     assert close(likelihood, expected)
-    assert close(likelihood, divergences.V(a, *pq) / 2)
+    assert close(likelihood, optimum.V(a, *pq) / 2)
     assert close(divergences.labelled(*pq).sum(), 1)
 
 
 @law
 @given(tables())
 def test_the_optimal_D_is_the_posterior_and_its_likelihood_half_the_criterion(pq):
-    D, posterior = divergences.D_star(*pq), divergences.posterior(*pq)
+    D, posterior = optimum.D_star(*pq), divergences.posterior(*pq)
     assert torch.equal(D.isnan(), posterior.isnan())
     assert (D - posterior).nan_to_num().abs().max() <= 1e-10
-    best = divergences.conditional_log_likelihood(divergences.D_star_logit(*pq), *pq)
+    best = divergences.conditional_log_likelihood(optimum.D_star_logit(*pq), *pq)
     assert close(best, divergences.C(*pq) / 2)
 
 
@@ -221,12 +221,10 @@ def test_on_a_grid_KL_is_that_of_the_densities(density):
 def test_the_identities_hold_on_grids(density):
     p, q = density(0, 1.0), density(2.0, 0.5)
     assert close(divergences.C(p, q), -LOG_4 + 2 * divergences.JSD(p, q))
-    assert close(divergences.V(divergences.D_star_logit(p, q), p, q), divergences.C(p, q))
+    assert close(optimum.V(optimum.D_star_logit(p, q), p, q), divergences.C(p, q))
     D = p.values / (p.values + q.values)
-    assert (divergences.D_star(p, q) - D).nan_to_num().abs().max() <= 1e-6  # scaled to mass 1
-    assert (
-        divergences.D_by_search(p, q) - divergences.D_star(p, q)
-    ).nan_to_num().abs().max() <= 1e-8
+    assert (optimum.D_star(p, q) - D).nan_to_num().abs().max() <= 1e-6  # scaled to mass 1
+    assert (optimum.D_by_search(p, q) - optimum.D_star(p, q)).nan_to_num().abs().max() <= 1e-8
 
 
 def test_a_grid_is_the_table_of_its_masses():
@@ -242,7 +240,7 @@ def test_a_sharper_grid_of_uniform_densities_gives_the_overlap():
     half = math.log(2) / 2  # half of each is where the other is nothing
     assert close(divergences.JSD(p, q), half, 1e-6)
     assert divergences.KL(p, q) == math.inf
-    assert set(np.unique(divergences.D_star(p, q).numpy())) >= {0.0, 0.5, 1.0}
+    assert set(np.unique(optimum.D_star(p, q).numpy())) >= {0.0, 0.5, 1.0}
 
 
 def test_float32_is_taken_and_answered_in_float64():
@@ -255,5 +253,5 @@ def test_float32_is_taken_and_answered_in_float64():
 def test_tables_may_have_any_shape():
     p, q = torch.rand(3, 4, 5).double(), torch.rand(3, 4, 5).double()
     p, q = p / p.sum(), q / q.sum()
-    assert divergences.D_star(p, q).shape == (3, 4, 5)
+    assert optimum.D_star(p, q).shape == (3, 4, 5)
     assert close(divergences.C(p, q), divergences.C(p.flatten(), q.flatten()))

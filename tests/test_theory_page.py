@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from advnets.cli import command as main
+from advnets.cli import command
 from advnets.experiments import claims, theorems
 from advnets.experiments.claims import Claim, at_least, at_most
 from advnets.experiments.theorems import examples
@@ -84,7 +84,7 @@ def test_the_command_writes_the_page_and_prints_a_line_for_each_claim(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(theorems, "CLAIMS", [lambda: invented(at_most(1.0, "height", 0.5))])
-    assert main.main(["theory"]) == 0
+    assert command.main(["theory"]) == 0
     assert capsys.readouterr().out == "holds Pigs fly\nTheory: theory.html\n"
     assert "All 1 claims hold" in (tmp_path / "theory.html").read_text()
 
@@ -99,7 +99,7 @@ def test_a_claim_that_fails_says_so_and_the_command_exits_with_1(
     sound = at_most(1.0, "width", 0.0)
     monkeypatch.setattr(theorems, "CLAIMS", [lambda: invented(sound, number)])
     out = tmp_path / "page.html"
-    assert main.main(["theory", "--out", str(out)]) == 1
+    assert command.main(["theory", "--out", str(out)]) == 1
     assert capsys.readouterr().out == f"FAILS Pigs fly\nTheory: {out}\n"
     page = out.read_text()
     assert "1 of 1 claims failed: Pigs fly." in page
@@ -108,13 +108,13 @@ def test_a_claim_that_fails_says_so_and_the_command_exits_with_1(
 
 
 def test_an_option_that_there_is_not_is_one_line(capsys):
-    assert main.main(["theory", "--ot", "x"]) == 2
+    assert command.main(["theory", "--ot", "x"]) == 2
     assert "Unknown option '--ot'. Did you mean '--out'?" in capsys.readouterr().err
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(theorems, "CLAIMS", [])
-    assert main.main(["theory", "--out", str(tmp_path / "no" / "x.html")]) == 2
+    assert command.main(["theory", "--out", str(tmp_path / "no" / "x.html")]) == 2
     assert "could not be saved" in capsys.readouterr().err
 
 

@@ -10,11 +10,12 @@ import torch
 
 import advnets
 from advnets.base.protocols import Batch
-from advnets.base.rng import Streams
+from advnets.base.rng import Generators
 from advnets.evaluation.parzen import LogLikelihood
 from advnets.runs import train
 from advnets.training import trainer
-from advnets.training.trainer import interrupted
+from advnets.training.config import TrainerConfig
+from advnets.training.signals import interrupted
 from conftest import small_game, small_run
 
 
@@ -49,7 +50,8 @@ def ticks(batches=None, **config):
         "steps": 20,
         "log_every": 5,
         "score_every": 6,
-        "picture_every": 7,
+        "sample_every": 7,
+        "first_samples": (),
         "checkpoint_every": 8,
     } | config
     return learner, batches, trainer.TrainerConfig(**config)
@@ -85,7 +87,13 @@ def test_everything_is_done_when_due_and_at_the_end(tmp_path):
 
     where = folder(tmp_path)
     loop = trainer.Trainer(
-        learner, batches, config, streams=Streams(0), folder=where, score=score, picture=picture
+        learner,
+        batches,
+        config,
+        generators=Generators(0),
+        folder=where,
+        score=score,
+        picture=picture,
     )
     assert loop.fit()
     assert sorted(p.name for p in (where.path / "samples").iterdir()) == [n for _, n in pictured]
@@ -105,23 +113,28 @@ def test_of_two_equal_scores_the_first_is_best(tmp_path):
     level = LogLikelihood(mean=1.0, standard_error=0.0, n=1, sigma=1.0, centres=1)
     where = folder(tmp_path)
     trainer.Trainer(
-        learner, batches, config, streams=Streams(0), folder=where, score=lambda _: {"raw": level}
+        learner,
+        batches,
+        config,
+        generators=Generators(0),
+        folder=where,
+        score=lambda _: {"raw": level},
     ).fit()
     assert where.best(print).update == 6
 
 
-@pytest.mark.parametrize("every", ["score_every", "picture_every", "checkpoint_every"])
+@pytest.mark.parametrize("every", ["score_every", "sample_every", "checkpoint_every"])
 def test_never_is_0(every, tmp_path):
     learner, batches, config = ticks(**{every: 0})
     where = folder(tmp_path)
     done = []
     hooks = {
         "score": lambda _: done.append("score_every") or {},
-        "picture": lambda *_: done.append("picture_every") or {},
+        "picture": lambda *_: done.append("sample_every") or {},
     }
     if every != "score_every":
         hooks.pop("score")
-    trainer.Trainer(learner, batches, config, streams=Streams(0), folder=where, **hooks).fit()
+    trainer.Trainer(learner, batches, config, generators=Generators(0), folder=where, **hooks).fit()
     assert every not in done
     assert where.latest(print).update == 20, "the end is always saved"
 
@@ -129,7 +142,7 @@ def test_never_is_0(every, tmp_path):
 def test_a_value_that_is_not_finite_ends_the_run_by_name():
     learner, batches, config = ticks()
     learner.step = lambda batches, rng: {"V": torch.tensor(math.nan)}
-    with pytest.raises(FloatingPointError, match=r"V is nan at update 5\. The run stops"):
+    with pytest.raises(FloatingPointError, match=r"V is nan at update 1\. The run stops"):
         advnets.fit(learner, batches, config)
 
 
@@ -154,9 +167,7 @@ def test_the_seed_decides_everything_a_learner_draws():
 def test_pictures_scores_and_checkpoints_do_not_move_the_game(tmp_path):
     """The same weights come out whether or not anybody looks."""
     train.train(small_run(), tmp_path / "looked-at")
-    unseen = small_run(
-        trainer=train.TrainerConfig(steps=40, log_every=40, score_every=0, picture_every=0)
-    )
+    unseen = small_run(trainer=TrainerConfig(steps=40, log_every=40, score_every=0, sample_every=0))
     train.train(unseen, tmp_path / "unseen")
     states = [
         train.RunDir(tmp_path / name).latest(print).tensors for name in ("looked-at", "unseen")
@@ -209,3 +220,17 @@ def test_a_second_hang_up_loses_nothing(capsys):
     finally:
         signal.signal(signal.SIGHUP, before)
     assert capsys.readouterr().out.count("Stopping after this update") == 1
+
+
+@pytest.mark.parametrize("ignored", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_the_host_ignores_stays_ignored(ignored):
+    """A shell starts what it puts in the background with SIGINT ignored."""
+    before = signal.signal(ignored, signal.SIG_IGN)
+    try:
+        with interrupted(print) as signalled:
+            os.kill(os.getpid(), ignored)
+            os.kill(os.getpid(), ignored)
+            assert not signalled()
+        assert signal.getsignal(ignored) is signal.SIG_IGN
+    finally:
+        signal.signal(ignored, before)

@@ -69,9 +69,9 @@ def test_at_the_second_stage_new_layers_lie_below_the_trained_G(rng):
     torch.testing.assert_close(game.G(z), game.G.G(game.G.below(z)))
     assert all(torch.equal(p, trained[n]) for n, p in weights(game.G.G).items())  # G goes on
     assert any(not torch.equal(p, D[n]) for n, p in weights(game.D).items())  # D is a fresh one
-    assert not game.D_player.optimizer.state and not game.G_player.optimizer.state
+    assert not game.D_state.optimizer.state and not game.G_state.optimizer.state
     assert int(game.minibatches) == 0
-    for name, average in game.average.network.named_parameters():
+    for name, average in game.ema.network.named_parameters():
         assert torch.equal(average, game.G.get_parameter(name))
 
 

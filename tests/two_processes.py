@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 import advnets
 from advnets.base import distributed
 from advnets.base.distributed import ALONE
-from advnets.base.rng import Streams
+from advnets.base.rng import Generators
 from advnets.data import RingConfig, Split, load
 from advnets.evaluation import features, protocol
 from advnets.sampling import samplers
@@ -28,10 +29,14 @@ GAMES = {
         "G": advnets.SpectralGConfig(width=2),
         "D": advnets.SpectralDConfig(width=2),
     },
+    "augmented": {"event_shape": (2, 8, 8), "augment": ("flip", "translate")},
     "penalised": {"order": "simultaneous", "r1": 0.5, "r1_every": 2},
     "relativistic": {"order": "alternating", "objective": "relativistic"},
     "packed": {"order": "simultaneous", "pack": 2},
-    "adam": {"order": "alternating", "G_optimizer": advnets.OptimizerConfig(rule="adam", lr=1e-3)},
+    "adam": {
+        "order": "alternating",
+        "G_optimizer": advnets.OptimizerConfig(optimizer="adam", lr=1e-3),
+    },
 }
 PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
 
@@ -45,18 +50,31 @@ def played(own: distributed.Ranks, **settings) -> dict[str, torch.Tensor]:
     data = Split(x, torch.arange(n) % 3)
     batches = advnets.Batches(data, size=16, seed=0, ranks=own)
     config = advnets.TrainerConfig(steps=9, log_every=3)
-    trainer = Trainer(game, batches, config, streams=Streams(5), ranks=own)
+    trainer = Trainer(game, batches, config, generators=Generators(5), ranks=own)
     trainer.fit()
-    return game.state() | {"info": torch.tensor(list(trainer.values.values()))}
+    return game.state() | {"info": torch.tensor(list(trainer.history[-1].metrics.values()))}
 
 
-def everything(own: distributed.Ranks) -> dict[str, torch.Tensor]:
+def fitted(own: distributed.Ranks, folder: Path) -> dict[str, torch.Tensor]:
+    """The state of a game on a DataLoader that was kept in a folder, loaded and trained on."""
+    x = torch.rand(40, 2, generator=torch.Generator().manual_seed(1))
+    loader = DataLoader(TensorDataset(x), batch_size=10, shuffle=True)
+    first = small_game(ranks=own)
+    advnets.fit(first, loader, steps=5, folder=folder)
+    own.any(False)  # nobody reads before the first has written
+    game = advnets.load(folder, into=small_game(ranks=own))
+    advnets.fit(game, loader, steps=4, folder=folder)
+    return game.state()
+
+
+def everything(own: distributed.Ranks, folder: Path) -> dict[str, torch.Tensor]:
     """All that one process and several must agree on."""
     tensors = {
         f"{name}.{key}": tensor
         for name, settings in GAMES.items()
         for key, tensor in played(own, **settings).items()
     }
+    tensors |= {f"fitted.{name}": t for name, t in fitted(own, folder / "own").items()}
     sampler = small_game().samplers()["raw"]
     tensors["samples"] = samplers.draw(sampler, 11, seed=3, start=4, ranks=own)
     splits = load(RingConfig(examples=300), seed=0)
@@ -71,11 +89,11 @@ def everything(own: distributed.Ranks) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    with distributed.joined() as together:
+    with distributed.init_process_group() as together:
         assert together.world == 2
         assert together.any(together.rank == 1)
         assert not together.any(False)
-        found = everything(together)
+        found = everything(together, Path(sys.argv[1]))
     # The group's threads end with it: left to the end of the interpreter, one may abort it.
     threads = [comm.read_text() for comm in Path("/proc/self/task").glob("*/comm")]
     assert not any("gloo" in name for name in threads), threads

@@ -7,7 +7,7 @@ import torch
 
 from advnets.base.protocols import Batch, Problem
 from advnets.models.autoencoders.autoencoder import Autoencoder, AutoencoderConfig, Coder
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 
 EVENT = (2, 3)
 

@@ -28,7 +28,7 @@ def small(name, digits, steps):
         data=digits,
         model=dataclasses.replace(config.model, chain=chain, **sizes),
         trainer=advnets.TrainerConfig(
-            steps=steps, score_every=4, checkpoint_every=3, picture_every=4
+            steps=steps, score_every=4, checkpoint_every=3, sample_every=4
         ),
         evaluation=advnets.EvaluationConfig(samples=40, validation=10),
     )

@@ -6,7 +6,7 @@ from test_autoencoder import EVENT, coder, problem
 
 from advnets.base.protocols import Batch
 from advnets.models.autoencoders.cae import CAE, CAEConfig, squared_jacobian, tangent_step
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.chains import ChainConfig
 
 
@@ -62,7 +62,7 @@ def test_a_move_encodes_steps_and_decodes():
     chain = ChainConfig(chains=3)
     own = CAE.from_config(CAEConfig(hidden=4, walk=0.7, chain=chain), problem(), seed=0)
     state = torch.rand(3, *EVENT)
-    moved = own.kernel().move(state, rng=torch.Generator().manual_seed(2))
+    moved = own.kernel().step(state, rng=torch.Generator().manual_seed(2))
     h = own.encode(state)
     alpha = 0.7 * torch.randn(3, 4, generator=torch.Generator().manual_seed(2))
     s, W = h * (1 - h), own.coder.W.detach()
@@ -100,7 +100,7 @@ def test_the_walk_is_blind_where_the_code_is_flat():
     with torch.no_grad():
         own.coder.b.fill_(80.0)
     state = torch.rand(2, *EVENT)
-    moved = own.kernel().move(state, rng=torch.Generator())
+    moved = own.kernel().step(state, rng=torch.Generator())
     torch.testing.assert_close(moved, own.coder.decode(own.coder.encode(state)))
 
 

@@ -9,7 +9,7 @@ from test_autoencoder import EVENT, problem
 from advnets.base.protocols import Batch
 from advnets.models.autoencoders.chain import drawn
 from advnets.models.autoencoders.dae import DAE, DAEConfig
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.chains import ChainConfig
 
 N = 20_000
@@ -53,7 +53,7 @@ def exact_move(own, means, level):
 def test_a_move_has_the_law_of_drawing_spoiling_and_reconstructing(rng):
     own = build((2,), level=0.3)
     means = [0.2, 0.9]
-    after = own.kernel().move(torch.tensor([means]).expand(N, 2), rng=rng)
+    after = own.kernel().step(torch.tensor([means]).expand(N, 2), rng=rng)
     law = exact_move(own, means, 0.3)
     assert sum(p for p, _ in law) == pytest.approx(1.0)
     for p, state in law:
@@ -66,7 +66,7 @@ def test_under_the_squared_error_x_is_gaussian_about_its_mean(rng):
     noise = own.kernel()._x(torch.full((N, 1), 2.0), rng) - 2.0
     assert abs(noise.mean().item()) <= 4 * 0.4 / N**0.5
     assert noise.std().item() == pytest.approx(0.4, rel=4 / (2 * N) ** 0.5)
-    assert own.kernel().move(torch.zeros(3, 1), rng=rng).shape == (3, 1)
+    assert own.kernel().step(torch.zeros(3, 1), rng=rng).shape == (3, 1)
 
 
 def test_its_chain_visits_what_it_was_trained_on_and_little_else(rng):
@@ -96,7 +96,7 @@ def test_binary_values_are_drawn_from_the_means(rng):
 
 
 def test_a_chain_can_begin_at_the_first_examples_seen(rng):
-    chain = ChainConfig(chains=5, burn_in=0, thin=1, begin="data")
+    chain = ChainConfig(chains=5, burn_in=0, thin=1, init="data")
     own = build(chain=chain)
     first, second, third = (torch.rand(3, *EVENT, generator=rng) for _ in range(3))
     own.step((Batch(first),), rng=rng)

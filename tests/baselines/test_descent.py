@@ -7,9 +7,10 @@ from torch import nn
 from advnets.base.distributed import Ranks
 from advnets.base.protocols import Batch, Learner, Problem
 from advnets.models.bernoulli import bernoulli, binarise
-from advnets.models.gradient_learner import Descent
-from advnets.models.greedy import Stages, problems
-from advnets.optim.momentum import Momentum, OptimizerConfig
+from advnets.models.gradient_learner import GradientLearner
+from advnets.models.greedy import GreedyStack, problems
+from advnets.optim.momentum import Momentum
+from advnets.optim.schedules import OptimizerConfig
 
 RULE = OptimizerConfig(lr=0.3, momentum=0.4)
 
@@ -20,7 +21,7 @@ def problem(inputs=4, **settings):
     return Problem(event_shape=(inputs,), **(facts | settings))
 
 
-class Squeeze(Descent):
+class Squeeze(GradientLearner):
     """A layer whose reconstruction of a noisy input is to be near the input."""
 
     def __init__(self, inputs=4, units=3, seed=0, **settings):
@@ -32,7 +33,7 @@ class Squeeze(Descent):
 
     def objective(self, x, *, rng):
         noisy = x + 0.1 * self.normal(*x.shape, rng=rng) + 0.1 * self.uniform(*x.shape, rng=rng)
-        error = (self.plays(noisy.to(self.playing)).float() - x).square().sum(dim=1).mean()
+        error = (self.compute_module(noisy.to(self.playing)).float() - x).square().sum(dim=1).mean()
         self.kept["last"] = x[-1].clone()
         return {"J": error, "root": error.sqrt()}
 
@@ -60,19 +61,19 @@ def test_a_step_is_one_of_the_rule_on_the_objective(rng):
     for ours, obvious in zip(learner.network.parameters(), slow.parameters(), strict=True):
         torch.testing.assert_close(ours, obvious)
     flat = torch.cat([p.grad.flatten() for p in slow.parameters()])
-    torch.testing.assert_close(learner.watch()["gradient"], flat.norm())
+    torch.testing.assert_close(learner.diagnostics()["gradient"], flat.norm())
 
 
 def test_several_processes_draw_the_noise_of_one(rng):
     (batch,) = batches(1, rng)
     noise = [torch.Generator().manual_seed(3) for _ in range(3)]
     whole, *parts = Squeeze(), *(Squeeze(ranks=Ranks(r, 2)) for r in range(2))
-    J, along = whole.slope(batch.x, 1.0, rng=noise[0])
+    J, along = whole.gradient(batch.x, 1.0, rng=noise[0])
     sums = [torch.zeros_like(g) for g in along]
     total = 0.0
     for r, part in enumerate(parts):
         part._whole = 6
-        info, gradient = part.slope(batch.x[3 * r : 3 * r + 3], 0.5, rng=noise[1 + r])
+        info, gradient = part.gradient(batch.x[3 * r : 3 * r + 3], 0.5, rng=noise[1 + r])
         total += 0.5 * info["J"].item()
         sums = [s + g for s, g in zip(sums, gradient, strict=True)]
     assert total == pytest.approx(J["J"].item())
@@ -121,7 +122,9 @@ def test_another_models_state_is_refused():
 
 
 def stack(seed=0):
-    return Stages([Squeeze(4, 3, seed), Squeeze(3, 2, seed), Squeeze(2, 2, seed)], updates=[3, 2])
+    return GreedyStack(
+        [Squeeze(4, 3, seed), Squeeze(3, 2, seed), Squeeze(2, 2, seed)], updates=[3, 2]
+    )
 
 
 def test_a_stack_trains_one_layer_after_the_other(rng):
@@ -135,8 +138,10 @@ def test_a_stack_trains_one_layer_after_the_other(rng):
             x = layer.up(x)
         J = single[stage].step((Batch(x),), rng=twin)["J"]
         assert whole.step((batch,), rng=noise)["J"] == J
-        assert whole.watch()["stage"] == stage + 1
-        torch.testing.assert_close(whole.watch()["gradient"], single[stage].player.norm())
+        assert whole.diagnostics()["stage"] == stage + 1
+        torch.testing.assert_close(
+            whole.diagnostics()["gradient"], single[stage].train_state.norm()
+        )
     for layer, own in zip(whole.layers, single, strict=True):
         for name, t in own.state().items():
             assert torch.equal(layer.state()[name], t)
@@ -168,9 +173,9 @@ def test_a_stack_is_told_of_every_stage():
     with pytest.raises(
         ValueError, match="'updates' must be 1 numbers, one for each layer but the last, got 2"
     ):
-        Stages([Squeeze(4, 3), Squeeze(3, 2)], updates=[3, 4])
+        GreedyStack([Squeeze(4, 3), Squeeze(3, 2)], updates=[3, 4])
     with pytest.raises(ValueError, match="'updates' must be a number that is at least 1, got 0"):
-        Stages([Squeeze(4, 3), Squeeze(3, 2)], updates=[0])
+        GreedyStack([Squeeze(4, 3), Squeeze(3, 2)], updates=[0])
     with pytest.raises(ValueError, match="'state' must be"):
         stack().load_state({"foreign": torch.zeros(1)})
 

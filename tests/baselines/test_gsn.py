@@ -236,10 +236,10 @@ def test_a_chain_is_walkback_run_on(hidden, rng):
     network, x = layers(hidden), torch.rand(6, D, generator=rng)
     kernel = GSNChain(network, (D,), start=x)
     noise, shown = generator(3), []
-    state = kernel.begin(6, rng=noise)
+    state = kernel.init(6, rng=noise)
     for _ in range(5):
-        shown.append(kernel.show(state, rng=generator()))
-        state = kernel.move(state, rng=noise)
+        shown.append(kernel.observe(state, rng=generator()))
+        state = kernel.step(state, rng=noise)
     with torch.no_grad():
         walk = network.walk(x, 5, Noise.of(generator(3)))
     torch.testing.assert_close(torch.stack(shown), torch.stack(walk).sigmoid())
@@ -260,7 +260,7 @@ def test_the_published_chain_is_one_of_consecutive_steps_from_a_training_example
 def test_chains_from_noise_begin_at_even_binary_pixels():
     network = layers()
     ears = Ears(network)
-    GSNChain(network, (D,), start=None).begin(4000, rng=generator())
+    GSNChain(network, (D,), start=None).init(4000, rng=generator())
     (x, _, _) = ears.of(1)[0]
     assert set(x.unique().tolist()) == {0, 1} and close_to_mean(x, 0.5)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import advnets
-from advnets.cli import command as main
+from advnets.cli import main
 from advnets.data import ArrayConfig
 from advnets.report import page
 from conftest import small_run
@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
 def test_it_is_trained_without_scores_and_pictures_and_says_so(trained):
     folder, said = trained
     assert "'autoencoder' has no sampler: no pictures of samples. No validation scores" in said
-    assert "The first value that is logged is what is descended." in said
+    assert "The first logged value is the loss." in said
     assert not list((folder / "pictures").glob("*.png")) and len(
         list((folder / "checkpoints").iterdir())
     )
@@ -71,7 +71,7 @@ def test_what_needs_a_sampler_says_that_there_is_none(ask, trained):
 
 @pytest.mark.parametrize("command", ["sample", "evaluate", "figure 2", "figure 3"])
 def test_the_command_says_so_in_one_line(command, trained, capsys):
-    assert main.main([*command.split(), str(trained[0])]) == 2
+    assert main([*command.split(), str(trained[0])]) == 2
     assert capsys.readouterr().err.strip().endswith(WORDS)
 
 

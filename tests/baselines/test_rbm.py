@@ -11,7 +11,7 @@ from advnets.evaluation.autocorrelation import integrated_time
 from advnets.models.energy.dbn import DBN, DBNConfig
 from advnets.models.energy.energy import Energy
 from advnets.models.energy.rbm import RBM, BlockGibbs, LearningConfig, RBMConfig
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.chains import ChainConfig, MarkovChain
 
 RULE = OptimizerConfig(lr=0.05, lr_decay=1.0, final_momentum=0.5)
@@ -46,7 +46,7 @@ CASES = [
 def test_the_update_is_autograds_of_the_free_energy_gap(case, rng):
     ours, autograd = machine(**case), machine(**case)
     x = torch.rand(8, 6, generator=rng)
-    info, gradient = ours.slope(x, 0.5, rng=torch.Generator().manual_seed(1))
+    info, gradient = ours.gradient(x, 0.5, rng=torch.Generator().manual_seed(1))
     gap = autograd.objective(x, rng=torch.Generator().manual_seed(1))["gap"]
     expected = torch.autograd.grad(
         0.5 * gap, [autograd.network.W, autograd.network.b, autograd.network.c]
@@ -68,7 +68,7 @@ def test_contrastive_divergence_written_out(rng):
         p = torch.sigmoid(v @ e.W.T + e.c)
         h = (torch.rand(8, 4, generator=noise) < p).float()
     positive = torch.sigmoid(x @ e.W.T + e.c).T @ x / 8
-    _, (of_W, of_b, of_c) = ours.slope(x, 1.0, rng=torch.Generator().manual_seed(1))
+    _, (of_W, of_b, of_c) = ours.gradient(x, 1.0, rng=torch.Generator().manual_seed(1))
     torch.testing.assert_close(of_W, p.T @ v / 8 - positive)
     torch.testing.assert_close(of_b, v.mean(dim=0) - x.mean(dim=0))
     torch.testing.assert_close(of_c, p.mean(dim=0) - torch.sigmoid(x @ e.W.T + e.c).mean(dim=0))
@@ -77,9 +77,9 @@ def test_contrastive_divergence_written_out(rng):
 def test_weight_decay_pulls_W_alone(rng):
     x = torch.rand(8, 6, generator=rng)
     slopes = [
-        machine(negative="cd", weight_decay=w).slope(x, 0.5, rng=torch.Generator().manual_seed(1))[
-            1
-        ]
+        machine(negative="cd", weight_decay=w).gradient(
+            x, 0.5, rng=torch.Generator().manual_seed(1)
+        )[1]
         for w in (0.0, 0.2)
     ]
     W = machine().network.W
@@ -90,12 +90,14 @@ def test_weight_decay_pulls_W_alone(rng):
 @pytest.mark.parametrize("case", [{"negative": "cd", "k": 2}, {"negative": "pcd", "particles": 7}])
 def test_several_processes_make_the_update_of_one(case, rng):
     x = torch.rand(8, 6, generator=rng)
-    _, whole = machine(**case).slope(x, 1.0, rng=torch.Generator().manual_seed(1))
+    _, whole = machine(**case).gradient(x, 1.0, rng=torch.Generator().manual_seed(1))
     parts, chains = [], []
     for r in range(2):
         part = machine(ranks=Ranks(r, 2), **case)
         part._whole = 8
-        parts.append(part.slope(x[4 * r : 4 * r + 4], 0.5, rng=torch.Generator().manual_seed(1))[1])
+        parts.append(
+            part.gradient(x[4 * r : 4 * r + 4], 0.5, rng=torch.Generator().manual_seed(1))[1]
+        )
         chains.append(part.kept.get("particles"))
     for one, a, b in zip(whole, *parts, strict=True):
         torch.testing.assert_close(a + b, one)
@@ -174,12 +176,12 @@ def test_it_begins_at_the_datas_mean():
 def test_chains_begin_where_they_are_told(rng):
     first = torch.rand(4, 6, generator=rng).round()
     for begin in ("noise", "data"):
-        rbm = machine(hidden=40, chain=ChainConfig(chains=6, burn_in=0, begin=begin))
+        rbm = machine(hidden=40, chain=ChainConfig(chains=6, burn_in=0, init=begin))
         rbm.step((Batch(first),), rng=rng)
         rbm.step((Batch(1 - first),), rng=rng)
         assert ("first" in rbm.kept) == (begin == "data")
         kernel = rbm.samplers()["chain"].kernel
-        h = kernel.begin(6, rng=torch.Generator().manual_seed(2))
+        h = kernel.init(6, rng=torch.Generator().manual_seed(2))
         p = torch.full((6, 40), 0.5)
         if begin == "data":
             p = rbm.up(torch.cat((first, 1 - first[:2])))
@@ -198,9 +200,9 @@ def test_persistent_chains_go_on_where_training_left_them(rng):
         samplers = stack.samplers()
         assert list(samplers) == ["persistent", "chain"]
         left = (stack.machines[-1] if isinstance(stack, DBN) else stack).kept["particles"]
-        first = samplers["persistent"].kernel.begin(7, rng=rng)
+        first = samplers["persistent"].kernel.init(7, rng=rng)
         assert torch.equal(first, left[torch.tensor([0, 1, 2, 3, 4, 0, 1])])
-        assert not torch.equal(samplers["chain"].kernel.begin(7, rng=rng), first)
+        assert not torch.equal(samplers["chain"].kernel.init(7, rng=rng), first)
     assert list(machine(negative="cd").samplers()) == ["chain"]
 
 
@@ -255,14 +257,14 @@ def test_a_sample_is_passed_down_as_it_is_told(down):
     h2 = through(torch.sigmoid(h3 @ top.W + top.b))
     h1 = through(torch.sigmoid(h2 @ middle.W + middle.b))
     x = torch.sigmoid(h1 @ bottom.W + bottom.b)
-    torch.testing.assert_close(kernel.show(h3, rng=torch.Generator().manual_seed(2)), x)
+    torch.testing.assert_close(kernel.observe(h3, rng=torch.Generator().manual_seed(2)), x)
 
 
 def test_only_the_last_machine_moves_the_chain():
     dbn = deep()
     kernel, h = dbn.samplers()["chain"].kernel, torch.ones(6, 3)
     alone = BlockGibbs([dbn.machines[-1]], ChainConfig())
-    moved = [k.move(h, rng=torch.Generator().manual_seed(2)) for k in (kernel, alone)]
+    moved = [k.step(h, rng=torch.Generator().manual_seed(2)) for k in (kernel, alone)]
     assert torch.equal(*moved)
 
 

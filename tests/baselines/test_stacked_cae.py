@@ -7,7 +7,7 @@ from test_autoencoder import EVENT, problem
 from advnets.base.protocols import Batch
 from advnets.models.autoencoders.cae import CAE, CAEConfig
 from advnets.models.autoencoders.stacked_cae import StackedCAE, StackedCAEConfig
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.chains import ChainConfig
 
 RULE = OptimizerConfig(lr=0.05, lr_decay=1.0, momentum=0.0, final_momentum=0.0)
@@ -64,13 +64,15 @@ def test_the_walk_is_in_the_top_layer_and_is_decoded_down_by_means():
     own = build(chain=chain)
     kernel, (low, top) = own.samplers()["chain"].kernel, own.layers
     state = torch.rand(3, 5)
-    moved = kernel.move(state, rng=torch.Generator().manual_seed(1))
+    moved = kernel.step(state, rng=torch.Generator().manual_seed(1))
     torch.testing.assert_close(
-        moved, top.kernel().move(state, rng=torch.Generator().manual_seed(1))
+        moved, top.kernel().step(state, rng=torch.Generator().manual_seed(1))
     )
-    torch.testing.assert_close(kernel.show(state, rng=torch.Generator()), low.coder.decode(state))
+    torch.testing.assert_close(
+        kernel.observe(state, rng=torch.Generator()), low.coder.decode(state)
+    )
     assert own.samplers()["chain"].sample(7, seed=0).shape == (7, *EVENT)
-    assert kernel.begin(4, rng=torch.Generator()).shape == (4, 5)
+    assert kernel.init(4, rng=torch.Generator()).shape == (4, 5)
 
 
 def test_a_stack_of_one_layer_walks_like_that_layer(rng):
@@ -83,7 +85,7 @@ def test_a_stack_of_one_layer_walks_like_that_layer(rng):
 
 
 def test_a_chain_from_data_begins_at_codes_of_the_first_minibatch_of_its_stage(rng):
-    chain = ChainConfig(chains=6, burn_in=0, thin=1, begin="data")
+    chain = ChainConfig(chains=6, burn_in=0, thin=1, init="data")
     own, data = build(chain=chain), batches(5, rng)
     for batch in data:
         own.step((batch,), rng=rng)

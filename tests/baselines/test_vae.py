@@ -8,7 +8,7 @@ from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_diverg
 
 from advnets.base.protocols import Batch, LatentSampler, Problem
 from advnets.models.directed.vae import VAE, Posterior, VAEConfig
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 
 D, Z = 5, 2
 
@@ -195,7 +195,7 @@ def test_samples_are_means_of_chosen_z():
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 def test_it_learns_two_patterns(likelihood):
     patterns = torch.tensor([[1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0, 1.0]])
-    rule = OptimizerConfig(rule="adam", lr=0.02, lr_decay=1.0, beta1=0.9)
+    rule = OptimizerConfig(optimizer="adam", lr=0.02, lr_decay=1.0, beta1=0.9)
     vae = build(hidden=(20,), likelihood=likelihood, optimizer=rule, min_stdev=0.1)
     rng = generator()
     x = patterns[torch.randint(2, (300, 50), generator=rng)]

@@ -61,13 +61,13 @@ def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    message = r"none\.npy: no such file; give a \.npy or \.npz file with --data\.path\."
+    message = r"none\.npy: no such file; give a \.npy, \.npz or \.csv file with --data\.path\."
     with pytest.raises(BadFile, match=message):
         read(tmp_path / "none.npy")
 
 
 def test_no_path_is_refused():
-    with pytest.raises(BadValue, match=r"'data\.path' must be the \.npy or \.npz file"):
+    with pytest.raises(BadValue, match=r"'data\.path' must be the \.npy, \.npz or \.csv file"):
         load(ArrayConfig(), seed=0)
 
 
@@ -219,6 +219,14 @@ SHAPES = r"'data' must be of shape \(n, d\), \(n, H, W\), .*, got shape "
         (NAN, NOT_FINITE + r"4\."),
         (INF, NOT_FINITE + r"7\."),
         (X * 1e300, r"'data' must be finite"),
+        (
+            1e9 + X.astype(np.float64),
+            r"'data' must be numbers that float32 tells apart \(subtract .*, got number 0 of",
+        ),
+        (
+            10**9 + np.arange(2 * N).reshape(N, 2),
+            r"got number 0 of an example, which spans 38 and is rounded by 32",
+        ),
     ],
 )
 def test_what_is_no_data_is_refused(x, message):
@@ -230,7 +238,22 @@ def test_what_is_no_data_is_refused(x, message):
     ("labels", "message"),
     [
         (LABELS[:-1], r"'labels' must be as many as the examples, 20, got 19\."),
-        (np.array(["a", "b"] * (N // 2)), r"'labels' must be .*, got <U1"),
+        (
+            np.array([*map(str, range(N))]),
+            r"'labels' must be classes that .* share, got 20 names of as many",
+        ),
+        (
+            np.array(["a", ""] * (N // 2)),
+            r"'labels' must be a name for each example, got an empty one in row 1",
+        ),
+        (
+            np.array([["a", "b"]] * N),
+            r"'labels' must be of shape .*a name each, got shape \(20, 2\)",
+        ),
+        (
+            np.array(["a", 3] * (N // 2), dtype=object),
+            r"'labels' must be numbers or names, got a int",
+        ),
         (np.zeros(N, "M8[D]"), r"'labels' must be .*, got datetime64"),
         (np.int64(3), r"'labels' must be "),
     ],
@@ -246,3 +269,13 @@ def test_a_share_outside_0_to_1_is_refused(name, share):
     message = rf"'{name}' must be above 0 and below 1, got {share}\."
     with pytest.raises(BadValue, match=message):
         ArrayConfig(**{name: share})
+
+
+def test_numbers_that_float32_tells_apart_or_that_are_all_the_same_are_read(tmp_path):
+    x = np.random.default_rng(0).normal(size=(N, 3))
+    for good in (x + 1e3, x * [1, 1, 0] + [0, 0, 1e9]):
+        assert from_arrays(good).x.shape == (N, 3)
+    np.save(tmp_path / "far.npy", x + 1e9)
+    for resident in (True, False):
+        with pytest.raises(BadValue, match="that float32 tells apart"):
+            load(ArrayConfig(path=str(tmp_path / "far.npy"), resident=resident), seed=0)

@@ -7,6 +7,7 @@ from advnets.base import errors
 from advnets.base.distributed import Ranks
 from advnets.base.errors import BadValue
 from advnets.data import Batches, Split
+from advnets.data.batches import minibatches
 
 N = 23
 
@@ -170,3 +171,20 @@ def test_data_far_from_one_is_named_where_a_game_diverges():
     said = [str(errors.diverged("V", float("nan"), 3, largest=v)) for v in (1.0, 255.0)]
     assert "learning rate" in said[0]
     assert "learning rate" not in said[1] and "The data reaches 255: scale it" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("x", "got"),
+    [
+        (torch.ones(N, 2, dtype=torch.complex64), "complex numbers"),
+        (torch.ones(N, 2).to_sparse(), r"a tensor of layout torch\.sparse_coo"),
+        (torch.ones(N, 2, device="meta"), r"a tensor without values \(device 'meta'\)"),
+    ],
+)
+def test_tensors_that_hold_no_real_numbers_are_refused(x, got):
+    with pytest.raises(BadValue, match=f"'data' must be a dense tensor of real numbers, got {got}"):
+        Batches(x, size=5, seed=0)
+    loader = torch.utils.data.DataLoader(x, batch_size=None, sampler=[torch.arange(N)])
+    if x.is_complex():
+        with pytest.raises(BadValue, match=f"got {got}"):
+            minibatches(loader, seed=0).of_step(0, 1)

@@ -13,7 +13,7 @@ import torch
 
 from advnets.base.errors import BadFile
 from advnets.data import Cifar10Config, cifar10, load
-from advnets.runs import train as run
+from advnets.runs import same_run
 from pictures import classes, pixels, write, zipped
 
 FILES = (*cifar10.TRAIN, *cifar10.VALIDATION, *cifar10.TEST)
@@ -83,7 +83,7 @@ def test_the_seed_plays_no_part(tmp_path):
 
 
 def test_the_names_of_the_classes_are_kept_among_the_facts(tmp_path):
-    facts = run.describe(from_root(unpacked(tmp_path)))
+    facts = same_run.describe(from_root(unpacked(tmp_path)))
     assert facts["classes"][3] == "cat"
     assert len(facts["classes"]) == 10
 
@@ -140,7 +140,7 @@ def test_pictures_are_normalised_as_the_official_images_are(tmp_path):
     own = from_root(root).train.x
     assert pixels_of.mean().item() == pytest.approx(own.mean().item(), abs=1e-3)
     assert pixels_of.std().item() == pytest.approx(own.std().item(), rel=0.05)
-    assert run.describe(splits)["span"] == [black, white]
+    assert same_run.describe(splits)["span"] == [black, white]
     assert from_root(root).span is None
 
 

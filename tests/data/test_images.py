@@ -5,6 +5,7 @@ import json
 import os
 import re
 import unicodedata
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,9 +15,9 @@ import torch
 import advnets
 from advnets.base import errors
 from advnets.base.errors import BadFile, BadValue, CannotWrite
-from advnets.data import Batches, ImagesConfig, Mapped, images, load
+from advnets.data import Batches, ImagesConfig, Mapped, given, images, load
 from advnets.data.images import building, cached, decoding, sources
-from advnets.runs import train
+from advnets.runs import same_run, train
 from conftest import small_run
 from pictures import UNUSABLE, bomb, classes, encoded, pixels, png, write, zipped
 
@@ -33,6 +34,17 @@ def read(tmp_path):
         return load(ImagesConfig(path=str(path), **settings), seed=seed)
 
     return read
+
+
+@pytest.fixture
+def without_heic(monkeypatch):
+    """As if the extra `heic` were not installed."""
+    monkeypatch.setattr(decoding, "reads_heic", lambda: False)
+    for found in (decoding.formats, decoding.suffixes):
+        found.cache_clear()
+    yield
+    for found in (decoding.formats, decoding.suffixes):
+        found.cache_clear()
 
 
 @pytest.fixture
@@ -79,7 +91,7 @@ def test_a_folder_and_its_zip_give_the_same_bytes_splits_and_batches(folder, rea
     assert len(whole) == 3
     assert len(set(whole)) == 1
     for other in (b, c):
-        assert train.describe(a) == train.describe(other)
+        assert same_run.describe(a) == same_run.describe(other)
         for p, q in zip(parts(a), parts(other), strict=True):
             assert torch.equal(p.x[:], q.x[:])
             assert torch.equal(p.context, q.context)
@@ -126,6 +138,27 @@ def test_a_run_on_them_is_trained_sampled_and_resumed(folder, read, grey, tmp_pa
     assert trained.folder.facts("data")["classes"] == ["cat", "dog"]
     assert trained.splits().classes == ("cat", "dog")
     assert advnets.resume(tmp_path / "run")
+
+
+def test_a_run_on_pictures_that_are_not_square(folder, tmp_path):
+    """From a folder, resumed on its zip; what is drawn and what is given have the same sides."""
+    files = classes(20)
+    data = {"size": "8x12", "cache": str(tmp_path / "cache")}
+    config = small_run(data=ImagesConfig(path=str(write(folder, files)), **data), batch_size=8)
+    assert advnets.train(config, tmp_path / "run")
+    run = advnets.load(tmp_path / "run")
+    assert run.sample(3).shape == (3, 3, 8, 12)
+    other = small_run(data=ImagesConfig(path=str(zipped(tmp_path / "z.zip", files)), **data))
+    assert same_run.describe(load(other.data, seed=0)) == run.folder.facts("data")
+    x = given.read(folder, (3, 8, 12), resize=True).x
+    assert x.shape == (40, 3, 8, 12)
+    with pytest.raises(
+        errors.BadFile, match=r"must be 8 x 12 pixels, .*got 8 x 8 \(height x width"
+    ):
+        given.read(folder, (3, 8, 12))
+    wrong = ImagesConfig(path=str(folder), size=8, cache=data["cache"])
+    with pytest.raises(errors.BadValue, match=r"'data\.size' must be '8x12' to resume"):
+        same_run.refuse_changes(run.folder, config, replace(config, data=wrong))
 
 
 def test_a_run_begun_on_a_folder_goes_on_on_its_zip(folder, tmp_path):
@@ -178,6 +211,8 @@ def pictures(*names):
         (["p/train/", "p/training/", "p/val/"], (), (22, 12, 2)),
         (["train/a/", "train/b/", "test/"], ("a", "b"), (22, 2, 12)),
         (["train/a/", "train/b/"], ("a", "b"), (20, 2, 2)),
+        (["contest/", "trainer/"], ("contest", "trainer"), (20, 2, 2)),
+        (["test_tube/", "bus/"], ("bus", "test_tube"), (20, 2, 2)),
     ],
 )  # fmt: skip
 def test_sub_folders_are_classes_and_train_and_test_are_splits(
@@ -196,6 +231,11 @@ def test_sub_folders_are_classes_and_train_and_test_are_splits(
         (["bus/", "train/"], r"got train/ beside bus; "),
         (["", "test/"], r"got test/ beside pictures; "),
         (["x/a/", "x/Dev/"], r"got x/Dev/ beside a; "),
+        (["training_set/a/", "training_set/b/", "test_set/a/"], r"got test_set/ beside training_set; "),
+        (["train2017/", "val2017/"], r"got val2017/ beside train2017; "),
+        (["trainA/", "trainB/", "testA/", "testB/"], r"got testA/ beside trainA, trainB; "),
+        (["seg_train/a/", "seg_test/a/"], r"got seg_test/ beside seg_train; "),
+        (["TestSet/", "TrainSet/"], r"got TestSet/ beside TrainSet; "),
         (["a/train/", "a/test/", "b/train/", "b/test/"], r"must hold its splits at the top \(train/CLASS/\), got them in a/; "),
     ],
 )  # fmt: skip
@@ -256,7 +296,7 @@ def test_the_header_says_what_was_read_and_a_conditional_run_why_it_has_no_class
 
 
 def test_pictures_that_pillow_does_not_read_and_links_are_counted_and_named(
-    folder, read, capsys, tmp_path
+    folder, read, capsys, tmp_path, without_heic
 ):
     heic = b"\0\0\0\x18ftypheic" + bytes(64)
     files = pictures("a/", "b/") | {f"a/IMG_{i}.HEIC": heic for i in range(3)} | {"b/live": heic}
@@ -268,13 +308,51 @@ def test_pictures_that_pillow_does_not_read_and_links_are_counted_and_named(
     splits = read(folder)
     assert sum(len(p) for p in parts(splits)) == 26  # those without an ending are read
     assert (
-        "4 in a format that Pillow does not read; convert it to PNG or JPEG (first a/IMG_0.HEIC)"
+        "4 of the format HEIC, which needs: pip install 'advnets[heic]' (first a/IMG_0.HEIC)"
         in splits.reading
     )
     assert "3 a symbolic link, which is not followed (first a/round)" in splits.reading
     assert "1 no regular file (first b/pipe.png)" in splits.reading
     assert splits.reading.endswith("; 1 other files.")
-    assert "Pictures left out: 8, first a/IMG_0.HEIC: in a format" in capsys.readouterr().err
+    assert "Pictures left out: 8, first a/IMG_0.HEIC: of the format HEIC" in capsys.readouterr().err
+
+
+@pytest.fixture
+def heic_of():
+    """Pictures as HEIC."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra `heic`")
+    pillow_heif.register_heif_opener()
+    return lambda i, side=16, **settings: encoded(
+        pixels(i, side), "HEIF", quality=-1, chroma=444, **settings
+    )
+
+
+def test_heic_is_read_as_the_same_pictures_in_png(folder, read, heic_of):
+    for c in "ab":
+        write(folder, {f"{c}/{i}.heic": heic_of(i) for i in range(8)} | {f"{c}/x": heic_of(9)})
+    png_too = write(folder.parent / "png", {n: png(i, 16) for c in "ab" for i, n in [(i, f"{c}/{i}.png") for i in range(8)] + [(9, f"{c}/x")]})  # fmt: skip
+    heic, plain = read(folder, size=16), read(png_too, size=16)
+    assert heic.classes == plain.classes == ("a", "b")
+    for p, q in zip(parts(heic), parts(plain), strict=True):
+        assert (p.x[:] - q.x[:]).abs().max() < 0.02  # YCbCr of 8 bits
+    assert "left out" not in heic.reading
+
+
+def test_a_cache_without_heic_is_not_used_once_it_can_be_read(folder, read, heic_of, monkeypatch):
+    write(folder, pictures("a/", "b/") | {f"a/IMG_{i}.HEIC": heic_of(i) for i in range(3)})
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "reads_heic", lambda: False)
+        for found in (decoding.formats, decoding.suffixes):
+            found.cache_clear()
+        before = sum(map(len, parts(read(folder))))
+    for found in (decoding.formats, decoding.suffixes):
+        found.cache_clear()
+    assert sum(map(len, parts(read(folder)))) == before + 3
+
+
+def test_damaged_heic_is_left_out_and_named(folder, read, heic_of):
+    write(folder, classes(12) | {"cat/bad.heic": heic_of(1)[:200]})
+    assert "1 that cannot be used (first cat/bad.heic)" in read(folder).reading
 
 
 def test_class_folders_that_are_no_utf8_or_spelled_in_two_ways_have_printable_names(folder, read):
@@ -285,7 +363,7 @@ def test_class_folders_that_are_no_utf8_or_spelled_in_two_ways_have_printable_na
     for i in range(12):
         (folder / "train" / os.fsdecode(b"\xff") / f"{i}.png").write_bytes(png(i))
     splits = read(folder)
-    assert splits.classes == (r"\udcff", r"b\x1b[31m", composed)
+    assert splits.classes == (r"\xff", r"b\x1b[31m", composed)
     assert set(splits.test.context.tolist()) == {2}
 
 
@@ -439,7 +517,7 @@ def test_the_second_time_nothing_is_decoded(folder, read, decoded):
     assert len(decoded) == 16
     second = read(folder)
     assert len(decoded) == 16
-    assert train.describe(first) == train.describe(second)
+    assert same_run.describe(first) == same_run.describe(second)
 
 
 @pytest.mark.parametrize(
@@ -519,7 +597,7 @@ def test_interrupted_it_goes_on_where_it_stopped(stop, folder, read, tmp_path, m
     )
     after = read(folder)
     assert len(tried) <= 25 - 3 * (stop // 3)
-    assert train.describe(after) == train.describe(whole)
+    assert same_run.describe(after) == same_run.describe(whole)
     (a,), (b,) = ([p for p in (tmp_path / n).iterdir() if p.is_dir()] for n in ("whole", "cache"))
     assert kept(a) == kept(b)
     for name in kept(a):
@@ -543,7 +621,7 @@ def test_what_was_written_beyond_the_last_look_at_the_disk_is_dropped(
     with (aside / "images.npy").open("ab") as file:
         file.write(b"x" * 500)
     monkeypatch.setattr(building, "decoded", real)
-    assert train.describe(read(folder)) == train.describe(whole)
+    assert same_run.describe(read(folder)) == same_run.describe(whole)
 
 
 @pytest.mark.parametrize(
@@ -560,22 +638,22 @@ def test_what_was_written_beyond_the_last_look_at_the_disk_is_dropped(
     ],
 )  # fmt: skip
 def test_a_damaged_cache_is_made_anew(damage, folder, read, tmp_path):
-    before = train.describe(read(write(folder, classes(8))))
+    before = same_run.describe(read(write(folder, classes(8))))
     (place,) = (tmp_path / "cache").iterdir()
     damage(place)
-    assert train.describe(read(folder)) == before
+    assert same_run.describe(read(folder)) == before
     assert kept(place) == ["facts.json", "images.npy", "labels.npy", "skipped.txt"]
 
 
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
 def test_changed_bytes_in_a_cache_are_noticed_said_and_mended(name, folder, read, tmp_path, capsys):
-    before = train.describe(read(write(folder, classes(8))))
+    before = same_run.describe(read(write(folder, classes(8))))
     (place,) = (tmp_path / "cache").iterdir()
     raw = bytearray((place / name).read_bytes())
     raw[-3] ^= 1
     (place / name).write_bytes(raw)
     capsys.readouterr()
-    assert train.describe(read(folder)) == before
+    assert same_run.describe(read(folder)) == before
     said = capsys.readouterr().err
     assert (
         f"{place}: this cache is damaged (a checksum is wrong); the pictures are decoded again."
@@ -589,15 +667,15 @@ def test_changed_bytes_in_a_cache_are_noticed_said_and_mended(name, folder, read
     "facts", ["[]", "3", "{}", "[" * 99_999, '{"examples": "abc"}', '{"examples": [1, 2]}', "\0"]
 )
 def test_facts_of_another_shape_are_damage(facts, folder, read, tmp_path):
-    before = train.describe(read(write(folder, classes(8))))
+    before = same_run.describe(read(write(folder, classes(8))))
     (place,) = (tmp_path / "cache").iterdir()
     (place / "facts.json").write_text(facts)
-    assert train.describe(read(folder)) == before
+    assert same_run.describe(read(folder)) == before
 
 
 def test_a_half_built_cache_that_was_damaged_is_begun_anew(folder, read, tmp_path, monkeypatch):
     write(folder, classes(12))
-    whole = train.describe(read(folder, cache=str(tmp_path / "whole")))
+    whole = same_run.describe(read(folder, cache=str(tmp_path / "whole")))
     monkeypatch.setattr(building, "BLOCK", 5)
     real = building.decoded
     for damage in ("images.npy", "listing"):
@@ -612,7 +690,34 @@ def test_a_half_built_cache_that_was_damaged_is_begun_anew(folder, read, tmp_pat
         raw = bytearray((aside / damage).read_bytes())
         raw[150 if damage == "images.npy" else 0] ^= 1
         (aside / damage).write_bytes(raw)
-        assert train.describe(read(folder, cache=str(tmp_path / damage))) == whole
+        assert same_run.describe(read(folder, cache=str(tmp_path / damage))) == whole
+
+
+@pytest.mark.parametrize("planted", ["folder", "file"])
+def test_a_half_built_cache_is_not_built_through_a_link(planted, folder, read, tmp_path):
+    before = train.describe(read(write(folder, classes(8))))
+    (place,) = (tmp_path / "cache").iterdir()
+    place.rename(tmp_path / "gone")
+    aside, outside = place.with_name(f".part.{place.name}"), tmp_path / "outside"
+    outside.mkdir()
+    (outside / "images.npy").write_text("not yours")
+    if planted == "folder":
+        aside.symlink_to(outside)
+    else:
+        aside.mkdir()
+        (aside / "images.npy").symlink_to(outside / "images.npy")
+    assert train.describe(read(folder)) == before
+    assert kept(outside) == ["images.npy"]
+    assert (outside / "images.npy").read_text() == "not yours"
+
+
+@pytest.mark.parametrize("name", ["facts.json", "images.npy", "labels.npy"])
+def test_a_pipe_in_a_cache_is_damage_and_no_wait(name, folder, read, tmp_path):
+    before = train.describe(read(write(folder, classes(8))))
+    (place,) = (tmp_path / "cache").iterdir()
+    (place / name).unlink()
+    os.mkfifo(place / name)
+    assert train.describe(read(folder)) == before
 
 
 def test_a_picture_of_the_same_size_and_time_is_decoded_anew(folder, read, decoded):
@@ -623,7 +728,7 @@ def test_a_picture_of_the_same_size_and_time_is_decoded_anew(folder, read, decod
     path.write_bytes(encoded(pixels(99), "BMP"))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert path.stat().st_size == facts.st_size
-    assert train.describe(read(folder))["crc32"] != train.describe(before)["crc32"]
+    assert same_run.describe(read(folder))["crc32"] != same_run.describe(before)["crc32"]
 
 
 def test_a_cache_that_cannot_be_written_is_named(folder, read, tmp_path):
@@ -654,7 +759,7 @@ def test_a_full_disk_keeps_what_was_decoded(folder, read, tmp_path, monkeypatch)
     monkeypatch.setattr(
         building, "decoded", lambda raw, *a, **k: seen.append(raw) or decode(raw, *a, **k)
     )
-    assert train.describe(read(folder)) == train.describe(whole)
+    assert same_run.describe(read(folder)) == same_run.describe(whole)
     assert len(seen) == 24 - 10
 
 
@@ -685,7 +790,9 @@ def test_one_bad_picture_among_many_is_named_and_left_out_or_refused(
             match=rf"photos: dog/{name}: .*({words}).*; take it out, or choose --data\.unreadable skip\.",
         ):
             read(folder, unreadable="refuse", **settings)
-    assert train.describe(read(folder, cache=str(tmp_path / "other"))) == train.describe(whole)
+    assert same_run.describe(read(folder, cache=str(tmp_path / "other"))) == same_run.describe(
+        whole
+    )
 
 
 def test_all_that_is_left_out_is_counted_each_time(folder, read, capsys):
@@ -782,7 +889,7 @@ def test_names_that_are_no_utf8_are_read_and_said(folder, read, capsys):
     (folder / "cat" / os.fsdecode(b"\xff\xfe.png")).write_bytes(png(5))
     (folder / "cat" / os.fsdecode(b"bad\xff.png")).write_bytes(b"x")
     assert sum(len(p) for p in parts(read(folder))) == 21
-    assert r"cat/bad\udcff.png" in capsys.readouterr().err
+    assert r"cat/bad\xff.png" in capsys.readouterr().err
 
 
 def test_two_processes_build_one_cache(folder, tmp_path):
@@ -816,5 +923,5 @@ def test_decoding_needs_no_look_at_other_pictures(folder, read, monkeypatch):
     monkeypatch.setattr(building, "CHUNK", 2)
     monkeypatch.setattr(building, "_processors", lambda: 4)
     b = read(folder, cache=str(folder.parent / "other"))
-    assert train.describe(a) == train.describe(b)
+    assert same_run.describe(a) == same_run.describe(b)
     assert decoding.Look(size=8, grey=False, smallest=8).shape == (3, 8, 8)

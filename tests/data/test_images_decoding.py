@@ -1,12 +1,16 @@
 """From a file's bytes to pixels: every rule against a slow reference, and every damage named."""
 
+import dataclasses
 import io
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from advnets.base import errors
+from advnets.data import images
 from advnets.data.images import decoding
 from advnets.data.images.decoding import Look, decode
 from pictures import UNUSABLE, bomb, encoded, pixels
@@ -42,6 +46,41 @@ def test_the_largest_centred_square_is_cut_out(height, width):
     assert np.array_equal(decode(encoded(x), look()), chw(x[top : top + 8, left : left + 8]))
 
 
+@pytest.mark.parametrize("sides", [(8, 12), (12, 8), (16, 11), (3, 40), (1, 9)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(40, 40), (24, 90), (90, 24), (37, 41), (12, 8), (8, 12)]
+)
+def test_the_largest_centred_rectangle_is_cut_out_and_resized(sides, height, width):
+    """The largest multiple of the requested sides that fits, in exact fractions."""
+    x = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    y = decode(encoded(x), look(sides, smallest=1))
+    assert y.shape == (3, *sides)
+    if (height, width) == sides:
+        assert np.array_equal(y, chw(x))
+        return
+    scale = min(Fraction(height, sides[0]), Fraction(width, sides[1]))
+    h, w = (max(1, math.floor(scale * side)) for side in sides)
+    top, left = (height - h) // 2, (width - w) // 2
+    part = Image.fromarray(x[top : top + h, left : left + w])
+    expected = part.resize((sides[1], sides[0]), Image.Resampling.LANCZOS)
+    assert np.array_equal(y, chw(np.asarray(expected)))
+
+
+def test_equal_sides_are_the_square_of_before():
+    x = pixels(3, 50)[:, :40]
+    assert np.array_equal(decode(encoded(x), look((16, 16))), decode(encoded(x), look(16)))
+    square = dataclasses.asdict(look(images.sides("16x16")))
+    assert square == {"size": 16, "grey": False, "smallest": 8}  # part of a cache's name
+
+
+def test_a_large_jpeg_keeps_twice_the_pixels_of_both_sides():
+    x = np.zeros((400, 1600, 3), np.uint8)
+    x[:, 800:] = 255
+    y = decode(encoded(x, "JPEG", quality=95), look((16, 64)))
+    assert (y[:, :, :31] < 10).all()
+    assert (y[:, :, 33:] > 245).all()
+
+
 def test_a_larger_picture_is_averaged_and_a_smaller_one_enlarged():
     ramp = np.repeat(np.linspace(0, 255, 64)[None, :], 64, axis=0).round().astype(np.uint8)
     small = decode(encoded(np.stack([ramp] * 3, axis=-1)), look(8))
@@ -68,12 +107,12 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same():
     assert np.abs(y - whole).max() < 6
     raw = encoded(x, "JPEG", quality=95)
     seen = []
-    real = decoding._squared
-    decoding._squared = lambda image, size: seen.append(image.size) or real(image, size)
+    real = decoding._cropped
+    decoding._cropped = lambda image, *sides: seen.append(image.size) or real(image, *sides)
     try:
         decode(raw, look(32))
     finally:
-        decoding._squared = real
+        decoding._cropped = real
     assert seen == [(64, 64)]
 
 

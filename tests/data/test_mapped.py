@@ -12,10 +12,11 @@ import torch
 import advnets
 from advnets.base import blocks
 from advnets.base.errors import BadFile, BadValue
-from advnets.cli import command as main
+from advnets.cli import main
 from advnets.data import ArrayConfig, Batches, Mapped, arrays, load
 from advnets.evaluation.protocol import EvaluationConfig, evaluate
 from advnets.game import Game
+from advnets.runs import run_config, same_run
 from advnets.runs import train as run
 from advnets.sampling.samplers import TrainingSet
 from conftest import small_config, small_run
@@ -60,7 +61,7 @@ def test_a_mapped_array_is_the_resident_one(shape, dtype, order, tmp_path, monke
         assert (len(m), m.dtype, tuple(m.shape)) == (len(r), r.dtype, tuple(r.shape))
         assert torch.equal(m[:], r)
         assert m[:].is_contiguous()
-    assert run.describe(mapped) == run.describe(resident)
+    assert same_run.describe(mapped) == same_run.describe(resident)
     assert mapped.event_shape == resident.event_shape
     assert mapped.statistics[:2] == resident.statistics[:2]
     assert torch.equal(mapped.statistics.mean, resident.statistics.mean)
@@ -228,12 +229,12 @@ def test_a_file_that_is_removed_or_replaced_is_still_read(tmp_path):
 
 # Runs
 
-WORDS = "--trainer.steps 12 --trainer.log_every 2 --trainer.score_every 4 --trainer.checkpoint_every 3 --trainer.picture_every 6 --batch_size 10 --evaluation.samples 20 --model.G.hidden 5 --model.D.units 5"
+WORDS = "--trainer.steps 12 --trainer.log_every 2 --trainer.score_every 4 --trainer.checkpoint_every 3 --trainer.sample_every 6 --batch_size 10 --evaluation.samples 20 --model.G.hidden 5 --model.D.units 5"
 
 
 def train(folder, resident, *more):
     words = ["train", "array", "--data.path", "x.npy", "--folder", folder, *WORDS.split(), *more]
-    return main.main([*words, "--data.resident", str(resident)])
+    return main([*words, "--data.resident", str(resident)])
 
 
 def outcome(folder):
@@ -252,7 +253,7 @@ def pictures(tmp_path, monkeypatch):
 def test_a_run_is_the_same_either_way_and_goes_on_either_way(pictures, capsys):
     for resident in (False, True):
         assert train(str(resident), resident) == 0
-    assert run.config_of("False").data.resident is False
+    assert run_config.config_of("False").data.resident is False
     assert outcome("False") == outcome("True")
     for name in ("data.json", "samples/00000012.png"):
         assert (run.RunDir("False").path / name).read_bytes() == (
@@ -260,18 +261,18 @@ def test_a_run_is_the_same_either_way_and_goes_on_either_way(pictures, capsys):
         ).read_bytes()
     for folder, other in (("False", "True"), ("True", "False")):
         words = ["train", "--resume", folder, "--data.resident", other, "--trainer.steps", "17"]
-        assert main.main(words) == 0
-        assert main.main(["evaluate", folder]) == 0
+        assert main(words) == 0
+        assert main(["evaluate", folder]) == 0
     assert outcome("False") == outcome("True")
     capsys.readouterr()
 
 
 def test_the_option_is_true_false_or_none(capsys):
     for value, line in (("False", "resident = false"), ("True", "resident = true"), ("None", None)):
-        assert main.main(["train", "array", "--data.resident", value, "--dry_run"]) == 0
+        assert main(["train", "array", "--data.resident", value, "--dry_run"]) == 0
         out = capsys.readouterr().out
         assert line in out if line else "resident" not in out
-    assert main.main(["train", "array", "--data.resident", "maybe", "--dry_run"]) == 2
+    assert main(["train", "array", "--data.resident", "maybe", "--dry_run"]) == 2
     assert "'data.resident' must be True or False, got maybe." in capsys.readouterr().err
 
 
@@ -295,10 +296,10 @@ def test_a_file_that_shrinks_under_the_run_ends_it_and_it_goes_on_when_the_file_
     line = rf"^advnets: .*x\.npy: truncated, before or under the run: its header asks for {len(raw)} bytes, got 5000\.$"
     assert re.search(line, capsys.readouterr().err.splitlines()[-1])
     assert not list(run.Path("torn").rglob("*.part*"))
-    assert main.main(["train", "--resume", "torn"]) == 2
+    assert main(["train", "--resume", "torn"]) == 2
     assert re.search(line, capsys.readouterr().err.splitlines()[-1])
     run.Path("x.npy").write_bytes(raw)
-    assert main.main(["train", "--resume", "torn"]) == 0
+    assert main(["train", "--resume", "torn"]) == 0
     assert "going on from update 6" in capsys.readouterr().err
     assert outcome("torn") == outcome("whole")
 
@@ -322,11 +323,11 @@ def test_numbers_below_float32s_normal_ones_do_not_make_it_other_data(tmp_path):
 
 CHILD = """
 import resource, sys
-from advnets.cli import command as main
+from advnets.cli import commands, main, training  # with torch, whose memory is not counted
 words = dict(line.split(":") for line in open("/proc/self/status") if line.startswith("VmData"))
 limit = int(words["VmData"].split()[0]) * 1024 + 200 * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-sys.exit(main.main(sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))
 """
 
 

@@ -87,7 +87,7 @@ def test_a_run_from_before_goes_on_bit_for_bit_and_says_so(tmp_path, monkeypatch
         patch.setattr(train.data, "load", in_file)
         advnets.train(config, tmp_path / "whole")
         half = small_run(data=config.data, trainer=advnets.TrainerConfig(
-            steps=20, log_every=5, score_every=10, checkpoint_every=4, picture_every=20))  # fmt: skip
+            steps=20, log_every=5, score_every=10, checkpoint_every=4, sample_every=20))  # fmt: skip
         advnets.train(half, tmp_path / "half")
     for name in ("whole", "half"):
         assert "order" not in json.loads((tmp_path / name / "data.json").read_text())

@@ -1,5 +1,8 @@
 """The reader of the Toronto Face Database: tiny files of its layout, and every damage."""
 
+import struct
+import tracemalloc
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import torch
 
 import advnets
 from advnets.base.errors import BadFile, BadValue
-from advnets.cli import command as main
+from advnets.cli import command
 from advnets.data import TfdConfig, load, tfd
 from advnets.data.tfd import Faces
 from conftest import ROOT, small_run
@@ -79,9 +82,9 @@ def test_scores_on_what_is_not_the_database_are_printed_with_a_notice(file, tmp_
     advnets.train(config, tmp_path / "run")
     notice = f"not TFD: {file.name} holds {N} images"
     assert notice in (tmp_path / "run" / "data.json").read_text()
-    assert main.main(["evaluate", str(tmp_path / "run")]) == 0
+    assert command.main(["evaluate", str(tmp_path / "run")]) == 0
     assert notice in " ".join(capsys.readouterr().out.split())
-    assert main.main(["report", str(tmp_path / "run")]) == 0
+    assert command.main(["report", str(tmp_path / "run")]) == 0
     assert f"The data is {notice}" in (tmp_path / "run" / "report.html").read_text()
 
 
@@ -161,6 +164,50 @@ def test_a_file_that_is_cut_short_is_named(file, share):
     file.write_bytes(raw[: int(share * len(raw))])
     with pytest.raises(BadFile, match=r"faces\.mat: must be a MATLAB file with "):
         tfd.read(file)
+
+
+def packed(*, shape=(1, 48, 48), name=b"images", flags=9, numbers=0, order="<"):
+    """An element of a MATLAB file, packed; its numbers are as many zeros as are asked for."""
+
+    def tagged(kind, data):
+        return struct.pack(f"{order}II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    head = tagged(6, struct.pack(f"{order}II", flags, 0))
+    head += tagged(5, struct.pack(f"{order}{len(shape)}i", *shape)) + tagged(1, name)
+    body = tagged(14, head + tagged(2, bytes(numbers)))
+    raw = zlib.compress(body)
+    text = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(f"{order}HH", 0x0100, 0x4D49)
+    return text + struct.pack(f"{order}II", 15, len(raw)) + raw
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("lie", "words"),
+    [
+        ({"numbers": 2**27}, r"134,217,728 bytes for an array of shape \(1, 48, 48\), which has"),
+        ({"name": b"images" * 2**20}, r"a name of 6,291,456 bytes"),
+        ({"shape": (1,) * 2**18}, r"an array of 262144 axes"),
+        ({"flags": 9 | 0x0800, "numbers": 2304}, r"an array of complex numbers"),
+    ],
+)
+def test_what_unpacks_to_more_than_its_header_says_is_not_unpacked(tmp_path, lie, words, order):
+    path = tmp_path / "x.mat"
+    path.write_bytes(packed(**lie, order=order))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadFile, match=rf"x\.mat: must be a MATLAB file .*\({words}"):
+            tfd.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_bytes_that_a_header_asks_for_are_read(tmp_path, order):
+    path = tmp_path / "x.mat"
+    path.write_bytes(packed(numbers=2304, order=order))
+    with pytest.raises(BadFile, match=r"with an array 'folds', got none"):
+        tfd.read(path)
 
 
 def test_what_is_asked_for_is_checked(tmp_path):

@@ -1,1 +1,1 @@
-"""Words that all packages share: errors, configuration, protocols, randomness, processes, files."""
+"""What all packages share: errors, configuration, protocols, randomness, processes, files."""

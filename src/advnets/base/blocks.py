@@ -1,4 +1,4 @@
-"""What is known of all examples together, computed from blocks of them: flat in memory."""
+"""Statistics of all examples, computed block by block in constant memory."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _BYTES = 2**24
 
 
 class Statistics(NamedTuple):
-    """The lowest and the highest value, and the mean example, of shape `event_shape`."""
+    """The smallest and largest value, and the mean example, of shape `event_shape`."""
 
     low: float
     high: float
@@ -30,8 +30,8 @@ def blocks(x: Examples) -> Iterator[Tensor]:
 def statistics(x: Examples) -> Statistics:
     r"""Range and mean: :math:`\bar x = \sum_b (n_b / n) \bar x_b` over blocks b, in float64.
 
-    The same bits wherever the examples are; for those that fit in one block, the bits of
-    `x.mean(dim=0)`.
+    The result has the same bits for examples in memory and in a file. For one block it equals
+    `x.mean(dim=0)` bit for bit.
 
     Args:
         x: At least one example, finite, of shape `(n, *event_shape)`.

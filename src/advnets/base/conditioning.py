@@ -1,4 +1,4 @@
-r"""What a conditional model is told of each example: which of some classes it is, or a vector.
+r"""The context of each example in a conditional model: a class, or a vector.
 
 .. math:: \min_G \max_D E_{x, c}[\log D(x | c)] + E_{z, c}[\log(1 - D(G(z | c) | c))]
 
@@ -18,7 +18,7 @@ from advnets.base import errors
 from advnets.base.rng import generator
 
 MOST = 10_000
-"""Training vectors that are kept to draw from."""
+"""Training vectors that are kept as a sample to draw contexts from."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,17 @@ class Context:
 
     @classmethod
     def like(cls, facts: Mapping[str, Any]) -> "Context":
-        """One whose rows are still to be loaded: the inverse of `facts`."""
+        """A context whose rows `load_state` fills in: the inverse of `facts`."""
         names, shape = tuple(facts["classes"]), tuple(facts["shape"])
         rows = torch.zeros(shape, dtype=torch.int64 if names else torch.float32)
         return cls(rows, torch.ones(shape[0], dtype=torch.int64), names)
 
     def facts(self) -> dict[str, Any]:
-        """What has to be known of it before a state is loaded, as JSON holds it."""
+        """What must be known before a state is loaded, as JSON holds it."""
         return {"classes": list(self.names), "shape": list(self.rows.shape)}
 
     def state(self) -> dict[str, Tensor]:
-        """The rest of it, as tensors."""
+        """Rows and weights, as tensors."""
         return {"rows": self.rows.clone(), "weights": self.weights.clone()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -97,11 +97,11 @@ class Context:
 
     @property
     def size(self) -> int:
-        """Numbers that a context is told in: K, or d."""
+        """Length of an encoded context: K, or d."""
         return len(self.names) if self.names else self.rows.shape[1]
 
     def encode(self, context: Tensor) -> Tensor:
-        r"""Contexts as numbers, `(n, size)`.
+        r"""Encoded contexts, `(n, size)`.
 
         A vector as it is; a class as :math:`\sqrt K` in its place and 0 elsewhere, so that K equal
         classes have the mean square 1 that the coordinates of z have.
@@ -111,7 +111,7 @@ class Context:
         return context.float().view(len(context), -1)
 
     def at(self, u: Tensor) -> Tensor:
-        """The contexts below which the training set has the share u in [0, 1), one each."""
+        """The contexts at the quantiles u in [0, 1) of the training set, one each."""
         ends = self.weights.cumsum(0).double()
         row = torch.searchsorted(ends, u.double().to(ends.device) * ends[-1], right=True)
         return self.rows[row.clamp_(max=len(ends) - 1)]
@@ -120,16 +120,34 @@ class Context:
         """`n` contexts at the frequencies of the training set."""
         return self.at(torch.rand(n, generator=rng, device=rng.device, dtype=torch.float64))
 
-    def named(self, name: str) -> Tensor:
-        """The label of a class, 0-d. Raises `BadValue` where there is no such class."""
+    def spelled(self, name: str) -> str:
+        """A class as the data spells it: the same name, or the only one that differs in case.
+
+        Raises:
+            BadValue: For an unknown class, several that differ in case alone, or vectors.
+        """
         if not self.names:
-            raise errors.no_classes(self.size, name)
-        if name not in self.names:
-            raise errors.unknown("class", name, self.names)
-        return self.rows[self.names.index(name)]
+            raise errors.bad_value(
+                "class",
+                f"left out: the contexts of this run are vectors of {self.size} numbers",
+                name,
+            )
+        alike = [own for own in self.names if own.casefold() == name.casefold()]
+        if name not in self.names and len(alike) != 1:
+            where = f"The run has {len(self.names)} classes: its data.json lists them."
+            raise errors.unknown("class", name, alike or self.names, instead=where)
+        return name if name in self.names else alike[0]
+
+    def named(self, name: str) -> Tensor:
+        """The label of a class by its name, 0-d; case matters only where names differ by it alone.
+
+        Raises:
+            BadValue: As `spelled`.
+        """
+        return self.rows[self.names.index(self.spelled(name))]
 
     def given(self, context: Tensor, n: int) -> Tensor:
-        """What n samples are asked for: one context for all of them, or one each.
+        """The contexts of n samples, from one context for all of them or one each.
 
         Raises:
             BadValue: For another shape, or a class that does not exist.

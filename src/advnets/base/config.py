@@ -1,11 +1,11 @@
 """Configurations: frozen keyword-only dataclasses, to TOML and back.
 
 A configuration class stands beside what it configures and checks its own limits when it is built.
-This module only carries them: `dumps` and `from_dict` are inverse to each other, an unknown key is
-an error that names the valid ones, and `differences` says what two configurations disagree on.
+This module converts them: `dumps` and `from_dict` are inverses of each other, an unknown key is an
+error that names the valid ones, and `differences` lists the settings that differ.
 
-Where a field can be one of several kinds (which data, which model), its type is a `Variant` and the
-table in the file names the kind: `[data]  kind = "mnist"`.
+Where a field can be one of several kinds (which data, which model), its type is a `TaggedConfig`
+and the table in the file names the kind: `[data]  kind = "mnist"`.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import math
 import os
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import (
     Any,
@@ -32,28 +32,59 @@ import tomli_w
 from advnets.base import errors, files
 
 C = TypeVar("C")
+T = TypeVar("T")
+V = TypeVar("V")
 Kinds = Mapping[type, Mapping[str, type]]
 
 MOST = 2**22
 """Bytes that a file may have."""
-FREE = {"free": True}
+RESUMABLE = {"free": True}
 """Metadata of a field that may change when a run is resumed, because no result depends on it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Variant:
-    """Base of the configurations that come in several kinds; `kind` is the word for it in TOML.
+class TaggedConfig:
+    """Base of configurations of which there are several kinds; `kind` names one in TOML.
 
-    A base that has a `kind` itself means that one where a file names none.
+    Where a file names no kind, a base with a `kind` of its own is that kind.
     """
 
     kind: ClassVar[str]
 
 
+def add_kind(
+    table: MutableMapping[type[T], V], kinds: MutableMapping[str, type[T]], config: type[T], of: V
+) -> None:
+    """Add a configuration class of a user's own to the tables of one base.
+
+    A class of the same module and name replaces the earlier one: a notebook cell that runs twice
+    defines it twice.
+
+    Args:
+        table: Maps each class to what belongs to it: how to load or build it.
+        kinds: The classes by their `kind`.
+        config: The class.
+        of: What belongs to it.
+
+    Raises:
+        BadValue: Where the class is no dataclass, has no `kind`, or has that of another one.
+    """
+    name, kind = config.__qualname__, getattr(config, "kind", None)
+    errors.require(dataclasses.is_dataclass(config), name, "a frozen dataclass", "none")
+    errors.require(isinstance(kind, str) and kind != "", f"{name}.kind", "a name", kind)
+    taken = kinds.get(str(kind))
+    if taken is not None:
+        same = (taken.__module__, taken.__qualname__) == (config.__module__, name)
+        need = f"a name that '{taken.__qualname__}' does not have"
+        errors.require(same, f"{name}.kind", need, f"'{kind}'")
+        del table[taken]
+    table[config], kinds[str(kind)] = of, config
+
+
 def to_dict(config: object) -> dict[str, Any]:
-    """The nested dictionary of a configuration, as TOML holds it: a None is left out."""
+    """The nested dictionary of a configuration, as TOML holds it; None is left out."""
     table: dict[str, Any] = {}
-    if isinstance(config, Variant):
+    if isinstance(config, TaggedConfig):
         table["kind"] = config.kind
     for field in dataclasses.fields(cast(Any, config)):
         value = getattr(config, field.name)
@@ -77,9 +108,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(raw.decode())
     except RecursionError:
-        raise errors.bad_toml(path, "nested too deeply") from None
+        raise _bad_toml(path, "nested too deeply") from None
     except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
-        raise errors.bad_toml(path, errors.short(error)) from None
+        raise _bad_toml(path, errors.short(error)) from None
+
+
+def _bad_toml(path: Path, why: object) -> errors.BadFile:
+    """A configuration that is not TOML."""
+    return errors.BadFile(f"{path}: is not valid TOML: {why}.")
 
 
 def from_dict(cls: type[C], table: Mapping[str, Any], *, kinds: Kinds, at: str = "") -> C:
@@ -88,7 +124,7 @@ def from_dict(cls: type[C], table: Mapping[str, Any], *, kinds: Kinds, at: str =
     Args:
         cls: The dataclass to build.
         table: Values by field name; a missing one takes the field's default.
-        kinds: For each `Variant` base, its classes by their `kind`.
+        kinds: For each `TaggedConfig` base, its classes by their `kind`.
         at: The dotted prefix under which errors name the keys.
 
     Raises:
@@ -97,7 +133,7 @@ def from_dict(cls: type[C], table: Mapping[str, Any], *, kinds: Kinds, at: str =
     values = dict(table)
     if cls in kinds:
         cls = _of_kind(cls, values, kinds[cls], at)
-    elif issubclass(cls, Variant):
+    elif issubclass(cls, TaggedConfig):
         kind = values.pop("kind", cls.kind)
         errors.require(kind == cls.kind, f"{at}kind", f"'{cls.kind}'", kind)
     hints = get_type_hints(cls)
@@ -126,8 +162,9 @@ def _of_kind(base: type, table: dict[str, Any], classes: Mapping[str, type], at:
 def _convert(value: Any, hint: Any, kinds: Kinds, name: str) -> Any:
     """`value` as the type `hint` asks for, or an error that says which type that is."""
     origin = get_origin(hint)
-    if origin in (Union, types.UnionType):  # only `X | None` occurs
-        return _convert(value, get_args(hint)[0], kinds, name)
+    if origin in (Union, types.UnionType):  # `X | None`, or `int | str`
+        of_its_type = [h for h in get_args(hint) if h is type(value)]
+        return _convert(value, (of_its_type or get_args(hint))[0], kinds, name)
     if origin is Literal:
         errors.require(value in get_args(hint), name, f"one of {', '.join(get_args(hint))}", value)
         return value
@@ -161,7 +198,7 @@ TYPE_WORDS = {
 def type_words(hint: Any) -> str:
     """What a value of this type is, in words: `an integer`, `one of a, b`."""
     if get_origin(hint) in (Union, types.UnionType):
-        return type_words(get_args(hint)[0])
+        return " or ".join(type_words(h) for h in get_args(hint) if h is not type(None))
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}"
     if get_origin(hint) is tuple:
@@ -170,9 +207,9 @@ def type_words(hint: Any) -> str:
 
 
 def fields_of(config: object, at: str = "") -> dict[str, tuple[Any, Any, bool]]:
-    """Every leaf of a configuration: dotted name -> (value, type, free to change on resume)."""
+    """Every setting of a configuration: dotted name -> (value, type, may change on resume)."""
     leaves: dict[str, tuple[Any, Any, bool]] = {}
-    if isinstance(config, Variant):
+    if isinstance(config, TaggedConfig):
         leaves[at + "kind"] = (config.kind, str, False)
     hints = get_type_hints(type(config))
     for field in dataclasses.fields(cast(Any, config)):
@@ -185,7 +222,7 @@ def fields_of(config: object, at: str = "") -> dict[str, tuple[Any, Any, bool]]:
 
 
 def settings(config: object) -> dict[str, Any]:
-    """The settings that matter, by dotted name, as JSON holds them."""
+    """The settings that results depend on, by dotted name, as JSON holds them."""
     leaves = fields_of(config).items()
     return {
         name: list(value) if isinstance(value, tuple) else value
@@ -201,14 +238,16 @@ def refuse_unrepresentable(config: object) -> None:
 
 
 def expanded(path: Path | str) -> Path:
-    """A path as a user writes it, `~` and all. Raises `BadFile` for the home of nobody."""
+    """A path with `~` expanded. Raises `BadFile` for the home of an unknown user."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise errors.unknown_home(path) from None
+        raise errors.BadFile(
+            f"{path}: must begin with the name of a user of this machine after '~'."
+        ) from None
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What two sets of settings disagree on: dotted name -> (old value, new value)."""
+    """Settings that differ: dotted name -> (old value, new value)."""
     values = {name: (old.get(name), new.get(name)) for name in {**old, **new}}
     return {name: (a, b) for name, (a, b) in values.items() if a != b}

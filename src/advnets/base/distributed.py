@@ -1,8 +1,8 @@
-"""Several processes that play one game: whose rows are whose, and the sums they share.
+"""Several processes that train one model: rows of each process, and sums over all.
 
 Every process draws the noise and the masks of the whole minibatch from the same generator and keeps
-its own rows, so that the game is the one that a single process would play. `torchrun` starts them;
-gloo joins them on CPUs, NCCL on GPUs.
+its own rows, so that the result equals that of a single process up to rounding. `torchrun` starts
+the processes; gloo connects them on CPUs, NCCL on GPUs.
 """
 
 import contextlib
@@ -11,26 +11,23 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
-from advnets.base import errors
-
-PATIENCE = timedelta(seconds=60)
-"""How long a process waits for the others to come, where no `torchrun` brings them."""
+from advnets.base import errors, rendezvous
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those of the run.
+    """This process and the number of all.
 
     Attributes:
-        rank: Its number, from 0.
-        world: How many there are.
+        rank: Number of this process, from 0.
+        world: Number of processes.
 
     Example:
         >>> [Ranks(rank, 3).rows(10) for rank in range(3)]
@@ -46,13 +43,13 @@ class Ranks:
         return self.rank == 0
 
     def rows(self, n: int) -> slice:
-        """This process's rows of `n`: as even as can be, in the order of the ranks."""
+        """This process's rows of `n`: divided as evenly as possible, in the order of the ranks."""
         return slice(self.rank * n // self.world, (self.rank + 1) * n // self.world)
 
     def add_up(self, flat: Tensor) -> Tensor:
         """The sum over all processes, in place."""
         if self.world > 1:
-            with errors.reaching_the_others():
+            with _reaching_the_others():
                 distributed.all_reduce(flat)
         return flat
 
@@ -62,29 +59,29 @@ class Ranks:
             return own
         whole = torch.zeros(n, *own.shape[1:], dtype=own.dtype, device=_device())
         whole[self.rows(n)] = own.to(whole.device)
-        with errors.reaching_the_others():
+        with _reaching_the_others():
             distributed.all_reduce(whole)  # a sum of rows, each of which one process alone holds
         return whole.to(own.device)
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is up in any process."""
+        """Whether the flag is true in any process."""
         if self.world == 1:
             return flag
-        with errors.reaching_the_others():
+        with _reaching_the_others():
             raised = torch.tensor([int(flag)], device=_device())
             distributed.all_reduce(raised)
         return bool(raised.item())
 
     def from_first(self, make: Callable[[], bytes]) -> bytes:
-        """What the first process makes, in all of them; the others wait for it.
+        """Bytes that the first process makes, in all processes; the others wait for them.
 
-        Bytes that mean something, JSON say, and no objects: torch sends those as pickles, and what
-        another process sends is not to be run.
+        Pass data such as JSON, not Python objects: torch sends objects as pickles, and code from
+        another process must not run.
         """
         if self.world == 1:
             return make()
         made = bytearray(make() if self.first else b"")
-        with errors.reaching_the_others():
+        with _reaching_the_others():
             size = torch.tensor([len(made)], device=_device())
             distributed.broadcast(size, 0)
             whole = torch.zeros(int(size), dtype=torch.uint8, device=_device())
@@ -98,18 +95,12 @@ ALONE = Ranks()
 
 
 def _device() -> str:
-    """Where tensors must be that the processes send one another."""
+    """The device of tensors that processes exchange."""
     return "cuda" if distributed.get_backend() == "nccl" else "cpu"
 
 
-def several() -> bool:
-    """Whether this process plays with others."""
-    started = distributed.is_available() and distributed.is_initialized()
-    return started and distributed.get_world_size() > 1
-
-
 def sum_of_all(own: Tensor) -> Tensor:
-    """The sum over all processes; a gradient in it reaches what each of them gave."""
+    """The sum over all processes, differentiable in what each process gave."""
     total: Tensor = _SumOfAll.apply(own)  # type: ignore[no-untyped-call]
     return total
 
@@ -126,31 +117,38 @@ class _SumOfAll(torch.autograd.Function):
 
 def _added_up(own: Tensor) -> Tensor:
     total = own.clone()
-    with errors.reaching_the_others():
+    with _reaching_the_others():
         distributed.all_reduce(total)
     return total
 
 
-def here() -> Ranks:
-    """This process as `torchrun` numbered it; alone where it did not."""
+def get_rank() -> Ranks:
+    """This process by the environment of `torchrun`; a single process without it."""
     world = _counted("WORLD_SIZE", least=1, default=1)
     if world == 1:
         return ALONE
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         if not os.environ.get(name):
-            raise errors.not_by_torchrun(name, world)
+            raise errors.bad_value(
+                name,
+                (
+                    f"set where WORLD_SIZE is {world} (torchrun sets it; unset WORLD_SIZE to run "
+                    "alone)"
+                ),
+                "nothing",
+            )
     _counted("MASTER_PORT", least=1, most=65_535)
     return Ranks(_counted("RANK", least=0, most=world - 1), world)
 
 
 def beside() -> int:
     """Processes of this run on this machine."""
-    world = here().world
+    world = get_rank().world
     return _counted("LOCAL_WORLD_SIZE", least=1, most=world, default=world)
 
 
 def _counted(name: str, *, least: int, most: int = 2**31 - 1, default: int = 0) -> int:
-    """A number out of the environment, which somebody may have set by hand."""
+    """A number from an environment variable, which may be set by hand."""
     word = os.environ.get(name, str(default))
     number = int(word) if word.isascii() and word.isdigit() and len(word) < 20 else -1
     need = f"a whole number from {least} to {most} (torchrun sets it)"
@@ -159,13 +157,13 @@ def _counted(name: str, *, least: int, most: int = 2**31 - 1, default: int = 0) 
 
 
 @contextlib.contextmanager
-def joined(device: str = "cpu") -> Iterator[Ranks]:
-    """Inside, this process is one of those that `torchrun` started; alone where it started none.
+def init_process_group(device: str = "cpu") -> Iterator[Ranks]:
+    """Inside, this process is one of those that `torchrun` started, or a single one.
 
     Raises:
         BadValue: For more processes on this machine than it has cores or GPUs.
     """
-    own = here()
+    own = get_rank()
     if own.world == 1:
         yield ALONE
         return
@@ -175,37 +173,61 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
     else:
         places, what, backend = cores(), "cores", "gloo"
     if local > places:
-        raise errors.too_many_ranks(local, places, what)
+        raise errors.bad_value(
+            "nproc_per_node", f"at most the number of {what} here, {places}", local
+        )
     if device == "cuda":
         torch.cuda.set_device(_counted("LOCAL_RANK", least=0, most=places - 1))
     # Its default arguments hold the group that is there when it is first imported, by an optimiser
     # say. Such a group outlives its end, and its threads may fall over the interpreter's.
     importlib.import_module("torch.distributed.nn")
-    _join(own, backend)
+    rendezvous.join(own.rank, own.world, backend)
     try:
         yield own
     except errors.OthersLost:
-        # torchrun ends us now with a SIGTERM; the user is to read why first.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _hold_sigterm()
         raise
     except BaseException:
-        distributed.destroy_process_group()
+        rendezvous.leave()
         raise
-    distributed.destroy_process_group()
+    rendezvous.leave()
 
 
-def _join(own: Ranks, backend: str) -> None:
-    """Meet the others. Where they were never started, this process must not wait for ever."""
-    from torch.distributed.rendezvous import rendezvous  # not in every build of torch
+_LAST_WORDS: ContextVar[contextlib.ExitStack | None] = ContextVar("_LAST_WORDS", default=None)
 
-    address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+
+@contextlib.contextmanager
+def last_words() -> Iterator[None]:
+    """Inside, a process that has lost the others ignores the SIGTERM that `torchrun` then sends.
+
+    It prints the reason first. Afterwards SIGTERM has its earlier handler.
+    """
+    with contextlib.ExitStack() as stack:
+        token = _LAST_WORDS.set(stack)
+        try:
+            yield
+        finally:
+            _LAST_WORDS.reset(token)
+
+
+def _hold_sigterm() -> None:
+    stack, before = _LAST_WORDS.get(), signal.getsignal(signal.SIGTERM)
+    get_rank = threading.current_thread() is threading.main_thread()
+    if stack is not None and get_rank and before is not None:  # None: no handler of Python's
+        stack.callback(signal.signal, signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _reaching_the_others() -> Iterator[None]:
+    """Inside, torch's errors about a lost process become `OthersLost`."""
     try:
-        store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=world)
+        yield
     except RuntimeError as error:
-        seconds = int(PATIENCE.total_seconds())
-        raise errors.others_missing(own.world, address, seconds, error) from None
+        if not any(word in str(error) for word in ("gloo", "NCCL", "onnection", "imed out")):
+            raise
+        _hold_sigterm()
+        raise rendezvous.others_lost(error) from None
 
 
 def cores() -> int:

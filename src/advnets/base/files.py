@@ -1,8 +1,8 @@
 """Reading and writing files so that nothing is lost, and nothing outside the folder is touched.
 
-A file is written under a unique name beside its place, made anew and never through a link, and
-renamed when it is whole. While it is written it is locked, so that what a killed process left
-behind can be told from what another command is writing. What is read must be a regular file.
+A file is written under a unique name in the same folder, never through a link, and renamed when it
+is complete. While it is written it is locked: that distinguishes files that a killed process left
+from files that another command is writing. Only regular files are read.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ NO_WAIT: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: Path, *, missing: str = "") -> IO[bytes]:
-    """Open a file for reading; it is the caller's to close.
+    """Open a file for reading; the caller closes it.
 
     Args:
         path: The file; symbolic links are followed.
@@ -88,7 +88,9 @@ def read(path: Path, *, most: int | None = None) -> bytes:
             raise
         raise errors.unreadable(path, error) from None
     if max(size, len(raw)) > most:
-        raise errors.file_too_large(path, most, max(size, len(raw)))
+        raise errors.BadFile(
+            f"{path}: must have at most {most:,} bytes, got {max(size, len(raw)):,}."
+        )
     return raw
 
 
@@ -96,11 +98,11 @@ def _refuse_others(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
         raise errors.unreadable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     if not stat.S_ISREG(mode):
-        raise errors.not_a_file(path, kind(mode))
+        raise _not_a_file(path, kind(mode))
 
 
 def kind(mode: int) -> str:
-    """What a file that is no regular one is, in words."""
+    """What a path is that is no regular file, in words."""
     kinds = {
         stat.S_ISREG: "a file",
         stat.S_ISDIR: "a folder",
@@ -115,7 +117,7 @@ def kind(mode: int) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write aside, flush to the disk, rename: never half a file."""
+    """Write a temporary file, flush it to the disk, rename it: never half a file."""
     with _aside(path) as (handle, _):
         handle.write(data)
         _sync(handle)
@@ -124,8 +126,8 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Inside, write the file that this gives; it gets its name when it is whole.
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Inside, write the file at the path that this yields; it is renamed when it is complete.
 
     Where nothing was written into it, nothing is changed.
     """
@@ -142,7 +144,7 @@ def _aside(path: Path, *, keep_empty: bool = True) -> Iterator[tuple[IO[bytes], 
                 yield handle, aside
                 handle.flush()
                 if not _is(aside, handle):
-                    raise errors.aside_gone(path)
+                    raise errors.disk_full(path, "somebody took the half-written file away")
                 if keep_empty or os.fstat(handle.fileno()).st_size:
                     aside.replace(path)
         finally:
@@ -183,6 +185,29 @@ def _lock(handle: IO[bytes]) -> bool | None:
     return True
 
 
+LOCKS = Path("/proc/locks")
+"""Where Linux lists the locks that are held."""
+
+
+def held(path: Path) -> bool | None:
+    """Whether a process holds the lock of a file; None where there is no such file.
+
+    Where the system lists locks, none is taken: nobody who wants this one is refused.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        try:
+            places = [
+                line.split()[5] for line in LOCKS.read_text().splitlines() if "->" not in line
+            ]
+        except (OSError, IndexError):
+            return _lock(file) is False
+        return any(place.endswith(f":{os.fstat(handle).st_ino}") for place in places)
+
+
 def clear_stale(folder: Path) -> None:
     """Delete what killed processes left half-written in a folder, and nothing that is in use."""
     for path in folder.iterdir():
@@ -200,7 +225,7 @@ def append(path: Path, text: str) -> None:
     with errors.saving(path), os.fdopen(os.open(path, flags, 0o666), "ab") as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
-            raise errors.not_a_file(path, kind(mode))
+            raise _not_a_file(path, kind(mode))
         file.write(text.encode())
 
 
@@ -216,15 +241,20 @@ def locked(path: Path) -> Iterator[bool]:
     with handle:
         mode = os.fstat(handle.fileno()).st_mode
         if not stat.S_ISREG(mode):
-            raise errors.not_a_file(path, kind(mode))
+            raise _not_a_file(path, kind(mode))
         yield _lock(handle) is not False
+
+
+def _not_a_file(path: Path, got: str) -> errors.BadFile:
+    """Something that is no file, where a file is to be read or written."""
+    return errors.BadFile(f"{path}: must be a regular file, got {got}.")
 
 
 @contextlib.contextmanager
 def made_aside(path: Path) -> Iterator[Path]:
-    """Inside, fill the folder that this gives; it gets its name when it is whole.
+    """Inside, fill the folder that this yields; it is renamed when it is complete.
 
-    Where something that is not an empty folder has the name by then, that is an error.
+    If the name is taken by then, by anything but an empty folder, that is an error.
     """
     with errors.saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -240,7 +270,7 @@ def made_aside(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Have the disk hold what was written to a file or folder."""
+    """Flush what was written to a file or folder to the disk (fsync)."""
     with contextlib.suppress(PermissionError):  # Windows opens no folders
         handle = os.open(path, os.O_RDONLY | NO_WAIT)
         try:
@@ -260,7 +290,7 @@ FOLDERS = ("checkpoints", "samples", "tensorboard")
 """The folders of a run."""
 _RUNS_OWN = re.compile(
     r"config\.toml|(data|environment|evaluation|table1)\.json|\w+\.jsonl|evaluation\.png|\.lock"
-    r"|table1-.*\.npy|checkpoints|samples|tensorboard",
+    r"|table1-.*\.npy|encoder[^/]*\.safetensors|(wandb|mlflow)\.id|checkpoints|samples|tensorboard|wandb",
     re.IGNORECASE,
 )
 
@@ -279,28 +309,37 @@ def output(path: Path, kinds: Sequence[str]) -> Path:
     if path.suffix.lower() not in kinds or not path.name:
         names = [f"NAME{kind}" if kind else "the name of a folder" for kind in kinds]
         need = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
-        raise errors.bad_output(path, need)
+        raise _bad_output(path, need)
     folder = path.parent.resolve()
     for own, name in ((folder, path.name), (folder.parent, folder.name)):
         if (own / "config.toml").exists() and _RUNS_OWN.fullmatch(name):
-            raise errors.own_output(path, own)
+            raise errors.bad_value(
+                "out", f"another file than those that the run {own} is made of", path
+            )
     with errors.saving(path):
         if not os.path.lexists(path):
             return path
         mode = path.lstat().st_mode
         if path.suffix == "" and stat.S_ISDIR(mode):
             if any(path.iterdir()):
-                raise errors.output_not_empty(path)
+                raise errors.bad_value(
+                    "out", "a new or an empty folder", f"{path}, which holds files already"
+                )
         elif path.suffix == "" or not stat.S_ISREG(mode):
             need = "a new or an empty folder" if path.suffix == "" else "a new or a regular file"
-            raise errors.bad_output(path, need, kind(mode))
+            raise _bad_output(path, need, kind(mode))
     return path
+
+
+def _bad_output(path: Path, need: str, got: str = "") -> errors.BadValue:
+    """An output of a kind that we do not write, or to what is no file."""
+    return errors.bad_value("out", need, f"{path}, {got}" if got else path)
 
 
 def folder_of_runs(path: Path) -> Path:
     """The folder that a user wants runs and a table in; refused where it is a file or a run."""
     if (os.path.lexists(path) and not path.is_dir()) or (path / "config.toml").exists():
-        raise errors.output_is_a_run(path)
+        raise errors.bad_value("out", "a folder of runs, or a new one", f"{path}, which is not")
     return path
 
 

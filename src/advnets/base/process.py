@@ -1,7 +1,7 @@
-"""What training sets for the whole process, and puts back.
+"""Settings of the whole process that training changes and restores.
 
 A call of the library leaves torch's global random stream, the default type and the mode of
-subnormal numbers as it found them. The command, whose process is its own, keeps what is quickest.
+subnormal numbers as it found them. The command, which owns its process, keeps the fastest settings.
 """
 
 import contextlib
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import torch
 
 _ENOUGH = 2**17
-"""Numbers that torch shares out among its threads."""
+"""Numbers from which on torch uses several threads."""
 
 
 @contextlib.contextmanager
 def global_stream_kept() -> Iterator[None]:
-    """Inside, torch's global random streams may be seeded and drawn from; afterwards as before."""
+    """Inside, torch's global random streams may be used; afterwards they are restored."""
     begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     gpus = range(torch.cuda.device_count()) if begun else ()
     with torch.random.fork_rng(devices=list(gpus)):
@@ -24,9 +24,9 @@ def global_stream_kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def settings_of_a_run() -> Iterator[None]:
-    """Inside, the process is as every run sees it: float32 by default, subnormal numbers are 0.
+    """Inside, the process has the settings of a run: float32 by default, subnormals are 0.
 
-    Velocities of dead inputs decay into subnormal numbers, which are slow.
+    Velocities of constant inputs decay into subnormal numbers, which are slow to compute with.
     """
     # Threads that torch starts inherit the mode: they are to have the one that was found.
     torch.ones(_ENOUGH).mul_(1)

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live bar on a terminal, plain lines anywhere else."""
+"""Progress of a run: a live bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ from advnets.base.terminal import STANDARD_ERROR, printable
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """One look at a run."""
+    """The status of a run at one update."""
 
     update: int
     steps: int
@@ -31,23 +31,26 @@ class Status:
     """V, D(x), D(G(z)), ... of this update."""
     score: str
     """The latest validation score, in words; empty before the first."""
+    at_least: bool = False
+    """Whether `seconds_left` lacks something that has not been measured yet."""
 
     def line(self) -> str:
         """All but the update itself, in one line."""
         values = "  ".join(f"{name} {value:.3f}" for name, value in self.values.items())
-        speed = f"{self.updates_per_second:.1f} updates/s  {duration(self.seconds_left)} left"
-        return f"{speed}  {values}" + (f"  validation {self.score}" if self.score else "")
+        left = f"{'at least ' if self.at_least else ''}{duration(self.seconds_left)} left"
+        speed = f"{self.updates_per_second:.{1 if self.updates_per_second >= 1 else 2}f} updates/s"
+        return f"{speed}  {left}  {values}" + (f"  validation {self.score}" if self.score else "")
 
 
 class Display(Protocol):
-    """Shows a run to a person."""
+    """Shows the progress of a run."""
 
     def show(self, status: Status) -> None:
-        """The run has come this far."""
+        """Show the status of this update."""
         ...
 
     def say(self, text: str) -> None:
-        """Something that stays on the screen."""
+        """Show a message that stays on the screen."""
         ...
 
     def close(self) -> None:
@@ -63,7 +66,7 @@ class Lines:
         self._next = 0.0
 
     def show(self, status: Status) -> None:
-        """Print a line, unless the last one is not a second old."""
+        """Print a line, at most one a second."""
         now = self.console.get_time()
         if now >= self._next or status.update == status.steps:
             self._next = now + 1
@@ -74,7 +77,7 @@ class Lines:
         _print(self.console, text)
 
     def close(self) -> None:
-        """Nothing to clear away."""
+        """Do nothing."""
 
 
 def _print(console: Console, line: str) -> None:
@@ -113,7 +116,7 @@ class Bar:
         _print(self._progress.console, text)
 
     def close(self) -> None:
-        """Leave the bar where it stands."""
+        """Stop the bar and leave it on the screen."""
         self._progress.stop()
 
 
@@ -132,7 +135,7 @@ class Silent:
 
 @contextlib.contextmanager
 def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
-    """Inside, call what this gives with a count that has come so far: a bar, or a line every 5 s.
+    """Inside, call the function that this yields with the count so far: a bar, or lines.
 
     Args:
         what: What is counted.
@@ -161,7 +164,7 @@ def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], N
 
 
 def display() -> Display:
-    """A bar where somebody looks at a terminal, lines elsewhere; both on standard error."""
+    """A bar on a terminal, lines elsewhere; both on standard error."""
     console = Console(file=STANDARD_ERROR)
     return Bar(console) if console.is_terminal else Lines(console)
 

@@ -1,7 +1,7 @@
-"""What the parts of the house promise one another.
+"""The protocols between the parts of the library.
 
-The trainer, the evaluation and the pictures know these protocols and nothing else, so that the
-adversarial pair and every baseline of Table 1 are trained, sampled and scored by the same code.
+The trainer, the evaluation and the plots use only these protocols, so that GANs and every baseline
+of Table 1 are trained, sampled and scored by the same code.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from advnets.base.conditioning import Context
-from advnets.base.config import Variant
+from advnets.base.config import TaggedConfig
 from advnets.base.distributed import ALONE, Ranks
 
 
 class Batch(NamedTuple):
     """One minibatch: `x` of shape `(m, *event_shape)`; `context` of shape `(m, ...)` or None.
 
-    Where several processes play one game, a batch holds this process's rows of the minibatch, and
+    Where several processes train one model, a batch holds this process's rows of the minibatch, and
     `whole` is the number of all its rows.
     """
 
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class Examples(Protocol):
-    """Examples of shape `(n, *event_shape)`: a tensor, or what reads rows when asked for them."""
+    """Examples of shape `(n, *event_shape)`: a tensor, or an object that reads rows on demand."""
 
     @property
     def shape(self) -> Sequence[int]:
@@ -52,7 +52,7 @@ class Examples(Protocol):
 
 
 Info = Mapping[str, Tensor]
-"""What a person needs to see of one step: detached 0-d tensors, read only when they are logged.
+"""The values of one step that are logged: detached 0-d tensors, read only when they are logged.
 
 Where several processes train together, each holds its share, and the shares add up.
 """
@@ -60,7 +60,7 @@ Where several processes train together, each holds its share, and the shares add
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Draws from a model. Sample number i depends on `(seed, i)`, and its context, alone."""
+    """Draws from a model. Sample number i depends only on `(seed, i)` and its context."""
 
     event_shape: tuple[int, ...]
 
@@ -78,7 +78,7 @@ class LatentSampler(Sampler, Protocol):
         ...
 
     def contexts(self, n: int, *, seed: int, start: int = 0) -> Tensor | None:
-        """The contexts that these samples have where none is asked for; None without any."""
+        """The contexts of these samples where none is given; None without contexts."""
         ...
 
     def decode(self, z: Tensor, *, context: Tensor | None = None) -> Tensor:
@@ -88,9 +88,9 @@ class LatentSampler(Sampler, Protocol):
 
 @runtime_checkable
 class Chain(Sampler, Protocol):
-    """Markov chains, whose law is the prefix law: `sample(n)[:m]` equals `sample(m)`.
+    """Markov chains, which obey the prefix law: `sample(n)[:m]` equals `sample(m)`.
 
-    Sample number i is of chain i % `chains`, the (i // `chains`)-th state that it keeps.
+    Sample number i is the (i // `chains`)-th kept state of chain i % `chains`.
     """
 
     chains: int
@@ -99,23 +99,23 @@ class Chain(Sampler, Protocol):
 
 
 class Kernel(Protocol):
-    """The transition of a Markov chain, which moves many chains at once, each by itself."""
+    """The transition of a Markov chain, applied to many independent chains at once."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one x."""
         ...
 
-    def begin(self, chains: int, *, rng: torch.Generator) -> Tensor:
+    def init(self, chains: int, *, rng: torch.Generator) -> Tensor:
         """The first state of each chain, `(chains, ...)`."""
         ...
 
-    def move(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+    def step(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """The next state of each chain."""
         ...
 
-    def show(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
-        """What is seen of a state: x of shape `(chains, *event_shape)`, in data space."""
+    def observe(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+        """The observation of a state: x of shape `(chains, *event_shape)`, in data space."""
         ...
 
 
@@ -134,7 +134,7 @@ class Learner(Protocol):
         ...
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` gave. Raises `BadValue` when it is another model's."""
+        """Load what `state()` returned. Raises `BadValue` for the state of another model."""
         ...
 
     def samplers(self) -> Mapping[str, Sampler]:
@@ -143,17 +143,17 @@ class Learner(Protocol):
 
 
 @runtime_checkable
-class Watched(Protocol):
-    """A learner of whose last step more can be seen than every step can afford to show."""
+class HasDiagnostics(Protocol):
+    """A learner with metrics that are too costly to compute at every step."""
 
-    def watch(self) -> Info:
-        """More of the last step, asked for only where it is logged; the same in every process."""
+    def diagnostics(self) -> Info:
+        """Metrics of the last step, computed only where they are logged; equal in every process."""
         ...
 
 
 @runtime_checkable
 class Moded(Protocol):
-    """A learner whose networks can be in evaluation mode."""
+    """A learner whose networks have a training mode."""
 
     def train_mode(self) -> None:
         """Put in training mode what is to be trained."""
@@ -162,10 +162,50 @@ class Moded(Protocol):
 
 @runtime_checkable
 class Choosy(Protocol):
-    """A learner that does not take minibatches of every size."""
+    """A learner that restricts the size of minibatches."""
 
     def refuse_sizes(self, sizes: Iterable[int]) -> None:
-        """Raise `BadValue` for a size that it does not take; called before the first update."""
+        """Raise `BadValue` for a size that it cannot use; called before the first update."""
+        ...
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """A model of what is hidden, given what is seen."""
+
+    def complete(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        *,
+        n: int = 8,
+        seed: int = 0,
+        averaged: bool = False,
+    ) -> Tensor:
+        """N completions of each example, `(n, N, *event_shape)`; `mask` is 1 where x is seen."""
+        ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A learner whose networks change at some update."""
+
+    @property
+    def stage(self) -> int:
+        """The stage that it is in, from 1."""
+        ...
+
+    def enter(self, stage: int) -> None:
+        """Put all networks into a stage; their weights stay."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A model that infers z from x."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The z of examples `(N, *event_shape)`, of shape `(N, z_dim)`."""
         ...
 
 
@@ -178,27 +218,82 @@ class HasLogDensity(Protocol):
         ...
 
 
+class AnnealingPath(Protocol):
+    r"""Densities :math:`\tilde p_\beta` from a base of known Z, beta = 0, to a target, beta = 1."""
+
+    @property
+    def log_Z_base(self) -> Tensor:
+        """Log Z of the base in nats, 0-d or one a problem, where there are several side by side."""
+        ...
+
+    def init(self, chains: int, *, rng: torch.Generator) -> Tensor:
+        """Exact samples of the base, `(chains, ...)`."""
+        ...
+
+    def log_ratio(self, state: Tensor, low: float, high: float) -> Tensor:
+        r""":math:`\log \tilde p_{high}(s) - \log \tilde p_{low}(s)` of each state, in nats."""
+        ...
+
+    def step(self, state: Tensor, beta: float, *, rng: torch.Generator) -> Tensor:
+        r"""A move that leaves :math:`\tilde p_\beta` as it is, and is reversible."""
+        ...
+
+
+class Annealed(NamedTuple):
+    r"""How log p(x) of a model follows from the log Z of a path."""
+
+    path: AnnealingPath
+    log_numerator: Tensor | None
+    r""":math:`\log \tilde p(x)`, `(n,)`, from which log Z is taken away; None where each x has a
+    path of its own, whose log Z is log p(x)."""
+    bound: str
+    """What the number bounds and in which direction, in a sentence."""
+
+
+@runtime_checkable
+class HasAnnealing(Protocol):
+    """A model whose log p(x) annealed importance sampling can estimate."""
+
+    def annealed(self, x: Tensor, mean: Tensor, *, rng: torch.Generator) -> Annealed:
+        """The path, for examples `(n, *event_shape)`.
+
+        Args:
+            x: What log p is asked of.
+            mean: The training set's, `event_shape`, for the path's base.
+            rng: Draws binary values from those between 0 and 1, where the model is trained so.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig(Variant):
+class ModelConfig(TaggedConfig):
     """Base of every learner's configuration."""
 
-    logged: ClassVar[str] = "The first value that is logged is what is descended."
+    logged: ClassVar[str] = "The first logged value is the loss."
     """How to read what a step of the model logs, in a sentence or two."""
 
     @property
     def conditional(self) -> bool:
-        """Whether the model is told the context of each example."""
+        """Whether the model receives the context of each example."""
         return False
 
     @property
-    def ends_with_the_run(self) -> bool:
-        """Whether some schedule needs the number of the last update, so that it must not change."""
+    def told(self) -> tuple[int, int] | None:
+        """How many training labels a model of few labels is told, and the seed that chooses them.
+
+        None for a model that is told none of them, or all.
+        """
+        return None
+
+    @property
+    def needs_total_steps(self) -> bool:
+        """Whether a schedule depends on the total number of updates, which then must not change."""
         return False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What a learner has to know of its data and its run before the first step."""
+    """What a learner needs to know of its data and its run before the first step."""
 
     event_shape: tuple[int, ...]
     """Shape of one example."""
@@ -214,6 +309,8 @@ class Problem:
     """Updates in the whole run, for schedules that end with it."""
     context: Context | None = None
     """The contexts of the training set, for a conditional model."""
+    labelled: Batch | None = None
+    """The examples that a model of few labels is told the class of; none where a run is loaded."""
     ranks: Ranks = ALONE
     """This process among those that train together."""
     device: torch.device = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Other import paths: old ones, which give the new one in a warning, and short ones for users."""
+"""Other import paths: old ones, with a warning that names the new one, and short ones."""
 
 import importlib
 import importlib.abc

@@ -1,8 +1,8 @@
 """Randomness: one seed, named streams, one state to save.
 
-A stream is a `torch.Generator`. The one that a step draws from lives where the game is played, so
-that nothing has to be sent there; all others are on the CPU and give the same numbers everywhere.
-Names keep streams apart: a picture drawn in the middle of a run does not move the masks of the next
+A stream is a `torch.Generator`. The stream of training steps is on the device of the model, so that
+nothing has to be copied there. All others are on the CPU and give the same numbers everywhere. Each
+stream has a name: drawing a picture in the middle of a run does not change the masks of the next
 update.
 
 torch's CPU generator keeps only 32 bits of a seed. That is enough for the streams of a training run
@@ -39,7 +39,7 @@ def generator(
 def per_sample(seed: int, start: int, n: int) -> Iterator[torch.Generator]:
     """One generator for each sample number `start` to `start + n - 1`: a function of `(seed, i)`.
 
-    The iterator yields one object over and over, so draw from it before going on.
+    The iterator yields the same object each time: draw from it before the next one.
     """
     errors.at_least(0, seed=seed, start=start)
     errors.at_least(1, n=n)
@@ -78,12 +78,12 @@ def _whole_states(seed: int, name: str, start: int, n: int) -> Iterator[torch.Ge
             yield rng.set_state(state)
 
 
-class Streams:
+class Generators:
     """The random streams of a run, and torch's global stream beside them.
 
-    A user's own `nn.Dropout` can only draw from torch's global stream, so that one is seeded by
-    `seed_global`, saved and restored with the rest. What begins after `begun` updates has streams
-    of its own.
+    A user's `nn.Dropout` can only draw from torch's global stream, so `seed_global` seeds that one,
+    and it is saved and restored with the others. A training that begins after `begun` updates has
+    its own streams.
     """
 
     NAMES = ("step",)
@@ -99,7 +99,10 @@ class Streams:
 
     def seed_global(self) -> None:
         """Seed torch's global stream from this run's seed."""
-        torch.manual_seed(derive(self.seed, "global", self.begun))
+        seed = derive(self.seed, "global", self.begun)
+        torch.default_generator.manual_seed(seed)
+        if self._on_gpu:  # else they are the user's
+            torch.cuda.manual_seed_all(seed)
 
     def state(self) -> dict[str, Tensor]:
         """The state of every stream, by name."""
@@ -109,7 +112,7 @@ class Streams:
         return states | {"global": torch.get_rng_state()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Put every stream back to where `state()` found it; `BadValue` where one is missing."""
+        """Restore every stream from `state()`; `BadValue` where one is missing."""
         for name in (*self.NAMES, "global"):
             errors.require(name in state, f"rng.{name}", "in the saved state", "nothing")
         own = self.state()

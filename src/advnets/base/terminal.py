@@ -1,20 +1,16 @@
-"""What reaches a terminal: plain text on one line, and a stream that cannot fail.
+"""Output to a terminal: safe text on one line, and a stream whose failure is harmless.
 
-Names of files, classes, TOML keys and facts of checkpoints come from outside. They are made
-harmless here, where they are printed, and nowhere else.
+Names of files, classes, TOML keys and the contents of checkpoints are untrusted. Control characters
+in them are escaped here, where they are printed, and nowhere else. rich is imported by what needs
+it: a line needs none of it.
 """
 
 import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 _HARMLESS = "\u200c\u200d\u00a0\u2009\u202f\u3000"
 """Joiners without which some scripts and emoji cannot be written, and spaces of other widths."""
@@ -37,9 +33,9 @@ def _escaped(c: str) -> str:
 
 
 class _StandardError:
-    """Standard error as it is now, and nothing once it takes no more.
+    """The current standard error, which ignores failures to write.
 
-    A training must not end because the reader of its log did.
+    A training must not end because the reader of its log has ended.
     """
 
     def write(self, text: str) -> int:
@@ -54,7 +50,7 @@ class _StandardError:
             self._now().flush()
 
     def isatty(self) -> bool:
-        """Whether somebody looks."""
+        """Whether it is a terminal."""
         try:
             return self._now().isatty()
         except (ValueError, AttributeError):
@@ -93,7 +89,10 @@ def tell(text: object) -> None:
 
 
 def paragraph(words: str) -> None:
-    """A sentence or more on standard output, wrapped to the width that there is."""
+    """Text on standard output, wrapped to the width of the terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
     Console().print(Text(printable(words)))
 
 
@@ -101,8 +100,8 @@ def paragraph(words: str) -> None:
 def streams() -> Iterator[None]:
     """Inside, standard output and error are open and take every character.
 
-    What an encoding lacks is written as an escape. Where a stream was closed before the process
-    began, the next file to be opened would get its number, and the words that are meant for it.
+    Characters that the encoding lacks are written as escapes. A stream that was closed before the
+    process started is reopened: otherwise the next file would get its number, and its output.
     """
     while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -123,7 +122,7 @@ def streams() -> Iterator[None]:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Let what a stream still holds go nowhere, lest the process fail at its very end."""
+    """Discard what a stream still holds, so that the process does not fail at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -136,6 +135,11 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
         headings: Of the columns; they may be wrapped at spaces.
         rows: Their cells, never wrapped nor cut; the first names the row.
     """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     tell(title)
     console = Console()
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -156,7 +160,32 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
 
 def print_key(rows: Sequence[Sequence[str]]) -> None:
     """What the names in a table mean; the last column is wrapped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, show_header=False, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console().print(table, highlight=False)
+
+
+def print_columns(headings: Sequence[str], rows: Iterable[Sequence[str]], *, wrapped: int) -> None:
+    """A table of words on standard output, one of whose columns is wrapped.
+
+    Args:
+        headings: Of the columns.
+        rows: Their cells.
+        wrapped: Number of the column that gets what the others leave.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=i != wrapped)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table, highlight=False)

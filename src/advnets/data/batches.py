@@ -1,32 +1,41 @@
-"""Minibatches without a state: batch i is a pure function of (seed, i)."""
+"""Stateless minibatches: batch i is a pure function of (seed, i)."""
 
 from collections.abc import Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data.distributed import DistributedSampler
 
 from advnets.base import errors, rng
 from advnets.base.distributed import ALONE, Ranks
 from advnets.base.process import global_stream_kept
 from advnets.base.protocols import Batch
+from advnets.data import items
 from advnets.data.mapped import Mapped
-from advnets.data.splits import Split, refuse_non_finite
+from advnets.data.splits import (
+    DataConfig,
+    Split,
+    Splits,
+    refuse_non_finite,
+    refuse_other_tensors,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SIZE = 100
-"""Examples in a minibatch of data that are given to `fit` without one."""
+"""Default size of a minibatch in `fit`."""
 
 
 class Batches:
-    """All minibatches of a training set, in the order of a run: `batches[i]` for any i.
+    """The minibatches of a training set, in the order of a run: `batches[i]` for any i.
 
-    An epoch is a fresh permutation, without replacement; its last batch is short where the size
-    does not divide the set, and where it would be of one example, of which batch normalisation
-    knows no variance, that example joins the batch before. There is nothing to save but i.
+    Each epoch is a new permutation. Its last batch is short where the size does not divide the set.
+    A single left-over example joins the batch before, because batch normalisation needs two. A
+    checkpoint needs to save only i.
 
     Reference: pylearn2, `shuffled_sequential`.
 
@@ -35,13 +44,13 @@ class Batches:
             a `TensorDataset` of x, or of x and its context.
         size: Examples in a batch.
         seed: Seed of the permutations.
-        ranks: The processes that share out each batch; each holds its own rows.
-        device: Where the data is kept and the batches are made. What is in a file still is brought
-            there batch by batch.
+        ranks: The processes that divide each batch; each has its own rows.
+        device: Where the data is kept and the batches are made. Data in a file is copied there
+            batch by batch.
 
     Raises:
         BadValue: For data of another kind, or when a batch would be larger than the data, or cannot
-            be shared out; for NaN or infinity in the data, with the first row that has it.
+            be divided; for NaN or infinity in the data, with the first row that has it.
 
     Example:
         >>> batches = Batches(torch.arange(10.0)[:, None], size=4, seed=0)
@@ -64,12 +73,23 @@ class Batches:
         self.data, self.device = data.to(device), device
         errors.at_least(1, batch_size=size)
         if size > len(data):
-            raise errors.batch_too_large(size, len(data))
+            raise errors.bad_value(
+                "batch_size", f"at most the number of training examples, {len(data)}", size
+            )
         if size % ranks.world:
-            raise errors.uneven_batch(size, ranks.world)
+            raise errors.bad_value(
+                "batch_size", f"a multiple of the number of processes, {ranks.world}", size
+            )
         rest = len(data) % size
         if 1 < rest < ranks.world:
-            raise errors.last_batch_too_short(rest, ranks.world)
+            raise errors.bad_value(
+                "batch_size",
+                (
+                    f"such that the last one of an epoch has an example for each of {ranks.world} "
+                    "processes"
+                ),
+                f"{rest} left for it",
+            )
         self.size, self.seed, self.ranks = size, seed, ranks
         self.per_epoch = len(data) // size + (rest > 1)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
@@ -104,28 +124,34 @@ class Batches:
 class Loaded:
     """The minibatches of a torch `DataLoader`, one pass after the other.
 
-    They come in the loader's own order. Where it shuffles by torch's global stream, the order of
-    each pass is a function of the seed and the pass.
+    They have the loader's order. Where it shuffles by torch's global stream, the order of each pass
+    is a function of the seed and the pass. With several processes, each loads every minibatch and
+    keeps its own rows.
 
     Args:
-        loader: Gives `x`, or `(x, labels)`.
+        loader: Yields `x`, or `(x, labels)`.
         seed: Seed of its shuffles.
+        ranks: The processes that divide each minibatch.
 
     Raises:
-        BadValue: For a loader without a length, or that gives something else.
+        BadValue: For a loader without a length, one that yields something else, or one that divides
+            the data among processes.
     """
 
-    def __init__(self, loader: DataLoader[Any], *, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self, loader: DataLoader[Any], *, seed: int = 0, ranks: Ranks = ALONE) -> None:
+        self.seed, self.ranks = seed, ranks
+        need = "a DataLoader without a DistributedSampler: each process takes its rows itself"
+        shared = isinstance(loader.sampler, DistributedSampler)
+        errors.require(not shared, "data", need, "one with it")
         try:
             self.per_epoch = len(loader)
         except TypeError:
-            raise errors.not_minibatches(loader) from None
+            raise _not_minibatches(loader) from None
         errors.require(self.per_epoch > 0, "data", "a DataLoader of at least one minibatch", 0)
         self.loader, self._coming, self._next = loader, iter(()), 0
 
     def of_step(self, step: int, k: int) -> tuple[Batch, ...]:
-        """The k batches of step number 0, 1, ..., which are asked for in this order."""
+        """The k batches of step number 0, 1, ..., requested in this order."""
         return tuple(self._at(step * k + j) for j in range(k))
 
     def _at(self, i: int) -> Batch:
@@ -135,15 +161,22 @@ class Loaded:
         item: Any = next(self._coming)
         x, context = (item[0], item[1]) if _is_pair(item) else (item, None)
         x = x[0] if isinstance(x, tuple | list) and len(x) == 1 else x
+        if isinstance(x, Tensor):
+            refuse_other_tensors("data", x)
+            _refuse_bytes(x)
         if not isinstance(x, Tensor) or not (context is None or isinstance(context, Tensor)):
-            raise errors.not_minibatches(x)
-        return Batch(x, context)
+            raise _not_minibatches(x)
+        world = self.ranks.world
+        errors.require(len(x) >= world, "batch_size", f"at least {world}, a row each", len(x))
+        own = self.ranks.rows(len(x))
+        return Batch(x[own], None if context is None else context[own], len(x))
 
     def _from(self, i: int) -> Iterator[Any]:
         turn, place = divmod(i, self.per_epoch)
         while True:
             with global_stream_kept():
-                torch.manual_seed(rng.derive(self.seed, "loader", turn))
+                # Not torch.manual_seed: that seeds GPUs too, once they are begun to be used.
+                torch.default_generator.manual_seed(rng.derive(self.seed, "loader", turn))
                 coming = iter(self.loader)
                 first = next(coming)  # here a loader chooses its order
             yield from islice(chain([first], coming), place, None)
@@ -155,15 +188,32 @@ def _is_pair(item: object) -> bool:
 
 
 def minibatches(
-    data: Batches | Loaded | Tensor | Array | DataLoader[Any], *, seed: int
+    data: Batches | Loaded | Tensor | Array | Dataset[Any] | DataLoader[Any],
+    *,
+    seed: int,
+    ranks: Ranks = ALONE,
 ) -> Batches | Loaded:
-    """The minibatches of what `fit` was given. Raises `BadValue` for data of another kind."""
+    """The minibatches of the data of `fit`. Raises `BadValue` for data of another kind."""
     if isinstance(data, DataLoader):
-        return Loaded(data, seed=seed)
+        return Loaded(data, seed=seed, ranks=ranks)
     if hasattr(data, "of_step"):
         return data  # type: ignore[return-value]
+    known = isinstance(data, Tensor | np.ndarray | Split | Mapped | TensorDataset)
+    if not known and items.is_map_style(data):
+        own: Any = data
+        try:
+            n = len(own)
+        except TypeError:
+            raise _not_minibatches(data) from None
+        errors.at_least(1, items=n)
+        size = min(SIZE, n)
+        alone = n % size == 1  # batch normalisation needs two
+        loader = DataLoader(
+            own, batch_size=size, shuffle=True, collate_fn=items.collate, drop_last=alone
+        )
+        return Loaded(loader, seed=seed, ranks=ranks)
     split = _split(data)
-    return Batches(split, size=min(SIZE, len(split)), seed=seed)
+    return Batches(split, size=min(SIZE, len(split)), seed=seed, ranks=ranks)
 
 
 def _split(data: object) -> Split:
@@ -178,7 +228,33 @@ def _split(data: object) -> Split:
     if isinstance(data, Tensor | Mapped):
         data = Split(data)
     if not isinstance(data, Split):
-        raise errors.not_minibatches(data)
+        raise _not_minibatches(data)
+    if isinstance(data.x, Tensor):
+        refuse_other_tensors("data", data.x)
+        _refuse_bytes(data.x)
     if len(data.x.shape) < 2:
         raise errors.wrong_shape("data", "(n, ...)", data.x.shape)
+    errors.require(len(data.x) > 0, "data", "at least one example", "none")
     return data
+
+
+def _refuse_bytes(x: Tensor) -> None:
+    """Raise for pixels that nobody scaled: a game on 0 to 255 does not converge."""
+    if x.dtype == torch.uint8 and x.numel() and x.max() > 1:
+        need = "scaled to about [0, 1] or [-1, 1] (x / 255)"
+        raise errors.bad_value("data", need, f"bytes (uint8) up to {x.max()}")
+
+
+def _not_minibatches(got: object) -> errors.BadValue:
+    """The error for training data of an unknown kind."""
+    need = "Batches, a tensor or array (n, ...), a TensorDataset, or a DataLoader with a length"
+    instead: dict[type | tuple[type, ...], str] = {
+        Splits: "its .train",
+        DataConfig: "advnets.data.load(config, seed=0).train",
+        tuple: "TensorDataset(x, labels)",
+        list: "torch.tensor(x)",
+        (str, Path): "the array that the file holds",
+        Dataset: "DataLoader(dataset, ...) with a length",
+    }
+    hint = next((f"; here {words}" for kind, words in instead.items() if isinstance(got, kind)), "")
+    return errors.bad_value("data", need + hint, f"a {type(got).__name__}")

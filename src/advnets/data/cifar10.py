@@ -1,15 +1,15 @@
 """CIFAR-10 in the authors' split: 40,000 training, 10,000 validation and 10,000 test images.
 
 The official *binary* version, packed or unpacked, comes from the user (`root`, or the environment
-variable `ADVNETS_DATA`), or is downloaded into the user's cache and checked. Nothing is unpickled.
+variable `ADVNETS_DATA`), or is downloaded into the user's cache and verified. Nothing is unpickled.
 Pixels are divided by 255.
 
 The format: six files of 10,000 records, each a byte of label and 3,072 bytes of pixels, red, green
 and blue after one another, each row by row.
 
-Copies go round as pictures, `train/cat/0001.png`: a folder or a zip of those is read as pictures
-are (`data.images`), a fifth of train/ drawn for validation, class by class, since the official
-order is lost. Every score on one says so.
+Copies exist as pictures, `train/cat/0001.png`. A folder or a zip of those is read by `data.images`,
+with a fifth of train/ drawn for validation, class by class, since the official order is lost. Every
+score on such a copy says so.
 
 Reference: Krizhevsky (2009); goodfeli/adversarial, `cifar10_fully_connected.yaml`: the first 40,000
     training images train, the rest validate.
@@ -20,7 +20,7 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ import pooch
 import torch
 
 from advnets.base import errors
-from advnets.base.config import FREE, expanded
+from advnets.base.config import RESUMABLE, expanded
 from advnets.base.files import open_regular
 from advnets.data import images
 from advnets.data.contrast import normalise, span
@@ -78,12 +78,12 @@ class Cifar10Config(DataConfig):
 
     kind: ClassVar[str] = "cifar10"
 
-    root: str | None = field(default=None, metadata=FREE)
+    root: str | None = field(default=None, metadata=RESUMABLE)
     """The archive, or a folder with it or its unpacked files, or one (or a zip) of pictures,
     train/cat and so on; without it $ADVNETS_DATA, then a checked download (162 MB)."""
     contrast: float | None = None
-    """Norm that every image is brought to, its mean taken away (the authors' 55); by default images
-    stay in [0, 1]."""
+    """Norm of every image after subtraction of its mean (the authors' 55); by default images stay
+    in [0, 1]."""
 
     def __post_init__(self) -> None:
         if self.contrast is not None:
@@ -91,7 +91,7 @@ class Cifar10Config(DataConfig):
 
 
 def load(config: Cifar10Config, *, seed: int) -> Splits:
-    """Read CIFAR-10, in its original order; the seed plays no part.
+    """Read CIFAR-10, in its original order; the seed has no effect.
 
     Returns:
         Images of shape `(n, 3, 32, 32)` in [0, 1], or normalised, with their labels.
@@ -108,7 +108,7 @@ def load(config: Cifar10Config, *, seed: int) -> Splits:
 
 
 def find(root: str | None) -> Path:
-    """The archive, or the folder with the files: what is named, or the usual places below."""
+    """The archive, or the folder with the files, at the given path or below it."""
     top = expanded(root or os.environ[ENVIRONMENT])
     if top.exists() and not top.is_dir():
         return top
@@ -134,8 +134,14 @@ def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> P
     return fetch(ARCHIVE, (f"sha256:{SHA256}", f"md5:{MD5}"), mirrors, folder)
 
 
+def cached() -> Path | None:
+    """The archive of an earlier `download`; None where there is none."""
+    archive = Path(pooch.os_cache("advnets")) / "cifar10" / ARCHIVE
+    return archive if archive.is_file() else None
+
+
 def _normalised(splits: Splits, norm: float) -> Splits:
-    """All images normalised, and drawn as those of the training set would be."""
+    """All images normalised, with the display range of the training set."""
     train, mean, scale = normalise(splits.train.x[:], norm)
     return replace(
         splits,
@@ -154,13 +160,21 @@ def _holds_pictures(place: Path) -> bool:
 
 
 def _as_pictures(place: Path) -> Splits:
-    """The images of a copy, held in memory as those of the official version are."""
+    """The images of a copy, in memory like those of the official version."""
     share = len(VALIDATION) / len(TRAIN + VALIDATION)
     splits = images.load(images.ImagesConfig(path=str(place), validation=share), seed=0)
     if splits.classes != CLASSES:
-        raise errors.other_classes(place, CLASSES, splits.classes)
+        raise _other_classes(place, CLASSES, splits.classes)
     parts = [Split(p.x[:], p.context) for p in (splits.train, splits.validation, splits.test)]
     return Splits(*parts, notice=AS_PICTURES)
+
+
+def _other_classes(path: Path, need: Sequence[str], got: Sequence[str]) -> errors.BadFile:
+    """Pictures that are not of the classes of a known data set."""
+    found = ", ".join(got[: len(need)]) or "none"
+    return errors.BadFile(
+        f"{path}: must hold pictures of the classes {', '.join(need)}, got {found}."
+    )
 
 
 def _official(place: Path) -> Splits:
@@ -196,7 +210,7 @@ def _packed(path: Path) -> Iterator[tuple[str, Records]]:
             why = str(error).partition("\n")[0].rstrip(" (:")
             raise errors.damaged_gzip(path, why) from None
     if missing:
-        raise errors.lacks_file(path, min(missing), HINT)
+        raise errors.BadFile(f"{path}: has no {min(missing)} in it; {HINT}.")
 
 
 def _read_to_the_end(archive: tarfile.TarFile) -> None:
@@ -216,12 +230,22 @@ def records(path: Path, raw: bytes) -> Records:
         BadFile: For another number of bytes, or a label that is none of the ten.
     """
     if len(raw) != IMAGES * RECORD:
-        raise errors.cifar_wrong_size(path, IMAGES, RECORD, len(raw))
+        raise _cifar_wrong_size(path, IMAGES, RECORD, len(raw))
     rows: Records = np.frombuffer(raw, dtype=np.uint8).reshape(IMAGES, RECORD)
     wrong = np.flatnonzero(rows[:, 0] >= len(CLASSES))
     if len(wrong):
-        raise errors.cifar_wrong_label(path, int(rows[wrong[0], 0]), int(wrong[0]))
+        raise errors.BadFile(
+            f"{path}: must hold labels from 0 to 9, got {int(rows[wrong[0], 0])}, first in "
+            f"image {int(wrong[0])}."
+        )
     return rows
+
+
+def _cifar_wrong_size(path: Path, images: int, record: int, got: int) -> errors.BadFile:
+    """A file of CIFAR-10 that is shorter or longer than its images."""
+    what, more = ("truncated", "") if got < images * record else ("too long", "at least ")
+    need = f"{images} images of {record} bytes each, {images * record}"
+    return errors.BadFile(f"{path}: {what}: must be {need}, got {more}{got}.")
 
 
 def _split(parts: list[Records]) -> Split:

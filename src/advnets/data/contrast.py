@@ -1,4 +1,4 @@
-r"""Global contrast normalisation: each image with mean 0 and one norm.
+r"""Global contrast normalisation: each image has mean 0 and the same norm.
 
 Reference: goodfeli/adversarial, `cifar10_*.yaml` (`gcn: 55`); pylearn2,
     `expr.preprocessing.global_contrast_normalize`.
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 NORM = 55.0
-"""Of the authors' CIFAR-10."""
+"""The authors' norm for CIFAR-10."""
 _LEAST = 1e-8
 
 
@@ -17,12 +17,12 @@ def normalise(x: Tensor, norm: float = NORM) -> tuple[Tensor, Tensor, Tensor]:
 
     .. math:: y_i = norm \cdot (x_i - \mu_i) / s_i, \qquad s_i = \|x_i - \mu_i\|
 
-    with :math:`\mu_i` the mean over all numbers of image i, its channels together. An image that is
-    one grey all over has s below 1e-8, and is divided by 1 instead. Sums are taken in float64.
+    with :math:`\mu_i` the mean over all numbers of image i, its channels together. A constant image
+    has s below 1e-8 and is divided by 1 instead. Sums are taken in float64.
 
     Args:
         x: Images, of shape `(n, ...)`.
-        norm: The Euclidean norm that comes out.
+        norm: The Euclidean norm of the result.
 
     Returns:
         y, of the shape of x; the means and the norms s, each of shape `(n,)`.
@@ -42,7 +42,7 @@ def normalise(x: Tensor, norm: float = NORM) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def restore(y: Tensor, mean: Tensor, scale: Tensor, norm: float = NORM) -> Tensor:
-    """The images that `normalise` was given.
+    """The inverse of `normalise`.
 
     Args:
         y: Normalised images, `(n, ...)`.
@@ -56,7 +56,8 @@ def restore(y: Tensor, mean: Tensor, scale: Tensor, norm: float = NORM) -> Tenso
 def span(mean: Tensor, scale: Tensor, norm: float = NORM) -> tuple[float, float]:
     r"""The values of y that are black and white in an image of average brightness and contrast.
 
-    What a generator makes has neither, so that there is no way back to pixels but this one:
+    Generated images have no brightness and contrast of their own, so they are displayed with the
+    average ones:
 
     .. math:: x = \bar\mu + (\bar s / norm)\, y, \qquad x = 0 \text{ and } 1
 

@@ -1,4 +1,4 @@
-"""Examples that stay in their `.npy` file: a memory map, read when rows are asked for.
+"""Memory-mapped examples in a `.npy` file, read row by row.
 
 Reference: numpy's `.npy` format (NEP 1).
 """
@@ -24,8 +24,7 @@ CHANNELS = (1, 3)
 def as_examples(x: Array) -> Tensor:
     """A copy of an array as float32, channels first; bytes are divided by 255.
 
-    What one example becomes depends on it alone, so that some rows of an array may be taken before
-    or after.
+    Each example is converted independently, so rows can be selected before or after.
     """
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
         tensor = torch.from_numpy(np.array(x, dtype=np.float32, order="C"))
@@ -40,7 +39,7 @@ def as_examples(x: Array) -> Tensor:
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of a `.npy` file say of its array, and where the numbers begin."""
+    """The header of a `.npy` file, and the position of its numbers."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -49,7 +48,7 @@ class Header:
 
     @property
     def end(self) -> int:
-        """Bytes that the whole file takes."""
+        """Size of the whole file in bytes."""
         return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -69,20 +68,26 @@ def read_header(file: IO[bytes]) -> Header | None:
         else:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
     except Exception as error:  # it parses foreign text as Python, whatever that leads to
-        raise errors.damaged_header(error) from None
+        raise _damaged_header(error) from None
     if not _possible(shape):
-        raise errors.damaged_header(f"shape {shape}")
+        raise _damaged_header(f"shape {shape}")
     return Header(shape, fortran, dtype, file.tell())
 
 
+def _damaged_header(why: object) -> errors.DamagedHeader:
+    """A `.npy` header that cannot be read, or asks for an array that cannot be."""
+    lines = str(why).splitlines() or ["it cannot be read"]
+    return errors.DamagedHeader(f"a damaged header ({lines[0][:80]})")
+
+
 def _possible(shape: tuple[Any, ...]) -> bool:
-    """Whether there can be such an array: numpy reads truth values and negative sizes too."""
+    """Whether the shape is valid: numpy also reads booleans and negative sizes."""
     whole = all(type(n) is int and n >= 0 for n in shape)
     return whole and len(shape) <= 32 and math.prod(max(n, 1) for n in shape) < 2**60
 
 
 class _File:
-    """The map of a `.npy` file, which never touches a page that the file no longer has."""
+    """The memory map of a `.npy` file, which never touches a page beyond the end of the file."""
 
     def __init__(self, path: Path, file: IO[bytes], end: int) -> None:
         self.path, self.end = path, end
@@ -94,15 +99,18 @@ class _File:
 
     def _refuse_shorter(self, size: int) -> None:
         if size < self.end:
-            raise errors.file_shrank(self.path, self.end, size)
+            raise errors.BadFile(
+                f"{self.path}: truncated, before or under the run: its header asks for "
+                f"{self.end} bytes, got {size}."
+            )
 
 
 class Mapped:
     """The examples of a `.npy` file, or some of them, without reading them.
 
-    To the rest of the house it is a float32 tensor of shape `(n, *event_shape)` that can be asked
-    for rows: `x[rows]` reads them, with the values that the array has when it is read whole, in one
-    gather; `x.take(rows)` only chooses them.
+    It behaves like a float32 tensor of shape `(n, *event_shape)`: `x[rows]` reads rows in one
+    gather, with the same values as the array in memory; `x.take(rows)` selects rows without reading
+    them.
 
     The file may be larger than memory. Its size is compared with what its header asks for before
     every gather, because touching a page beyond the end of a file kills the process (SIGBUS). A
@@ -110,8 +118,8 @@ class Mapped:
 
     Args:
         path: The file, for errors.
-        file: The same, open; it may be closed afterwards.
-        header: What `read_header` says of it: an array of real numbers, at least one row of them.
+        file: The open file; it may be closed afterwards.
+        header: The result of `read_header`: an array of real numbers with at least one row.
 
     Raises:
         BadFile: When the file is shorter than its header says; at every gather too.
@@ -133,6 +141,11 @@ class Mapped:
 
     def __len__(self) -> int:
         return len(self._array if self._rows is None else self._rows)
+
+    @property
+    def stored(self) -> Array:
+        """All examples of the file as it holds them, in its own type and order of axes."""
+        return self._array
 
     @property
     def shape(self) -> tuple[int, ...]:

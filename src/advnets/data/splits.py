@@ -1,4 +1,4 @@
-"""Training, validation and test sets, and the rule that makes them where a source has none."""
+"""Training, validation and test sets, and random splits of data without them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,25 +10,25 @@ from torch import Tensor
 
 from advnets.base import errors, rng
 from advnets.base.blocks import Statistics, blocks, statistics
-from advnets.base.config import Variant
+from advnets.base.config import TaggedConfig
 from advnets.base.protocols import Examples
 from advnets.data.mapped import Mapped
 from advnets.storage.checkpoints import checksum
 
 Order = Literal["file", "shuffled"]
-"""How the rows of a split stand: as in their file, or shuffled by a seed that never changes."""
+"""Order of the rows of a split: as in the file, or shuffled by a fixed seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(Variant):
-    """Base of every reader's configuration."""
+class DataConfig(TaggedConfig):
+    """Base of every data set's configuration."""
 
 
 @dataclass(frozen=True)
 class Split:
     """Examples `x` of shape `(n, *event_shape)`, float32, and their `context` (labels or None).
 
-    `x[rows]` is a tensor, and so is `x[:]`; `x` itself may be in a file still.
+    `x[rows]` and `x[:]` are tensors; `x` itself may be memory-mapped.
     """
 
     x: Tensor | Mapped
@@ -43,17 +43,17 @@ class Split:
         return Split(x, None if self.context is None else _rows(self.context, rows))
 
     def shuffled(self, name: str) -> "Split":
-        """The same examples in an order that depends on their number and this name alone."""
+        """The same examples in an order that depends only on their number and this name."""
         return self.take(torch.randperm(len(self), generator=rng.generator(0, f"order of {name}")))
 
     def to(self, device: torch.device | str) -> "Split":
-        """The same on another device; examples that are in a file still stay there."""
+        """The same on another device; memory-mapped examples stay in their file."""
         x = self.x if isinstance(self.x, Mapped) else self.x.to(device)
         return Split(x, None if self.context is None else self.context.to(device))
 
 
 def refuse_non_finite(name: str, x: Examples) -> None:
-    """Raise, with the first bad row, for NaN, infinity and what float32 cannot hold."""
+    """Raise, with the first bad row, for NaN, infinity and values beyond float32."""
     start = 0
     for block in blocks(x):
         finite = block.isfinite().reshape(len(block), -1).all(dim=1)
@@ -62,13 +62,24 @@ def refuse_non_finite(name: str, x: Examples) -> None:
         start += len(block)
 
 
+def refuse_other_tensors(name: str, x: Tensor) -> None:
+    """Raise for a tensor that does not hold a real number at each of its places."""
+    kinds = {
+        "complex numbers": x.is_complex(),
+        "a tensor without values (device 'meta')": x.is_meta,
+        f"a tensor of layout {x.layout}": x.layout != torch.strided,
+    }
+    got = next((words for words, is_one in kinds.items() if is_one), "")
+    errors.require(not got, name, "a dense tensor of real numbers", got)
+
+
 def _rows(x: Tensor, rows: Tensor | slice) -> Tensor:
     return x[rows] if isinstance(rows, slice) else x.index_select(0, rows.to(x.device))
 
 
 @dataclass(frozen=True)
 class Splits:
-    """One data set in its three parts. Nothing is ever chosen on `test`."""
+    """A data set in three parts. Nothing may be chosen on `test`."""
 
     train: Split
     validation: Split
@@ -76,14 +87,14 @@ class Splits:
     classes: tuple[str, ...] = field(default=(), kw_only=True)
     """Names of the classes, by label; empty where they have none."""
     notice: str = field(default="", kw_only=True)
-    """What has to be said wherever a score on this data is printed."""
+    """A notice that is printed with every score on this data."""
     reading: str = field(default="", kw_only=True)
-    """What was read of a source whose layout has to be guessed, in one line."""
+    """One line on what was read, for a source without a fixed layout."""
     span: tuple[float, float] | None = field(default=None, kw_only=True)
-    """The values that pictures draw black and white; by default 0 and 1, or the data's own ends."""
+    """The values that pictures draw black and white; by default 0 and 1, or the data's range."""
 
     order: Order = field(default="file", kw_only=True)
-    """Whether the first n rows of a part are its first in the file, or a fair draw."""
+    """Order of the rows: as in the file, or shuffled, so that the first n are a random sample."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -107,10 +118,10 @@ class Splits:
         return checksum(everything, {})
 
     def shuffled(self) -> "Splits":
-        """The same three parts, the rows of each in an order that never changes.
+        """The same three parts, each shuffled by a fixed seed.
 
-        Files often lie sorted by class. Whoever takes the first n rows of a part would then judge
-        by the first classes alone.
+        Files are often sorted by class; the first n rows of a part would then hold the first
+        classes only.
         """
         if self.order == "shuffled":
             return self
@@ -130,14 +141,14 @@ class Splits:
 def split(
     data: Split, *, validation: float, test: float, seed: int, order: Order = "shuffled"
 ) -> Splits:
-    """Cut a data set in three at random, class by class where it has integer labels.
+    """Split a data set in three at random, class by class where it has integer labels.
 
     Args:
         data: All examples, in any order.
         validation: Share that goes to validation, in (0, 1).
         test: Share that goes to test, in (0, 1).
         seed: Chooses which examples go where.
-        order: Of the rows of each part: 'shuffled', or 'file' for the order that `data` has.
+        order: Order of the rows of each part: 'shuffled', or 'file' for the order of `data`.
 
     Raises:
         BadValue: For shares that leave no training set, or fewer than 10 rows.
@@ -156,7 +167,7 @@ def split(
 
 
 def hold_out(data: Split, share: float, *, seed: int) -> tuple[Split, Split]:
-    """Cut a share off a data set at random, class by class where it has integer labels.
+    """Hold out a share of a data set at random, class by class where it has integer labels.
 
     Returns:
         The rest and the share.
@@ -183,7 +194,7 @@ def _cut(data: Split, until: list[float], seed: int) -> list[Tensor]:
 
 
 def _strata(data: Split) -> Sequence[Tensor]:
-    """The rows of each class, or all rows at once where the classes are not to be told apart."""
+    """The rows of each class, or all rows where there are no classes."""
     labels = data.context
     if labels is None or labels.is_floating_point() or labels.ndim > 1:
         return [torch.arange(len(data))]

@@ -1,9 +1,9 @@
 """The Toronto Face Database: 48 x 48 grey faces, in five folds of validation and test images.
 
-`TFD_48x48.mat` holds `images` (N, 48, 48), bytes; `folds` (N, 5), which says of each image and fold
-whether it is unlabelled (0), for training (1), validation (2) or test (3); `labs_ex`, the
-expression, from 1 to 7, and -1 where it is not known; `labs_id`, which is not read. It is not
-public: who has it names the file. Pixels are divided by 255.
+`TFD_48x48.mat` holds `images` (N, 48, 48), bytes; `folds` (N, 5), the use of each image in each
+fold: unlabelled (0), training (1), validation (2) or test (3); `labs_ex`, the expression, from 1 to
+7, and -1 where it is not known; `labs_id`, which is not read. It is not public; users name their
+file. Pixels are divided by 255.
 
 Reference: Susskind, Anderson and Hinton (2010), The Toronto Face Database; pylearn2,
     `datasets/tfd.py`; goodfeli/adversarial, `tfd_pretrain/train.yaml`, which trains on the
@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from advnets.base import errors
-from advnets.base.config import FREE, expanded
+from advnets.base.config import RESUMABLE, expanded
 from advnets.base.files import open_regular
+from advnets.data.mat import refuse_larger_than_headers
 from advnets.data.splits import DataConfig, Split, Splits
 
 Train = Literal["unlabelled", "labelled"]
@@ -34,11 +35,11 @@ SIDE = 48
 NUMBERS = {"double", "single", "logical"} | {
     f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
 }
-"""What MATLAB calls arrays of numbers."""
+"""Names of numeric arrays in MATLAB."""
 MOST = 2**30
-"""Numbers in an array of the file: four times those of the database."""
+"""Largest number of values in an array of the file: four times that of the database."""
 IMAGES = 112_000
-"""About as many images as the database has; a file that is 10% off holds something else."""
+"""Approximate number of images of the database; a file that deviates by 10% is another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +48,13 @@ class TfdConfig(DataConfig):
 
     kind: ClassVar[str] = "tfd"
 
-    path: str = field(default="", metadata=FREE)
+    path: str = field(default="", metadata=RESUMABLE)
     """The file `TFD_48x48.mat`."""
     fold: int = 0
-    """Whose validation and test images, from 0 to 4."""
+    """The fold of the validation and test images, from 0 to 4."""
     train: Train = "unlabelled"
-    """The images trained on: 'unlabelled', as the authors' run did, or the fold's 'labelled' ones,
-    which come with their expressions."""
+    """The training images: 'unlabelled', as in the authors' run, or the fold's 'labelled' ones,
+    with their expressions."""
 
     def __post_init__(self) -> None:
         need = f"from 0 to {FOLDS - 1}"
@@ -63,12 +64,12 @@ class TfdConfig(DataConfig):
 
 @dataclass(frozen=True)
 class Faces:
-    """What the file holds.
+    """The content of the file.
 
     Attributes:
         path: The file.
         images: Bytes, of shape `(N, 48, 48)`.
-        folds: What an image is for in each fold, of shape `(N, folds)`.
+        folds: Use of each image in each fold, of shape `(N, folds)`.
         expressions: From 1 to 7, of shape `(N,)`; -1 where it is not known.
     """
 
@@ -78,7 +79,7 @@ class Faces:
     expressions: Tensor
 
     def split(self, fold: int, part: int, *, labels: bool = False) -> Split:
-        """The images that are for this in a fold, `(n, 1, 48, 48)` in [0, 1].
+        """The images of one use in a fold, `(n, 1, 48, 48)` in [0, 1].
 
         Raises:
             BadFile: When the file has no such fold, or the fold no such image.
@@ -107,7 +108,7 @@ class Faces:
     def refuse_leaks(self, fold: int) -> None:
         """Raise `BadFile` where an image is unlabelled in fold 0 and held out in this fold.
 
-        Nor may it be in two parts of this fold. It is the same image where its pixels are.
+        Also where an image is in two parts of this fold. Images are equal where their pixels are.
         """
         unlabelled = self._pictures[self.folds[:, 0] == UNLABELLED]
         validation, test = (self._pictures[self.folds[:, fold] == p] for p in (VALIDATION, TEST))
@@ -129,7 +130,7 @@ class Faces:
 
     @property
     def notice(self) -> str:
-        """What must stand beside every score on these faces: empty for the database itself."""
+        """The notice beside every score on these faces; empty for the database itself."""
         n = len(self.images)
         if abs(n - IMAGES) <= IMAGES / 10:
             return ""
@@ -140,7 +141,7 @@ class Faces:
 
 
 def load(config: TfdConfig, *, seed: int) -> Splits:
-    """Read one fold of the database; the seed plays no part.
+    """Read one fold of the database; the seed has no effect.
 
     Returns:
         Images of shape `(n, 1, 48, 48)` in [0, 1].
@@ -183,10 +184,10 @@ def _require(path: Path, name: str, need: str, x: Any, shape: tuple[int, ...], k
 
 
 def _refuse_nested(path: Path, names: Sequence[str], listed: Sequence[tuple[Any, ...]]) -> None:
-    """Raise unless what will be read are numbers; the list is made from headers alone.
+    """Raise unless all arrays are numeric, by their headers alone.
 
-    Cells and structures hold others: scipy reads them by recursion in C, and enough of them, one
-    inside the other, kill the process.
+    Cells and structures can be nested: scipy reads them by recursion in C, and deep nesting kills
+    the process.
     """
     for name, shape, kind in listed:
         if name in names and (kind not in NUMBERS or math.prod(shape) > MOST):
@@ -204,6 +205,8 @@ def _arrays(path: Path) -> dict[str, Any]:
             if head.startswith((b"MATLAB 7.3", b"\x89HDF")):
                 need = "a MATLAB file of version 7 or before (in MATLAB: save -v7)"
                 raise errors.bad_array_file(path, need, "version 7.3, which is HDF5")
+            refuse_larger_than_headers(file)
+            file.seek(0)
             _refuse_nested(path, names, io.whosmat(file, appendmat=False))
             file.seek(0)
             found: dict[str, Any] = io.loadmat(file, appendmat=False, variable_names=names)

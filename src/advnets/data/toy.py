@@ -14,10 +14,10 @@ from advnets.data.splits import DataConfig, Split, Splits
 
 @dataclass(frozen=True, kw_only=True)
 class ToyConfig(DataConfig):
-    """What all toy sets share."""
+    """The common settings of all toy sets."""
 
     examples: int = 10_000
-    """Training examples; a tenth as many again validate, and as many test."""
+    """Training examples; there are a tenth as many validation and test examples."""
     std: float = 0.05
     """Standard deviation of each mode."""
 

@@ -1,1 +1,1 @@
-"""Section 5 of the paper: the Parzen protocol, and the measures that see what it does not."""
+"""Section 5 of the paper: the Parzen protocol, and other metrics of samples."""

@@ -1,11 +1,11 @@
-r"""How much a Markov chain's samples are worth: their autocorrelation time and effective number.
+r"""The integrated autocorrelation time of Markov chains, and their effective sample size.
 
 The mean of n correlated draws of variance :math:`\sigma^2` has variance :math:`\sigma^2 \tau / n`,
 with the integrated autocorrelation time
 
 .. math:: \tau = 1 + 2 \sum_{t \ge 1} \rho_t
 
-so n of them are worth :math:`n / \tau` independent ones.
+so n of them are worth :math:`n / \tau` independent draws.
 
 Reference: Geyer (1992), Practical Markov chain Monte Carlo, Section 3.3; Sokal (1997), Monte Carlo
     methods in statistical mechanics, Section 3.
@@ -26,9 +26,9 @@ def autocorrelation(x: Tensor) -> Tensor:
     .. math:: \rho_t = c_t / c_0, \quad
               c_t = \frac{1}{C T} \sum_{c} \sum_{s < T - t} (x_{c,s} - m) (x_{c,s+t} - m)
 
-    with one mean m for all chains, so that chains which stay apart count as correlated; divided by
-    T and not T - t, as they weigh in the variance of a mean over T states. A function that never
-    changes is taken for one that is stuck: :math:`\rho_t = 1 - t / T`.
+    with one mean m for all chains, so that chains that stay apart count as correlated. The sum is
+    divided by T, not T - t, as in the variance of a mean over T states. A constant function counts
+    as stuck: :math:`\rho_t = 1 - t / T`.
 
     Args:
         x: Functions of the states, of shape `(T, C, K)`: T states of C chains, K functions.
@@ -50,10 +50,10 @@ def autocorrelation(x: Tensor) -> Tensor:
 def integrated_time(x: Tensor) -> Tensor:
     r"""The integrated autocorrelation time :math:`\tau` of each function, in states.
 
-    The sum is cut where noise begins, by Geyer's initial monotone sequence: the sums of neighbours
+    The sum is truncated by Geyer's initial monotone sequence: the sums of neighbours
     :math:`\rho_{2k} + \rho_{2k+1}`, which are positive and fall for a reversible chain, are taken
     while they are positive and never counted as more than the one before. For other chains that is
-    a rule of thumb. One state a chain says nothing of correlation: then :math:`\tau = 1`.
+    a heuristic. With one state for each chain, :math:`\tau = 1`.
 
     Args:
         x: Functions of the states, of shape `(T, C, K)`: T states of C chains, K functions.
@@ -79,13 +79,13 @@ def integrated_time(x: Tensor) -> Tensor:
 def slowest(x: Tensor, directions: int = DIRECTIONS) -> Tensor:
     r""":math:`\tau` of chains of images: the largest over their leading principal directions.
 
-    An image has no one time. Each leading direction in which the samples differ is a function of
-    the state; the slowest of them says when the chains have seen all there is. The directions are
-    those of (at most) 1,000 samples, evenly spread over all.
+    Each pixel or direction of an image has its own time. The projections on the leading principal
+    directions are functions of the state, and the slowest of them bounds the mixing of the chain.
+    The directions are those of at most 1,000 evenly spaced samples.
 
     Args:
         x: Samples of shape `(T, C, ...)`: T states of C chains.
-        directions: How many to look along.
+        directions: Number of directions.
 
     Returns:
         The largest :math:`\tau`, 0-d, in states.

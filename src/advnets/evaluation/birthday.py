@@ -1,16 +1,16 @@
-r"""How many different samples a generator has: the birthday paradox.
+r"""The support size of a generator, estimated by the birthday paradox.
 
-Of s independent draws from N equally likely things, two are equal with probability
+Among s independent draws from N equally likely values, two are equal with probability
 
 .. math:: 1 - \prod_{i < s} (1 - i / N) \approx 1 - e^{-s (s - 1) / 2N},
 
 which is 1/2 at :math:`N = s (s - 1) / (2 \log 2)`: 23 people, 365 days. So the s at which half of
-all sets of s samples hold a duplicate tells the size of the support. Where things are not equally
-likely the number is that of equally likely ones that would collide as often, :math:`1 / \sum p_i^2`
-at most the number of things that there are.
+all sets of s samples hold a duplicate gives the size of the support. If the values are not equally
+likely, the estimate is :math:`1 / \sum p_i^2`, the number of equally likely values that would
+collide as often; it is at most the true number.
 
-Continuous samples are never equal: two within a radius count as duplicates, and the size is one at
-that radius. It says something beside that of real data at the same radius.
+Continuous samples are never equal: two within a radius count as duplicates, and the estimate
+depends on that radius. Compare it with the estimate of real data at the same radius.
 
 Reference: Arora and Zhang (2017), "Do GANs actually learn the distribution?", arXiv 1706.08224.
 """
@@ -25,19 +25,19 @@ from advnets.base import errors
 from advnets.evaluation.pairwise import inside, rows
 
 ORDERS = 1_000
-"""Random orders of the samples in which the first duplicate is looked for."""
+"""Number of random orders of the samples in which the first duplicate is found."""
 _FIRST, _PAIRS = 500, 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Birthday:
-    """What the duplicates among samples say.
+    """The estimate from duplicates among samples.
 
     Attributes:
         s: Samples of which two are duplicates with probability 1/2; infinite where all `n` together
             have fewer.
-        support: The size of the support that this tells.
-        n: Samples that were looked at.
+        support: The estimated size of the support.
+        n: Number of samples.
     """
 
     s: float
@@ -51,7 +51,7 @@ class Birthday:
 
 
 def support_size(s: float) -> float:
-    """How many equally likely things collide among s draws with probability 1/2.
+    """The number of equally likely values among which s draws collide with probability 1/2.
 
     Example:
         >>> round(support_size(23))
@@ -61,7 +61,7 @@ def support_size(s: float) -> float:
 
 
 def birthday(x: Tensor, *, radius: float, rng: torch.Generator) -> Birthday:
-    """The support size of what drew these samples.
+    """The support size of the distribution of these samples.
 
     Args:
         x: Independent samples, of shape `(n, *event_shape)`.
@@ -84,7 +84,7 @@ def birthday(x: Tensor, *, radius: float, rng: torch.Generator) -> Birthday:
 
 
 def _half(firsts: Tensor, n: int) -> float:
-    """Where the share of orders that hold a duplicate by then is 1/2, between whole numbers."""
+    """The number of samples at which half of the orders hold a duplicate, interpolated."""
     by_then = torch.bincount(firsts.long(), minlength=n + 2).cumsum(0).double() / len(firsts)
     s = int((by_then < 0.5).sum())
     if s > n:

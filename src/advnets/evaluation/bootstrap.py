@@ -1,8 +1,8 @@
-"""How far another draw would move a number: estimates with 95% intervals, by resampling.
+"""Bootstrap: estimates with 95% intervals by resampling.
 
-A resample with replacement holds some examples twice. A mean does not mind; a number made of pairs,
-of extremes or of squares is biased by it. Such a number keeps its value and takes from its
-resamples their spread alone (`centred`).
+A resample with replacement holds some examples twice. A mean is not affected; statistics of pairs,
+extremes or squares are biased by it. For these the interval is the value plus and minus the spread
+of the resamples (`centred`).
 
 Reference: Efron and Tibshirani (1993), chapters 6, 10 and 13.
 """
@@ -19,18 +19,18 @@ from advnets.base import errors
 RESAMPLES = 1_000
 """Resamples behind the interval of a mean."""
 ENOUGH = 20
-"""Samples, and examples, below which no interval means anything."""
+"""Fewest samples, and examples, for an interval."""
 _WIDE = 1.96
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A number that was measured on a sample: never a bare float.
+    """An estimate with its 95% interval and sample size.
 
     Attributes:
         value: The number.
-        low: Where its 95% interval begins.
-        high: Where its 95% interval ends.
+        low: Lower end of its 95% interval.
+        high: Upper end of its 95% interval.
         n: Size of the sample.
     """
 
@@ -51,7 +51,11 @@ class Estimate:
 def refuse_too_few(name: str, need: int, x: Tensor, y: Tensor) -> None:
     """Raise unless there are `need` samples and as many real examples, all finite."""
     if min(len(x), len(y)) < need:
-        raise errors.too_few_samples(name, need, min(len(x), len(y)))
+        raise errors.bad_value(
+            name,
+            f"measured on at least {need} samples and as many real examples",
+            min(len(x), len(y)),
+        )
     for what, side in (("samples", x), ("real examples", y)):
         finite = side.flatten(1).isfinite().all(dim=1) if side.ndim > 1 else side.isfinite()
         if not finite.all():
@@ -83,10 +87,10 @@ def mean(values: Tensor, *, rng: torch.Generator) -> Estimate:
 
 
 def share(holds: Tensor, *, rng: torch.Generator) -> Estimate:
-    """The share of examples for which something holds.
+    """The share of examples for which a condition holds.
 
-    Where it holds for all or for none, resamples do not vary; the interval then ends 3/n away (the
-    rule of three: a share above 3/n would have shown once in n, 95 times of 100).
+    If it holds for all or none, resamples do not vary; the interval then has length 3/n (the rule
+    of three: a share above 3/n would appear at least once in n with probability 95%).
     """
     found = mean(holds.double(), rng=rng)
     margin = min(1.0, 3 / found.n)
@@ -96,7 +100,7 @@ def share(holds: Tensor, *, rng: torch.Generator) -> Estimate:
 
 
 def percentile(value: float, replicates: Tensor, *, n: int) -> Estimate:
-    """The interval that holds the middle 95% of the resamples' numbers."""
+    """The interval of the middle 95% of the resamples' values."""
     ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
     low, high = replicates.double().quantile(ends).tolist()
     return Estimate(value=value, low=low, high=high, n=n)
@@ -110,6 +114,6 @@ def centred(
     low: float = -math.inf,
     high: float = math.inf,
 ) -> Estimate:
-    """The value and 1.96 standard deviations of its resamples to each side, cut at its range."""
+    """The value plus and minus 1.96 standard deviations of its resamples, clipped to its range."""
     spread = _WIDE * torch.as_tensor(replicates, dtype=torch.float64).std().item()
     return Estimate(value=value, low=max(low, value - spread), high=min(high, value + spread), n=n)

@@ -1,13 +1,12 @@
-r"""Other ways to see quality than a Parzen score: do samples look like data, and like all of it?
+r"""Metrics of samples beside the Parzen score: distances of features, classes, spread.
 
 Everywhere x are samples and y is real data, one row an example, in a space of features or in that
-of the data. Two clouds of features: `frechet_distance`, `kernel_distance`. Classes:
-`classes_covered`, `class_imbalance`. Spread, in data space: `spread_ratio`. What balls around
-examples say, and copies, is in `neighbours.py`.
+of the data. Features: `frechet_distance`, `kernel_distance`. Classes: `classes_covered`,
+`class_tv_distance`. Spread, in data space: `spread_ratio`. Precision, recall, density, coverage and
+copies are in `neighbours.py`.
 
-Every number comes with its 95% interval. It speaks of the draw of samples and examples, at this
-number of them; where a number is biased (a Frechet distance falls with n), it says nothing of the
-bias, so compare numbers of the same n.
+Every value has a 95% interval. It covers the random draw of samples and examples at this n, not the
+bias of a metric (a Frechet distance falls with n): compare values of the same n.
 """
 
 import torch
@@ -19,19 +18,21 @@ from advnets.evaluation.bootstrap import Estimate, resampled, resampled_means
 
 _ROWS = 500
 _FRECHET_RESAMPLES = 100
+_MOST = 1e25
+"""Features may be as large: float64 holds the square of a cubic kernel between them."""
 
 
 # Two clouds of features
 
 
 def frechet_distance(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
-    r"""The Frechet distance between the Gaussians that have the two clouds' moments.
+    r"""The Frechet distance between Gaussians fitted to two sets of features.
 
     .. math:: \|m_x - m_y\|^2 + \operatorname{tr}\big(S_x + S_y - 2 (S_x S_y)^{1/2}\big)
 
     The trace of the root is the sum of the singular values of :math:`S_x^{1/2} S_y^{1/2}`, which
-    holds for covariances of any rank. The interval is centred: resamples are further apart than the
-    samples are. Near 0 it is too wide rather than too narrow.
+    holds for covariances of any rank. The interval is centred, because resamples are further apart
+    than the samples. Near 0 it is rather too wide.
 
     Reference: Heusel et al. (2017), arXiv 1706.08500, eq. (6).
 
@@ -41,14 +42,21 @@ def frechet_distance(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
         rng: Draws the resamples.
 
     Raises:
-        BadValue: For fewer than 20 rows, or no more than d.
+        BadValue: For fewer than 20 rows, or no more than d; for numbers beyond 1e25.
     """
     bootstrap.refuse_too_few("Frechet distance", max(bootstrap.ENOUGH, x.shape[1] + 1), x, y)
+    _refuse_huge("Frechet distance", x, y)
     x, y = x.double(), y.double()
     replicates = [
         _frechet(resampled(x, rng=rng), resampled(y, rng=rng)) for _ in range(_FRECHET_RESAMPLES)
     ]
     return bootstrap.centred(_frechet(x, y), replicates, n=len(x), low=0.0)
+
+
+def _refuse_huge(name: str, *sides: Tensor) -> None:
+    """Raise where the powers that are summed would be infinite."""
+    most = max(side.abs().max().item() for side in sides)
+    errors.require(most <= _MOST, name, f"of features of at most {_MOST:g}", f"{most:g}")
 
 
 def _frechet(x: Tensor, y: Tensor) -> float:
@@ -67,14 +75,14 @@ def _root(S: Tensor) -> Tensor:
 
 
 def kernel_distance(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
-    r"""The unbiased squared maximum mean discrepancy with a cubic kernel; about 0 between equals.
+    r"""The unbiased squared MMD with a cubic kernel; about 0 for equal distributions.
 
     .. math:: \frac{\sum_{i \ne j} k(x_i, x_j)}{n (n - 1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}
               {m (m - 1)} - \frac{2 \sum_{i, j} k(x_i, y_j)}{n m},
               \quad k(a, b) = \Big(\frac{a^\top b}{d} + 1\Big)^3
 
-    A resample would pair an example with its own copy, so what is resampled is each example's
-    part in the sum (the number's linear part). Near 0 the interval is up to 1.4 times too wide.
+    A resample would pair an example with its own copy, so each example's contribution to the sum
+    (the linear part) is resampled. Near 0 the interval is up to 1.4 times too wide.
 
     Reference: Binkowski et al. (2018), arXiv 1801.01401; Gretton et al. (2012), lemma 6.
 
@@ -84,9 +92,10 @@ def kernel_distance(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
         rng: Draws the resamples.
 
     Raises:
-        BadValue: For fewer than 20 rows.
+        BadValue: For fewer than 20 rows, or numbers beyond 1e25.
     """
     bootstrap.refuse_too_few("kernel distance", bootstrap.ENOUGH, x, y)
+    _refuse_huge("kernel distance", x, y)
     x, y = x.double(), y.double()
     to_y, to_x = _kernel_means(x, y)
     parts = _kernel_means_of_others(x) - to_y, _kernel_means_of_others(y) - to_x
@@ -115,11 +124,11 @@ def _kernel_means_of_others(x: Tensor) -> Tensor:
 
 
 def classes_covered(x: Tensor, y: Tensor, *, classes: int, rng: torch.Generator) -> Estimate:
-    """The number of classes that samples hold at least a tenth as often as the data does.
+    """The number of classes whose share of the samples is at least a tenth of that of the data.
 
     Args:
         x: Classes of samples, integers from 0, of shape `(n,)`.
-        y: Classes of real examples, by the same judge.
+        y: Classes of real examples, by the same classifier.
         classes: How many classes there are.
         rng: Draws the resamples.
 
@@ -136,21 +145,21 @@ def classes_covered(x: Tensor, y: Tensor, *, classes: int, rng: torch.Generator)
     return bootstrap.percentile(covered(x), replicates, n=len(x))
 
 
-def class_imbalance(x: Tensor, y: Tensor, *, classes: int, rng: torch.Generator) -> Estimate:
-    r"""How far the classes' shares are from the data's: :math:`\frac12 \sum_c |p_c - q_c|`.
+def class_tv_distance(x: Tensor, y: Tensor, *, classes: int, rng: torch.Generator) -> Estimate:
+    r"""Total variation distance of the class shares: :math:`\frac12 \sum_c |p_c - q_c|`.
 
-    It is the share of samples that are too many for their class; 0 where all shares agree.
+    It is the share of samples in excess of the data's class shares; 0 where all shares agree.
 
     Args:
         x: Classes of samples, integers from 0, of shape `(n,)`.
-        y: Classes of real examples, by the same judge.
+        y: Classes of real examples, by the same classifier.
         classes: How many classes there are.
         rng: Draws the resamples.
 
     Raises:
         BadValue: For fewer than ten samples, or examples, a class.
     """
-    bootstrap.refuse_too_few("class imbalance", max(bootstrap.ENOUGH, 10 * classes), x, y)
+    bootstrap.refuse_too_few("class TV distance", max(bootstrap.ENOUGH, 10 * classes), x, y)
 
     def apart(a: Tensor, b: Tensor) -> float:
         return (_shares(a, classes) - _shares(b, classes)).abs().sum().item() / 2
@@ -169,7 +178,7 @@ def _shares(labels: Tensor, classes: int) -> Tensor:
 
 
 def spread_ratio(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
-    """The mean distance of two samples over that of two real examples: near 1 where all is well.
+    """The mean distance of two samples over that of two real examples: about 1 for a good model.
 
     The interval resamples each example's mean distance to the others (the linear part), since a
     resample would pair an example with its own copy.
@@ -180,7 +189,7 @@ def spread_ratio(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
         rng: Draws the resamples.
 
     Raises:
-        BadValue: For fewer than 20 of them, or real examples that are all one.
+        BadValue: For fewer than 20 of them, or real examples that are all equal.
     """
     bootstrap.refuse_too_few("spread", bootstrap.ENOUGH, x, y)
     errors.require(y.mean().item() > 0, "spread", "measured on data that varies", "one point")

@@ -1,7 +1,7 @@
-"""The small network whose inner numbers are compared in place of pixels, and how it is trained.
+"""The small network whose features are compared in place of pixels, and its training.
 
-A classifier where examples have labels, an autoencoder where they have none. It learns from the
-training examples of the run that is judged, in less than a minute.
+It is a classifier for labelled data and an autoencoder for unlabelled data. It is trained on the
+training examples of the evaluated run, in less than a minute.
 """
 
 import math
@@ -18,21 +18,21 @@ from advnets.sampling.samplers import evaluating
 WIDTH = 64
 """Features of a network."""
 SOME = 10_000
-"""Examples that are looked at where not all need to be."""
+"""Number of examples where a subset suffices."""
 _SIDE, _HIDDEN = 32, 256
 _BATCH, _PASSES, _LEAST, _MOST = 128, 20, 200, 1_200
 _CHUNK = 1_000
 
 
 class Network(nn.Module):
-    """A trunk that gives features, and a head that tells the class or gives the example back.
+    """A trunk that computes features, and a head that classifies or reconstructs.
 
-    Images pass convolutions of stride 2 until at most 8 x 8 places are left; larger ones than 32 x
-    32 are averaged down to that before. Vectors pass one hidden layer.
+    Images pass convolutions of stride 2 down to at most 8 x 8 positions; images above 32 x 32 are
+    averaged down to that first. Vectors pass one hidden layer.
 
     Args:
         event_shape: Shape of one example.
-        classes: How many classes the head tells apart; 0 for an autoencoder.
+        classes: Number of classes; 0 for an autoencoder.
     """
 
     origin: Tensor
@@ -58,19 +58,19 @@ class Network(nn.Module):
             self.register_buffer(name, torch.ones(()))
         self.register_buffer("centre", torch.zeros(width))
 
-    def look(self, x: Tensor) -> Tensor:
-        """Examples as the network sees them: small, of mean 0 and variance 1 on training data."""
+    def preprocess(self, x: Tensor) -> Tensor:
+        """Examples as network inputs: reduced, with mean 0 and variance 1 on training data."""
         seen: Tensor = (self.see(x) - self.origin) / self.scale
         return seen
 
     def features(self, x: Tensor) -> Tensor:
         """Features `(n, d)`, each of mean 0 and all of mean variance 1 on training data."""
-        features: Tensor = (self.trunk(self.look(x)) - self.centre) / self.spread
+        features: Tensor = (self.trunk(self.preprocess(x)) - self.centre) / self.spread
         return features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of the classes, or the examples, flat, as the network saw them."""
-        answer: Tensor = self.head(self.trunk(self.look(x)))
+        """Logits of the classes, or the reconstruction of the network inputs, flat."""
+        answer: Tensor = self.head(self.trunk(self.preprocess(x)))
         return answer
 
 
@@ -92,15 +92,15 @@ def _convolutions(shape: tuple[int, ...]) -> list[nn.Module]:
 
 
 def train(network: Network, data: Split, labels: Tensor | None, *, rng: torch.Generator) -> None:
-    """Train a network: Adam with a rate that falls to 0, over 20 passes or 1,200 minibatches.
+    """Train a network: Adam, annealed to 0, over 20 epochs or 1,200 minibatches.
 
     Args:
-        network: A fresh one.
+        network: A new one.
         data: Training examples.
         labels: The number of each one's class; None for an autoencoder.
         rng: Draws the minibatches.
     """
-    sample = some(data).x[:]
+    sample = subsample(data).x[:]
     seen = network.see(sample)
     network.origin.copy_(seen.mean())
     network.scale.copy_(seen.std(correction=0).clamp_min(1e-6))
@@ -111,24 +111,24 @@ def train(network: Network, data: Split, labels: Tensor | None, *, rng: torch.Ge
         rows = torch.randint(len(data), (_BATCH,), generator=rng)
         x = data.x[rows]
         if labels is None:
-            loss = F.mse_loss(network(x), network.look(x).flatten(1))
+            loss = F.mse_loss(network(x), network.preprocess(x).flatten(1))
         else:
             loss = F.cross_entropy(network(x), labels[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         falling.step()
-    features = ask(network, network.features, sample)
+    features = apply(network, network.features, sample)
     network.centre.copy_(features.mean(dim=0))
     network.spread.copy_(features.var(dim=0, correction=0).mean().sqrt().clamp_min(1e-6))
 
 
-def some(data: Split) -> Split:
-    """Ten thousand of the examples, or all: files may lie sorted."""
+def subsample(data: Split) -> Split:
+    """A random subset of ten thousand examples, or all: files may be sorted."""
     return data.take(torch.randperm(len(data), generator=generator(0, "some"))[:SOME])
 
 
-def ask(network: Network, question: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """What the network answers, in evaluation mode, some examples at a time."""
+def apply(network: Network, question: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The outputs of the network in evaluation mode, computed in blocks."""
     with evaluating(network):
         return torch.cat([question(part) for part in torch.split(x, _CHUNK)])

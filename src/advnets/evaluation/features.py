@@ -1,9 +1,8 @@
-"""Where samples and data are compared: the features of a small network, or the data itself.
+"""The space in which samples and data are compared: features of a network, or the data itself.
 
-No weights come from elsewhere. A small classifier is trained on the run's own training examples
-where they have labels, an autoencoder where they have none; examples of up to 16 numbers are
-compared as they are. All runs on the same data share one network: it is kept in the user's cache
-folder, beside downloaded data, and trained once.
+No pretrained weights are used. A small classifier is trained on the run's own training examples, or
+an autoencoder where they have no labels; examples of up to 16 numbers are compared directly. All
+runs on the same data share one network, which is kept in the user's cache folder.
 
 Reference: Heusel et al. (2017) compare features of a classifier; Naeem et al. (2020), Section 5,
     show that they need not come from a large one.
@@ -23,7 +22,7 @@ from torch import Tensor
 from advnets.base import errors
 from advnets.base.rng import derive, generator
 from advnets.data.splits import Split, Splits
-from advnets.evaluation.feature_network import SOME, Network, ask, some, train
+from advnets.evaluation.feature_network import SOME, Network, apply, subsample, train
 from advnets.evaluation.neighbours import nearest
 from advnets.storage import checkpoints, schema
 
@@ -31,14 +30,14 @@ Kind = Literal["classifier", "autoencoder", "data"]
 Say = Callable[[str], None]
 
 RECIPE = 1
-"""Version of how networks are built and trained; a cached one of another version is left alone."""
+"""Version of architecture and training; cached networks of other versions are ignored."""
 _LEAST = 1e-10
 FEW = 16
-"""Numbers in an example up to which the data itself is compared."""
+"""Largest size of an example for which the data itself is compared."""
 
 
 class FeatureSpace(Protocol):
-    """Where distances between examples mean something."""
+    """A space in which distances between examples are computed."""
 
     @property
     def kind(self) -> Kind:
@@ -52,12 +51,12 @@ class FeatureSpace(Protocol):
 
     @property
     def accuracy(self) -> float | None:
-        """Share of validation examples whose class it tells; None without classes."""
+        """Accuracy of its classes on validation examples; None without classes."""
         ...
 
     @property
     def classes(self) -> int:
-        """How many classes it tells apart; 0 where the data has no labels."""
+        """Number of classes; 0 for data without labels."""
         ...
 
     def features(self, x: Tensor) -> Tensor:
@@ -73,9 +72,9 @@ def learn(splits: Splits, *, cache: Path | None = None, say: Say = print) -> Fea
     """The feature space of a data set: from the cache, or trained now.
 
     Args:
-        splits: The data. A network learns from `train` and says on `validation` how good it is.
+        splits: The data. A network is trained on `train` and its accuracy measured on `validation`.
         cache: Folder of trained networks; `features` in the user's cache folder by default.
-        say: Hears that a network is trained, and of a cache that cannot be read or written.
+        say: Called with messages: that a network is trained, or a cache cannot be read or written.
     """
     if math.prod(splits.event_shape) <= FEW:
         return DataSpace(splits)
@@ -90,7 +89,8 @@ def _network_space(splits: Splits, cache: Path | None, say: Say) -> FeatureSpace
     known = class_labels(splits.train) if labelled else None
     kind: Kind = "classifier" if known else "autoencoder"
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(0, "features"))
+        # Not torch.manual_seed: that seeds the GPUs too, which are not put back.
+        torch.default_generator.manual_seed(derive(0, "features"))
         network = Network(splits.event_shape, classes=len(known[0]) if known else 0).float()
     facts = {"kind": kind, "recipe": RECIPE, "data": _fingerprint(splits)}
     folder = cache or Path(pooch.os_cache("advnets")) / "features"
@@ -106,10 +106,10 @@ def _network_space(splits: Splits, cache: Path | None, say: Say) -> FeatureSpace
 
 
 def class_labels(split: Split) -> tuple[Tensor, Tensor] | None:
-    """The classes, and the number of each example's; None where there is nothing to tell apart.
+    """The classes, and the index of each example's class; None where there are no classes.
 
-    Labels are classes when they are whole numbers, one an example, and of at least two kinds with
-    ten examples each on average.
+    Labels are classes when they are whole numbers, one for each example, with at least two values
+    and on average ten examples of each.
     """
     labels = split.context
     if labels is None or labels.is_floating_point() or labels.ndim > 1:
@@ -119,17 +119,17 @@ def class_labels(split: Split) -> tuple[Tensor, Tensor] | None:
 
 
 def _score(network: Network, splits: Splits, known: tuple[Tensor, Tensor] | None) -> float:
-    """Of validation examples, the share of classes told or of variance given back.
+    """On validation examples: the accuracy, or the share of variance reconstructed.
 
-    NaN where there is no variance: a single example has none.
+    NaN without variance, as for a single example.
     """
-    held_out = some(splits.validation)
+    held_out = subsample(splits.validation)
     x = held_out.x[:]
-    answer = ask(network, network, x)
+    answer = apply(network, network, x)
     if known and held_out.context is not None:
         told = known[0][answer.argmax(dim=1)]
         return (told == held_out.context).double().mean().item()
-    seen = ask(network, network.look, x).flatten(1)
+    seen = apply(network, network.preprocess, x).flatten(1)
     lost, all_of_it = answer - seen, seen - seen.mean(dim=0)
     variance = all_of_it.double().square().sum().item()
     if len(x) < 2 or variance <= _LEAST * seen.double().square().sum().item():
@@ -148,7 +148,7 @@ def _fingerprint(splits: Splits) -> int:
 
 
 def _read(path: Path, network: Network, facts: dict[str, Any], say: Say) -> float | None:
-    """Take up a cached network, and give its score; None where it has to be trained."""
+    """Load a cached network and return its score; None where it must be trained."""
     if not path.exists():
         return None
     try:
@@ -160,7 +160,7 @@ def _read(path: Path, network: Network, facts: dict[str, Any], say: Say) -> floa
             raise errors.damaged_checkpoint(path, "it is of another network")
         score = schema.convert(path, saved.facts, schema.CachedNetwork).score
     except errors.BadFile as damaged:
-        say(errors.trained_anew(damaged))
+        say(f"{damaged} It is trained anew.")
         return None
     network.load_state_dict(saved.tensors)
     return math.nan if score is None else score
@@ -172,7 +172,7 @@ def _keep(path: Path, network: Network, facts: dict[str, Any], say: Say) -> None
             path.parent.mkdir(parents=True, exist_ok=True)
         checkpoints.write_checkpoint([path], 0, network.state_dict(), facts)
     except errors.CannotWrite as refused:
-        say(errors.not_cached(refused))
+        say(f"{refused} The next evaluation will train it again.")
 
 
 # The spaces
@@ -193,12 +193,12 @@ class NetworkSpace:
 
     @property
     def classes(self) -> int:
-        """How many classes it tells apart."""
+        """Number of classes."""
         return self.network.classes
 
     @property
     def accuracy(self) -> float | None:
-        """Share of validation examples whose class it tells."""
+        """Accuracy on validation examples."""
         return self.score if self.classes else None
 
     @property
@@ -219,23 +219,23 @@ class NetworkSpace:
 
     def features(self, x: Tensor) -> Tensor:
         """Examples as features."""
-        return ask(self.network, self.network.features, x)
+        return apply(self.network, self.network.features, x)
 
     def labels(self, x: Tensor) -> Tensor:
         """The class of each example."""
-        return ask(self.network, self.network, x).argmax(dim=1)
+        return apply(self.network, self.network, x).argmax(dim=1)
 
 
 @dataclass(frozen=True)
 class DataSpace:
-    """The data itself, scaled; an example's class is that of the nearest training example."""
+    """The scaled data itself; the class of an example is that of the nearest training example."""
 
     splits: Splits
     kind: Kind = "data"
 
     @cached_property
     def _known(self) -> Split:
-        return some(self.splits.train)
+        return subsample(self.splits.train)
 
     @cached_property
     def _scale(self) -> float:
@@ -243,14 +243,14 @@ class DataSpace:
 
     @cached_property
     def classes(self) -> int:
-        """How many classes the labels tell apart."""
+        """Number of classes."""
         known = class_labels(self._known)
         return len(known[0]) if known else 0
 
     @cached_property
     def accuracy(self) -> float | None:
-        """Share of validation examples whose class it tells."""
-        held_out, known = some(self.splits.validation), class_labels(self._known)
+        """Accuracy on validation examples."""
+        held_out, known = subsample(self.splits.validation), class_labels(self._known)
         if known is None or held_out.context is None:
             return None
         told = known[0][self.labels(held_out.x[:])]
@@ -266,11 +266,11 @@ class DataSpace:
         return f"{line}; the nearest training example tells {self.accuracy:.1%} of the classes."
 
     def features(self, x: Tensor) -> Tensor:
-        """Examples as they are, with mean 0 and, on average, variance 1 on training data."""
+        """The examples, scaled to mean 0 and mean variance 1 on training data."""
         return (x.flatten(1).double() - self.splits.statistics.mean.flatten()) / self._scale
 
     def labels(self, x: Tensor) -> Tensor:
-        """The class of each one's nearest training example."""
+        """The class of the nearest training example."""
         known = class_labels(self._known)
         assert known is not None
         return known[1][nearest(x, self._known.x).number]

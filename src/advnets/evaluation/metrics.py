@@ -1,8 +1,8 @@
-"""All measures of `distances.py` and `neighbours.py`, of samples beside real training examples.
+"""All metrics of `distances.py` and `neighbours.py`, for samples and for real training examples.
 
-Samples, training examples and held-out examples are of the same number, because most of these
-measures move with it. What training examples give against held-out ones is what a perfect model
-would: read every other line beside theirs.
+Samples, training examples and held-out examples are equally many, because most of these metrics
+depend on n. The value of training examples against held-out ones is that of a perfect model:
+compare every other row with it.
 """
 
 import json
@@ -28,23 +28,23 @@ Against = Literal["test", "validation"]
 Better = Literal["lower", "higher", "near"]
 
 REAL = "real training examples"
-"""The line that a perfect model would have."""
+"""The row of a perfect model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What a number is called and how to read it."""
+    """The name of a metric and how to read it."""
 
     name: str
     title: str
     better: Better
-    """'near' is near the value of real training examples."""
+    """'near' means close to the value of real training examples."""
     meaning: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """All that was measured of one set of samples, by the names of the measures."""
+    """The metrics of one set of samples, by name."""
 
     name: str
     values: dict[str, Estimate]
@@ -52,22 +52,33 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What was measured, of what, and in which space."""
+    """The metrics of all rows, and how they were computed."""
 
     features: Kind
     describe: str
     """The feature space, in one sentence."""
     accuracy: float | None
-    """Share of validation examples whose class the feature space tells."""
+    """Accuracy of the feature space on validation examples."""
     against: Against
     """The part of the data that all rows are compared with."""
     n: int
     """Samples in each row, and examples that they are compared with."""
     measures: tuple[Measure, ...]
     rows: tuple[Row, ...]
-    """The samplers', then `REAL`."""
+    """The samplers, then `REAL`."""
     left_out: tuple[str, ...]
-    """Why a measure is not there: name, need, got."""
+    """Why a metric is missing: name, need, got."""
+    biased: str = ""
+    """Which metric is an upper estimate at this n, and why; empty for none."""
+
+    def notes(self) -> list[str]:
+        """Notes for the reader of the table, one sentence each."""
+        biased = [self.biased] if self.biased else []
+        return [self.describe, *biased, *(f"Not computed: {why}" for why in self.left_out)]
+
+
+EACH = 10
+"""Examples for each feature below which a Frechet distance is called an upper estimate."""
 
 
 def _measure(name: str, title: str, better: Better, meaning: str) -> Measure:
@@ -87,12 +98,12 @@ MEASURES = (
         "lower",
         "between features, up to third moments; 0 between equals",
     ),
-    _measure("precision", "precision", "higher", "share of samples that lie among the data"),
-    _measure("recall", "recall", "higher", "share of the data that lies among the samples"),
+    _measure("precision", "precision", "higher", "share of samples near the data"),
+    _measure("recall", "recall", "higher", "share of the data near samples"),
     _measure(
-        "density", "density", "higher", "how deep samples lie in the data; 1 is as deep as data"
+        "density", "density", "higher", "density of the data around samples; 1 for data itself"
     ),
-    _measure("coverage", "coverage", "higher", "share of the data with a sample close by"),
+    _measure("coverage", "coverage", "higher", "share of the data with a sample nearby"),
     _measure(
         "classes",
         "classes covered",
@@ -100,10 +111,10 @@ MEASURES = (
         "classes that get at least a tenth of their share of the data",
     ),
     _measure(
-        "balance",
-        "class imbalance",
+        "class_tv_distance",
+        "class TV distance",
         "lower",
-        "share of samples that are too many for their class",
+        "total variation distance between the class shares of samples and data",
     ),
     _measure(
         "pairwise",
@@ -116,20 +127,35 @@ MEASURES = (
         "nearest training example",
         "near",
         "distance of the closest 0.1% to their nearest training examples, over that of real "
-        "held-out examples; well below 1 speaks of copies",
+        "held-out examples; well below 1 indicates copies",
     ),
 )
 
 
+FORMERLY = {"balance": "class_tv_distance"}
+"""Names of metrics in files of older versions."""
+
+
+def upgraded(record: Any) -> Any:
+    """A record of a `Quality` from an older version, with today's names of metrics."""
+    if isinstance(record, list):
+        return [upgraded(part) for part in record]
+    if not isinstance(record, dict):
+        return record
+    new = {FORMERLY.get(key, key): upgraded(value) for key, value in record.items()}
+    name = new.get("name")
+    return {**new, "name": FORMERLY.get(name, name)} if isinstance(name, str) else new
+
+
 @dataclass(frozen=True)
 class _Side:
-    """Examples of one kind, and what is known of them, computed when it is first asked for."""
+    """One set of examples with lazily computed features, classes and distances."""
 
     x: Tensor
     space: FeatureSpace
     train: Examples
     own: int = 0
-    """1 where they are training examples themselves."""
+    """1 where the examples are training examples."""
 
     @cached_property
     def features(self) -> Tensor:
@@ -156,14 +182,14 @@ def measure(
     seed: int,
     against: Against = "test",
 ) -> Quality:
-    """Take every measure that the number of samples allows.
+    """Compute every metric that the number of samples allows.
 
     Args:
         samples: Samples of shape `(n, *event_shape)`, by name.
         splits: The data.
-        space: Where features are compared.
+        space: The space of features.
         seed: Chooses the real examples and draws the resamples.
-        against: The part of the data to compare with; 'validation' where something is chosen.
+        against: The part of the data to compare with; 'validation' for model selection.
     """
     errors.one_of(get_args(Against), against=against)
     held_out, train = getattr(splits, against).x, splits.train.x
@@ -178,6 +204,13 @@ def measure(
         Row(name=name, values=_values(side, data, left_out, rng=generator(seed, "resamples")))
         for name, side in sides.items()
     )
+    each = sides[REAL].features.shape[1]
+    biased = (
+        f"Frechet distance is an upper estimate: it falls with n, and {n:,} are fewer than {EACH} "
+        f"for each of {each} features. Compare it with that of {REAL} here, with nothing else."
+        if "frechet" in rows[0].values and n < EACH * each
+        else ""
+    )
     return Quality(
         features=space.kind,
         describe=space.describe,
@@ -187,6 +220,7 @@ def measure(
         measures=tuple(m for m in MEASURES if m.name in rows[0].values),
         rows=rows,
         left_out=tuple(left_out),
+        biased=biased,
     )
 
 
@@ -198,7 +232,7 @@ def of_first(
     seed: int,
     ranks: Ranks,
 ) -> Quality:
-    """What the first process measures, in all of them; only it needs the space."""
+    """The result of the first process, in all processes; only the first needs the space."""
 
     def measured() -> bytes:
         assert space is not None
@@ -221,7 +255,7 @@ def from_dict(record: Mapping[str, Any]) -> Quality:
 def _values(
     x: _Side, y: _Side, left_out: dict[str, None], *, rng: torch.Generator
 ) -> dict[str, Estimate]:
-    """All measures of one side against the data; the sentences of those that cannot be had."""
+    """All metrics of one set against the data, and the reasons for missing ones."""
     values: dict[str, Estimate] = {}
     for take in _TAKE if x.space.classes else _TAKE_WITHOUT_CLASSES:
         try:
@@ -247,7 +281,7 @@ def _classes(x: _Side, y: _Side, rng: torch.Generator) -> dict[str, Estimate]:
     k = x.space.classes
     return {
         "classes": distances.classes_covered(x.labels, y.labels, classes=k, rng=rng),
-        "balance": distances.class_imbalance(x.labels, y.labels, classes=k, rng=rng),
+        "class_tv_distance": distances.class_tv_distance(x.labels, y.labels, classes=k, rng=rng),
     }
 
 

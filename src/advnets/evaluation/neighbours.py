@@ -1,8 +1,8 @@
-r"""Who lies next to whom: balls around examples, and the nearest training example.
+r"""Metrics of nearest neighbours: balls around examples, and the nearest training example.
 
-Distances are those of `pairwise.py`: by a product where that settles the question, by differences
-in float64 where it does not. They pass by in blocks, so that memory does not grow with samples
-times examples.
+Distances are those of `pairwise.py`: by a product where that is accurate enough, else by
+differences in float64. They are computed in blocks, so that memory does not grow with samples times
+examples.
 """
 
 from typing import NamedTuple
@@ -12,20 +12,19 @@ from torch import Tensor
 
 from advnets.base import errors
 from advnets.base.protocols import Examples
-from advnets.evaluation import bootstrap
-from advnets.evaluation import pairwise as distances
+from advnets.evaluation import bootstrap, pairwise
 from advnets.evaluation.bootstrap import Estimate, resampled
 from advnets.evaluation.pairwise import Nearest
 
 TAIL, TAIL_LEAST = 1_000, 10
-"""`nearest_ratio` looks at the closest thousandth of the samples, and at no fewer than ten."""
+"""`nearest_ratio` uses the closest thousandth of the samples, and at least ten."""
 
 _MANIFOLD, _DENSE = 3, 5
 _MEAN_ERROR = 1e-3
 
 
 class Neighbourhoods(NamedTuple):
-    """What balls around examples say; the first and third of fidelity, the others of variety."""
+    """Precision and density (fidelity), recall and coverage (variety)."""
 
     precision: Estimate
     recall: Estimate
@@ -36,17 +35,17 @@ class Neighbourhoods(NamedTuple):
 def neighbourhoods(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Neighbourhoods:
     """Precision, recall, density and coverage.
 
-    The ball of an example reaches to its k-th nearest neighbour on its own side. Precision is the
+    The ball of an example reaches to its k-th nearest neighbour in its own set. Precision is the
     share of samples in the ball of some real example, recall that of real examples in the ball of
     some sample (k = 3). Density is the number of real examples' balls that a sample lies in, over
     k; coverage the share of real examples whose ball holds a sample (k = 5).
 
-    A distance equal to the radius counts, as in both papers' definitions (and the first's code; the
-    second's, `prdc`, leaves it out, which differs only where there are ties). Ties are settled in
-    float64, up to the rounding of the features themselves (`distances.inside`).
+    A distance equal to the radius counts, as in both papers' definitions and the first's code (the
+    second's, `prdc`, excludes it, which differs only for ties). Ties are settled in float64, up to
+    the rounding of the features themselves (`pairwise.inside`).
 
-    Intervals resample the examples that are asked and leave the balls: a doubled example would
-    shrink its own ball to nothing. So they are narrower than those of fresh balls.
+    Intervals resample the points and keep the balls, because a duplicated example would shrink its
+    own ball to nothing. So they are narrower than with new balls.
 
     Reference: Kynkaanniemi et al. (2019), arXiv 1904.06991; Naeem et al. (2020), arXiv 2002.09797.
 
@@ -63,7 +62,7 @@ def neighbourhoods(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Neighbourho
     real, balls = [], []
     found = torch.zeros(len(y), dtype=torch.bool)
     covered = torch.zeros(len(y), dtype=torch.bool)
-    for near, near_wide, by_x in distances.inside(x, y, around_y, wide, around_x[:, None]):
+    for near, near_wide, by_x in pairwise.inside(x, y, around_y, wide, around_x[:, None]):
         real.append(near.any(dim=1))
         balls.append(near_wide.sum(dim=1))
         found |= by_x.any(dim=0)
@@ -79,7 +78,7 @@ def neighbourhoods(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Neighbourho
 def radii(x: Tensor) -> tuple[Tensor, Tensor]:
     """The distance of each row to its third and to its fifth nearest other row, float64."""
     # The nearest of all is the row itself, or its copy: at distance 0 either way.
-    d = distances.nearest(x, x, k=_DENSE + 1).distance
+    d = pairwise.nearest(x, x, k=_DENSE + 1).distance
     return d[:, _MANIFOLD], d[:, _DENSE]
 
 
@@ -89,22 +88,22 @@ def distances_to_others(x: Tensor) -> Tensor:
     By a product in float32 where its error is below a thousandth of the mean's square, else by one
     in float64, else by differences.
     """
-    flat = distances.rows("x", x)
+    flat = pairwise.rows("x", x)
     origin = flat.double().mean(dim=0)
     means = torch.zeros(len(x), dtype=torch.float64)
     still_open = torch.arange(len(x))
     for dtype in (torch.float32, torch.float64)[flat.dtype == torch.float64 :]:
-        centred = distances.about(flat, origin, dtype)
+        centred = pairwise.about(flat, origin, dtype)
         lengths = centred.double().norm(dim=1)
-        error = distances.error_bound(centred, lengths[still_open] + lengths.max())
+        error = pairwise.error_bound(centred, lengths[still_open] + lengths.max())
         found = _mean_distances(centred, still_open)
         sure = error < _MEAN_ERROR * found.square()
         means[still_open[sure]] = found[sure]
         still_open = still_open[~sure]
         if not len(still_open):
             return means
-    for rows in torch.split(still_open, distances.ROWS):
-        means[rows] = distances.all_apart(flat[rows], flat).sum(dim=1) / (len(x) - 1)
+    for rows in torch.split(still_open, pairwise.ROWS):
+        means[rows] = pairwise.all_apart(flat[rows], flat).sum(dim=1) / (len(x) - 1)
     return means
 
 
@@ -112,7 +111,7 @@ def _mean_distances(x: Tensor, chosen: Tensor) -> Tensor:
     """Of the chosen rows, by products in the dtype of x."""
     means = []
     for rows, d in zip(
-        torch.split(chosen, distances.ROWS), distances.squared_distances(x[chosen], x), strict=True
+        torch.split(chosen, pairwise.ROWS), pairwise.squared_distances(x[chosen], x), strict=True
     ):
         d[torch.arange(len(rows)), rows] = 0
         means.append(d.sqrt_().sum(dim=1, dtype=torch.float64) / (len(x) - 1))
@@ -125,7 +124,7 @@ def nearest(x: Tensor, examples: Examples, *, skip: int = 0) -> Nearest:
     Args:
         x: Points, of shape `(n, *event_shape)`.
         examples: More than `skip` of them, of shape `(N, *event_shape)`; they may be in a file.
-        skip: 1 for points that are examples themselves, to pass over each one's own.
+        skip: 1 for points that are examples themselves, to skip the point itself.
 
     Returns:
         Distances and numbers of examples, each of shape `(n,)`.
@@ -134,15 +133,16 @@ def nearest(x: Tensor, examples: Examples, *, skip: int = 0) -> Nearest:
         >>> nearest(torch.tensor([[0.9], [5.0]]), torch.tensor([[0.0], [1.0], [4.0]])).number
         tensor([1, 2])
     """
-    found = distances.nearest(x, examples, k=skip + 1)
+    found = pairwise.nearest(x, examples, k=skip + 1)
     return Nearest(found.distance[:, skip], found.number[:, skip])
 
 
 def nearest_ratio(x: Tensor, y: Tensor, *, rng: torch.Generator) -> Estimate:
-    """How close the closest samples are to training examples, over the same for held-out ones.
+    """Distance of the closest samples to training examples, over that of held-out examples.
 
     The mean nearest distance of the closest thousandth of the samples (of ten at least), over that
-    of as large a part of real examples that were not trained on. Well below 1 speaks of copies.
+    of as large a part of real examples that were not trained on. Values well below 1 indicate
+    copies.
 
     Args:
         x: distances to the `nearest` of samples, of shape `(n,)`.

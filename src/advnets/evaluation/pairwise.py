@@ -1,16 +1,16 @@
-r"""Squared distances: by a product where that is exact enough, else by differences in float64.
+r"""Pairwise distances: by a product where that is accurate enough, else by float64 differences.
 
 .. math:: \|x - y\|^2 = \|x\|^2 - 2 x^\top y + \|y\|^2
 
-The right side is one matrix product, and loses the digits of a small distance between long rows.
-With both about a common origin, subtracted in float64, its error is at most
+The right side is one matrix product, and loses the digits of a small distance between rows of large
+norm. After subtraction of a common origin in float64, its error is at most
 
 .. math:: (d + 8)\, u\, (\|x\| + \|y\|)^2
 
 (`error_bound`; u is half the spacing of numbers at 1: :math:`2^{-24}` in float32,
-:math:`2^{-53}` in float64). So a product says which pairs may be meant, in float32 where that
-settles it and in float64 where it does not, and differences in float64 decide among them. They lose
-nothing but the rounding of the numbers that were given.
+:math:`2^{-53}` in float64). So a product selects candidate pairs, in float32 or, if necessary, in
+float64, and differences in float64 decide among them. These have no error beyond the rounding of
+the inputs.
 
 Reference: Higham (2002), "Accuracy and stability of numerical algorithms", Section 3.1.
 """
@@ -26,22 +26,27 @@ from advnets.base.blocks import blocks
 from advnets.base.protocols import Examples
 
 ROWS = 500
-"""Rows of which distances are taken at a time."""
+"""Rows in one block of distances."""
 _SPARE, _PART, _NUMBERS = 4, 10_000, 2**22
+_MOST = 1e150
 
 
 def rows(name: str, x: Tensor, start: int = 0) -> Tensor:
-    """Each example as a row of real numbers; errors name what is not finite, from row `start`."""
+    """Examples as rows of floats; an error names the first non-finite row, counted from `start`."""
     flat = x.detach().flatten(1)
     flat = flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
     finite = flat.isfinite().all(dim=1)
     if not finite.all():
         raise errors.array_not_finite(name, start + int(finite.logical_not().nonzero()[0]))
+    if flat.dtype == torch.float64 and flat.numel():
+        most = flat.abs().max().item()
+        need = f"numbers of at most {_MOST:g}, whose squares float64 holds"
+        errors.require(most <= _MOST, name, need, f"{most:g}")
     return flat
 
 
 def about(x: Tensor, origin: Tensor, dtype: torch.dtype) -> Tensor:
-    """Rows about an origin of float64, rounded to `dtype` only after the subtraction."""
+    """Rows minus an origin, subtracted in float64 and then rounded to `dtype`."""
     parts = torch.split(x, max(1, _NUMBERS // max(1, x.shape[1])))
     return torch.cat([(part.double() - origin).to(dtype) for part in parts])
 
@@ -55,13 +60,16 @@ def squared_distances(x: Tensor, y: Tensor) -> Iterator[Tensor]:
 
 
 def error_bound(x: Tensor, lengths: Tensor) -> Tensor:
-    r"""How far squared distances by a product in the dtype of x may be off, float64.
+    r"""Bound of the error of squared distances by a product in the dtype of x, float64.
 
     Args:
-        x: Rows about an origin, of shape `(n, d)`.
-        lengths: :math:`\|x\| + \|y\|` of the pairs that are meant, of any shape.
+        x: Rows minus an origin, of shape `(n, d)`.
+        lengths: :math:`\|x\| + \|y\|` of the pairs, of any shape.
     """
-    return (x.shape[1] + 8) * (torch.finfo(x.dtype).eps / 2) * lengths.square()
+    number = torch.finfo(
+        x.dtype
+    )  # squares below the smallest normal one have no relative precision
+    return (x.shape[1] + 8) * (number.eps / 2 * lengths.square() + number.tiny)
 
 
 def apart(a: Tensor, b: Tensor) -> Tensor:
@@ -89,9 +97,9 @@ class Nearest(NamedTuple):
 def nearest(x: Tensor, examples: Examples, *, k: int = 1) -> Nearest:
     """The k examples nearest to each point, the first of equals first.
 
-    A product finds a few more than k. Their distances are then taken by differences, and hold where
-    even the error bound puts no other example among them. What is still open after a product in
-    float32 and one in float64 is searched by differences.
+    A product finds slightly more than k candidates, whose distances are computed by differences.
+    They are accepted where the error bound excludes all other examples. Points that are undecided
+    after a product in float32 and one in float64 are searched by differences.
 
     Args:
         x: Points, of shape `(n, *event_shape)`.
@@ -123,7 +131,7 @@ def nearest(x: Tensor, examples: Examples, *, k: int = 1) -> Nearest:
 def _by_products(
     points: Tensor, examples: Examples, k: int, origin: Tensor, dtype: torch.dtype
 ) -> tuple[Nearest, Tensor]:
-    """The nearest of those that a product finds, and for which points these are sure to be it."""
+    """The nearest of the candidates of a product, and for which points they are certain."""
     centred, kept = about(points, origin, dtype), min(k + _SPARE, len(examples))
     (least, found), longest = _none(len(points), kept, dtype), 0.0
     for start, part in _in_parts(examples):
@@ -132,7 +140,8 @@ def _by_products(
         for i, d in enumerate(squared_distances(centred, others)):
             own = slice(i * ROWS, i * ROWS + len(d))
             _keep_least(least[own], found[own], d, start)
-    found = found.sort(dim=1).values
+    whole = least.isfinite().all(dim=1)  # squares of large numbers are infinite in float32
+    found = found.clamp_max(len(examples) - 1).sort(dim=1).values
     few = torch.cat([examples[part.flatten()].flatten(1) for part in torch.split(found, ROWS)])
     exact = apart(points.repeat_interleave(kept, dim=0), few).view(-1, kept)
     distance, order = exact.sort(dim=1, stable=True)
@@ -140,11 +149,11 @@ def _by_products(
     error = error_bound(centred, centred.double().norm(dim=1) + longest)
     others_from = least.max(dim=1).values.double() - error
     sure = (distance[:, k - 1].square() < others_from) | (kept == len(examples))
-    return Nearest(distance[:, :k], found.gather(1, order)[:, :k]), sure & error.isfinite()
+    return Nearest(distance[:, :k], found.gather(1, order)[:, :k]), sure & whole & error.isfinite()
 
 
 def _by_differences(points: Tensor, examples: Examples, k: int) -> Nearest:
-    """The nearest of all."""
+    """The nearest of all examples."""
     least, found = _none(len(points), k, torch.float64)
     for start, others in _in_parts(examples):
         for i, part in enumerate(torch.split(points, ROWS)):
@@ -154,12 +163,12 @@ def _by_differences(points: Tensor, examples: Examples, k: int) -> Nearest:
 
 
 def _none(n: int, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """No neighbours so far: infinite distances, and numbers after all others."""
+    """No neighbours yet: infinite distances and the largest indices."""
     return torch.full((n, k), torch.inf, dtype=dtype), torch.full((n, k), 2**62)
 
 
 def _keep_least(least: Tensor, found: Tensor, d: Tensor, start: int) -> None:
-    """Take the distances of some more examples, from number `start`, among the least so far."""
+    """Merge the distances of further examples, from number `start`, into the least so far."""
     k = min(least.shape[1], d.shape[1])
     # What is found by differences is final: of equals, the first. topk takes any of them.
     final = d.dtype == torch.float64
@@ -172,7 +181,7 @@ def _keep_least(least: Tensor, found: Tensor, d: Tensor, start: int) -> None:
 
 
 def _in_parts(examples: Examples) -> Iterator[tuple[int, Tensor]]:
-    """All examples as rows, some thousands at a time, and the number of the first of them."""
+    """All examples as rows, in blocks of thousands, and the number of the first of each."""
     start = 0
     for block in blocks(examples):
         for part in torch.split(rows("examples", block, start), _PART):
@@ -186,9 +195,8 @@ def _in_parts(examples: Examples) -> Iterator[tuple[int, Tensor]]:
 def inside(x: Tensor, y: Tensor, *radii: Tensor) -> Iterator[tuple[Tensor, ...]]:
     r"""Which pairs of rows are at most a radius apart, `ROWS` rows of x at a time.
 
-    A distance that equals the radius counts, and so does one that differs from it only by what the
-    coordinates themselves are rounded by: :math:`4 u (\|x\| + \|y\|)` in float64. A radius of 0
-    holds equal rows alone.
+    A distance equal to the radius counts, also up to the rounding of the coordinates: :math:`4 u
+    (\|x\| + \|y\|)` in float64. A radius of 0 contains only equal rows.
 
     Args:
         x: Rows `(n, d)`.
@@ -212,7 +220,7 @@ def inside(x: Tensor, y: Tensor, *radii: Tensor) -> Iterator[tuple[Tensor, ...]]
 def _settled(
     d: Tensor, error: Tensor, rounding: Tensor, radius: Tensor, x: Tensor, y: Tensor
 ) -> Tensor:
-    """Whether pairs are inside: by the product's d, or by differences where d is too near."""
+    """Whether pairs are inside: by the product's d, or by differences where d is too close."""
     reach = torch.where(radius > 0, radius + rounding, 0.0)
     square = reach.square()
     holds = d <= square

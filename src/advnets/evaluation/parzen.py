@@ -1,26 +1,25 @@
-r"""The Gaussian Parzen window: the paper's way to put a number on a sampler.
+r"""The Gaussian Parzen window: the paper's score of a sampler.
 
 .. math:: \log \hat p(x) = \log \frac 1n \sum_{j=1}^n
           \exp\Big(-\frac{\|x - \mu_j\|^2}{2 \sigma^2}\Big) - d \log(\sigma \sqrt{2 \pi})
 
-with the n samples as centres and sigma chosen on validation data. The centres pass by in blocks
-that fit the processor's cache, so memory does not grow with samples times tests. Distances come
-from a matrix product about the mean of the centres (`pairwise.py`); sums over blocks are kept in
-float64.
+with the n samples as centres and sigma chosen on validation data. The centres are processed in
+blocks that fit the processor's cache, so memory does not grow with samples times tests. Distances
+come from a matrix product about the mean of the centres (`pairwise.py`); sums over blocks are kept
+in float64.
 
-The error bound of a float32 product that holds for all data is far above what real data shows, so
-here the error is measured: the distance of each point to its nearest centre, which counts most, is
-taken by differences in float64 too. Where float32 may be off by more than .01 nats
-(`_may_be_off`) a point is scored anew in float64, and by differences where even that is not enough.
+The worst-case error of a float32 product is far above that of real data, so the error is measured:
+the distance of each point to its nearest centre, which dominates the sum, is also computed by
+differences in float64. Where float32 may be off by more than .01 nats (`_may_be_off`) a point is
+scored again in float64, and by differences where even that is not enough.
 
 Reference: Goodfellow et al. (2014), Section 5; Breuleux et al. (2011); goodfeli/adversarial,
     `parzen_ll.py`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,10 +35,10 @@ SIGMAS = tuple(float(s) for s in np.logspace(-1, 0, 10))
 """The authors' grid: ten points from .1 to 1, evenly spaced in the logarithm."""
 
 BLUR = (
-    "A Parzen score cannot see sharpness: blur raises it (averaged weights, cluster means and "
-    "other smooth pictures can score above real images), so read it beside its reference lines."
+    "A Parzen score does not measure sharpness: blur raises it (averaged weights, cluster means "
+    "and other smooth pictures can score above real images), so compare it with its reference rows."
 )
-"""What the metric cannot see, in one sentence."""
+"""What the metric does not measure, in one sentence."""
 
 _ROWS, _CENTRES = 500, 1000
 _MAY_BE_OFF, _PAIRS = 0.01, 2**22
@@ -47,15 +46,15 @@ _MAY_BE_OFF, _PAIRS = 0.01, 2**22
 
 @dataclass(frozen=True, kw_only=True)
 class LogLikelihood:
-    """A score: never a bare float.
+    """A score with its standard error, n and sigma.
 
     Attributes:
         mean: Mean log-density, in nats per example.
         standard_error: Standard deviation over examples divided by sqrt(n), in nats; NaN for a
-            single example, which says nothing of it.
+            single example.
         n: Number of examples scored.
         sigma: Width of the window.
-        centres: Number of samples that the window was put on.
+        centres: Number of samples, the centres of the window.
     """
 
     mean: float
@@ -65,15 +64,9 @@ class LogLikelihood:
     centres: int
 
     def to_dict(self) -> dict[str, float | None]:
-        """As JSON holds it, which has no NaN."""
+        """As JSON, which has no NaN."""
         known = None if math.isnan(self.standard_error) else self.standard_error
         return asdict(self) | {"standard_error": known}
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> "LogLikelihood":
-        """The inverse of `to_dict`."""
-        known = record["standard_error"]
-        return cls(**{**record, "standard_error": math.nan if known is None else known})
 
     def __str__(self) -> str:
         if math.isnan(self.standard_error):
@@ -86,7 +79,7 @@ def log_densities(x: Examples, centres: Tensor, sigmas: Sequence[float]) -> Tens
     r"""Log-densities of a Parzen window for several widths at once.
 
     Args:
-        x: Points, of shape `(N, *event_shape)`; they may be in a file still.
+        x: Points, of shape `(N, *event_shape)`; they may be memory-mapped.
         centres: Samples, of shape `(n, *event_shape)`.
         sigmas: K widths, each above 0.
 
@@ -128,7 +121,7 @@ def log_densities(x: Examples, centres: Tensor, sigmas: Sequence[float]) -> Tens
 
 
 class _Window:
-    """Centres about their mean, in the dtype of the products."""
+    """Centres minus their mean, in the dtype of the products."""
 
     def __init__(self, centres: Tensor, widths: Tensor, dtype: torch.dtype) -> None:
         self.given, self.widths, self.dtype = centres, widths, dtype
@@ -138,7 +131,7 @@ class _Window:
 
     @torch.no_grad()
     def log_sums(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Log of the sum over centres, `(K, rows)`, and for which rows it is exact enough.
+        r"""Log of the sum over centres, `(K, rows)`, and for which rows it is accurate enough.
 
         With :math:`s_j = x^\top \mu_j - \|\mu_j\|^2 / 2`, the exponent is
         :math:`(s_j - \|x\|^2 / 2) / \sigma^2`: its maximum over j serves every width.
@@ -166,17 +159,18 @@ class _Window:
         return sums.log() + peak / self.widths[:, None].square(), sure
 
     def _may_be_off(self, x: Tensor, place: Tensor, error: Tensor) -> Tensor:
-        r"""How far the exponents of each row may be off, times :math:`\sigma^2`.
+        r"""Estimated error of the exponents of each row, times :math:`\sigma^2`.
 
-        The error at the row's own nearest centre, or twice what the errors of all these rows make
-        likely for one of its length, whichever is more; errors grow as :math:`(\|x\| + \|\mu\|)^2`.
+        The larger of the error at the row's nearest centre and twice the error that is typical for
+        rows of its norm; errors grow as :math:`(\|x\| + \|\mu\|)^2`.
         """
         lengths = [torch.linalg.vector_norm(t.double(), dim=1) for t in (x, self.centres[place])]
         scale = (lengths[0] + lengths[1]).square()
-        u = torch.finfo(self.dtype).eps / 2
+        u, smallest = torch.finfo(self.dtype).eps / 2, torch.finfo(self.dtype).tiny
         typical = (error / scale.clamp_min(1e-300)).square().mean().sqrt()
         typical = torch.maximum(2 * typical, typical.new_tensor(u * math.sqrt(x.shape[1]) / 16))
-        return torch.maximum(error.abs(), typical * scale)
+        # Products below the smallest normal number have no relative precision.
+        return torch.maximum(error.abs(), typical * scale) + x.shape[1] * smallest
 
 
 def _by_differences(x: Tensor, centres: Tensor, widths: Tensor) -> Tensor:
@@ -203,7 +197,7 @@ def score(x: Examples, centres: Tensor, sigma: float, *, ranks: Ranks = ALONE) -
 
 
 def _shared(x: Examples, centres: Tensor, sigmas: Sequence[float], ranks: Ranks) -> Tensor:
-    """`log_densities`, of which each process computes those of its own rows."""
+    """`log_densities`; each process computes its own rows."""
     if ranks.world == 1:
         return log_densities(x, centres, sigmas)
     own = x[ranks.rows(len(x))]
@@ -220,7 +214,7 @@ def choose_sigma(
     *,
     ranks: Ranks = ALONE,
 ) -> LogLikelihood:
-    """The score on `validation` at the width, of those in `sigmas`, where it is highest."""
+    """The score on `validation` at the best width among `sigmas`."""
     errors.require(len(sigmas) > 0, "sigmas", "at least one width", 0)
     log_p = _shared(validation, centres, sigmas, ranks)
     best = int(log_p.mean(dim=1).argmax())

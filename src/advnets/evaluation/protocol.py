@@ -1,11 +1,11 @@
-r"""Section 5's protocol: how good a sampler is, by a Parzen window on its samples.
+r"""Section 5's protocol: the score of a sampler by a Parzen window on its samples.
 
-Sigma is chosen on validation images and the score taken on the whole test set. Two reference lines
-stand beside every score, computed on the run's own data and sample count: real training examples as
-samples, and the training mean as a single centre.
+Sigma is chosen on validation images and the score computed on the whole test set. Every table has
+two reference rows on the run's own data and sample count: real training examples as samples, and
+the training mean as a single centre.
 
-Beside the score stand the other measures of `metrics.py`, where a feature space is given, and of
-Markov chains how many independent samples theirs are worth.
+With a feature space, the table also has the metrics of `metrics.py`; for Markov chains it has the
+effective sample size.
 
 Reference: Goodfellow et al. (2014), Section 5 and Table 1; goodfeli/adversarial, `parzen_ll.py`.
 """
@@ -27,6 +27,7 @@ from advnets.base.protocols import Chain, Sampler
 from advnets.data.splits import Splits
 from advnets.evaluation import autocorrelation, metrics
 from advnets.evaluation.features import FeatureSpace
+from advnets.evaluation.likelihood import LikelihoodConfig, LogP
 from advnets.evaluation.metrics import Quality
 from advnets.evaluation.parzen import BLUR, LogLikelihood, choose_sigma, score
 from advnets.sampling.samplers import TrainingSet, draw
@@ -38,15 +39,17 @@ class EvaluationConfig:
     """The constants of the protocol. The defaults are the paper's."""
 
     samples: int = 10_000
-    """Samples that the window is put on."""
+    """Number of samples, the centres of the window."""
     validation: int = 1_000
-    """Validation examples, the first ones, on which sigma is chosen."""
+    """Number of validation examples, the first ones, on which sigma is chosen."""
     sigma_low: float = 0.1
     """Smallest sigma of the grid."""
     sigma_high: float = 1.0
     """Largest sigma of the grid."""
     sigma_count: int = 10
     """Points of the grid, evenly spaced in the logarithm."""
+    log_p: LikelihoodConfig = LikelihoodConfig()
+    """How log p(x) is estimated, of models that have one."""
 
     def __post_init__(self) -> None:
         errors.at_least(1, samples=self.samples, validation=self.validation)
@@ -61,25 +64,25 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mixing:
-    r"""How much the samples of Markov chains are worth.
+class ChainDiagnostics:
+    r"""The effective sample size of Markov chains.
 
     n samples with the integrated autocorrelation time :math:`\tau` are worth :math:`n / \tau`
     independent ones. The time is that of the slowest of the samples' leading principal directions
-    (`autocorrelation.slowest`); it sees nothing of a burn-in that is too short.
+    (`autocorrelation.slowest`); it does not detect a burn-in that is too short.
     """
 
     chains: int
     burn_in: int
-    """Moves of each chain before its first sample."""
+    """Steps of each chain before its first sample."""
     thin: int
-    """Moves between two samples of a chain."""
+    """Steps between two samples of a chain."""
     tau: float
     """Integrated autocorrelation time, in samples of one chain."""
     effective: float
-    """Independent samples that all samples are worth."""
+    """Effective number of independent samples."""
     per_second: float
-    """Effective samples per second of sampling, burn-in and all, on this machine."""
+    """Effective samples per second of sampling, including burn-in, on this machine."""
 
     def __str__(self) -> str:
         """One sentence."""
@@ -91,18 +94,18 @@ class Mixing:
         )
 
 
-def mixing(chain: Chain, x: Tensor, seconds: float) -> Mixing:
-    """How much samples of a chain are worth.
+def mixing(chain: Chain, x: Tensor, seconds: float) -> ChainDiagnostics:
+    """The diagnostics of samples of a chain.
 
     Args:
-        chain: What they were drawn from.
+        chain: The chain of the samples.
         x: Samples number 0 to n - 1, of shape `(n, *event_shape)`.
-        seconds: How long they took.
+        seconds: Seconds that sampling took.
     """
     chains = min(chain.chains, len(x))
     kept = len(x) // chains
     tau = autocorrelation.slowest(x[: kept * chains].view(kept, chains, *x.shape[1:])).item()
-    return Mixing(
+    return ChainDiagnostics(
         chains=chain.chains,
         burn_in=chain.burn_in,
         thin=chain.thin,
@@ -113,30 +116,32 @@ def mixing(chain: Chain, x: Tensor, seconds: float) -> Mixing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of the table: the same centres scored on validation and on test examples."""
+class ScoreRow:
+    """One row of the table: the same centres scored on validation and on test examples."""
 
     name: str
     validation: LogLikelihood
     test: LogLikelihood
-    mixing: Mixing | None = None
-    """How much the samples are worth, where they come from Markov chains."""
+    mixing: ChainDiagnostics | None = None
+    """Diagnostics of the samples, where they come from Markov chains."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The scores of a model's samplers, the reference lines, and what the metric cannot see."""
+    """The scores of a model's samplers and of the reference rows."""
 
-    lines: tuple[Line, ...]
-    """A model's samplers, then the reference lines."""
+    lines: tuple[ScoreRow, ...]
+    """A model's samplers, then the reference rows."""
     sigmas: tuple[float, ...]
     """The grid that sigma was chosen from."""
     caveat: str = BLUR
-    """What a Parzen score cannot see."""
+    """What a Parzen score does not measure."""
     quality: Quality | None = None
-    """Other ways to see quality, where they were measured."""
+    """Other metrics, where they were computed."""
     notice: str = ""
-    """What the data has to be taken with (`Splits.notice`)."""
+    """The notice of the data (`Splits.notice`)."""
+    log_p: tuple[LogP, ...] = ()
+    """What the model itself says of log p(x), where it has one."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -145,13 +150,20 @@ class Evaluation:
             kept |= {"validation": own.validation.to_dict(), "test": own.test.to_dict()}
         return record
 
-    def at_edge(self, line: Line) -> bool:
-        """Whether a line's sigma is the smallest or the largest of the grid."""
+    def at_edge(self, line: ScoreRow) -> bool:
+        """Whether a row's sigma is the smallest or the largest of the grid."""
         return line.test.sigma in (self.sigmas[0], self.sigmas[-1])
 
+    def sigma(self, name: str) -> float:
+        """The sigma of the line of that name."""
+        return next(line.test.sigma for line in self.lines if line.name == name)
+
     def notes(self) -> list[str]:
-        """What a reader of the table has to be told, one sentence each."""
+        """Notes for the reader of the table, one sentence each."""
         notes = ["n: samples that the window stands on. +-: standard error over the test examples."]
+        if self.lines[0].test.n < FEW:
+            few = f"{self.lines[0].test.n:,} test examples are few"
+            notes += [f"{few}: compare rows of this table only, by their standard errors."]
         if any(math.isnan(s.standard_error) for li in self.lines for s in (li.validation, li.test)):
             notes += ["unknown: one example has no standard error."]
         if any(map(self.at_edge, self.lines)):
@@ -162,7 +174,7 @@ class Evaluation:
 
 
 def from_dict(record: Mapping[str, Any], path: Path = Path("the scores")) -> Evaluation:
-    """The scores and the lines beside them, from what `to_dict` gave.
+    """The inverse of `to_dict`.
 
     Args:
         record: The scores.
@@ -171,14 +183,14 @@ def from_dict(record: Mapping[str, Any], path: Path = Path("the scores")) -> Eva
     Raises:
         BadFile: When the record is not of that kind.
     """
-    result = schema.convert(path, record, Evaluation)
+    result = schema.convert(path, metrics.upgraded(record), Evaluation)
     if not result.lines or not result.sigmas:
         raise errors.damaged_facts(path, "lines and sigmas must not be empty")
     return result
 
 
 NUMBERS = {"mean", "standard_error", "value", "low", "high", "tau", "effective", "per_second"}
-"""The numbers of a score that may be none at all, as the standard error of one example."""
+"""The values of a score that may be NaN, such as the standard error of one example."""
 
 
 YOUNGER: Mapping[str, Any] = {
@@ -187,13 +199,14 @@ YOUNGER: Mapping[str, Any] = {
     "against": "test",
     "n": 0,
     "left_out": [],
+    "biased": "",
 }
-"""What the first versions did not write of the other measures."""
+"""Defaults of fields that the first versions did not write."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kept(Evaluation):
-    """`evaluation.json`: scores, and what was scored."""
+    """`evaluation.json`: scores, and the checkpoint that was scored."""
 
     checkpoint: str
     update: int
@@ -206,17 +219,19 @@ class Kept(Evaluation):
 
     @classmethod
     def read(cls, path: Path) -> "Kept":
-        """The scores in a file. Raises `BadFile` where it holds none."""
+        """The scores in a file. Raises `BadFile` where it is damaged."""
         record = schema.not_known(schema.read(path, dict[str, Any]), NUMBERS)
         quality = record.get("quality") or None
         if isinstance(quality, dict):
-            quality = {**YOUNGER, **quality}
+            quality = {**YOUNGER, **metrics.upgraded(quality)}
         kept = schema.convert(path, record | {"quality": quality}, cls)
         if len(kept.lines) < len(REFERENCES) or not kept.sigmas:
             raise errors.damaged_facts(path, "lines or sigmas are missing")
         return kept
 
 
+FEW = 100
+"""Test examples below which a note says that a score is no figure to quote."""
 REFERENCES = ("real training examples", "training mean")
 
 
@@ -228,7 +243,7 @@ def validation_score(
     seed: int,
     ranks: Ranks = ALONE,
 ) -> LogLikelihood:
-    """The score on validation examples at the best sigma: what models are selected by."""
+    """The score on validation examples at the best sigma, for model selection."""
     centres = draw(sampler, config.samples, seed=seed, ranks=ranks)
     x = splits.validation.x[: config.validation]
     return choose_sigma(x, centres, config.sigmas(), ranks=ranks)
@@ -236,13 +251,13 @@ def validation_score(
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """Samples of a model, and what it took to draw them."""
+    """Samples of a model, and the cost of drawing them."""
 
     x: Tensor
     """Samples number 0 to n - 1, of shape `(n, *event_shape)`."""
     seconds: float
-    """How long they took."""
-    mixing: Mixing | None
+    """Seconds that sampling took."""
+    mixing: ChainDiagnostics | None
     """How much they are worth, where they come from Markov chains."""
 
 
@@ -267,14 +282,14 @@ def evaluate(
     """Score samplers on the test set, beside real training examples and the training mean.
 
     Args:
-        samplers: What to score, by name.
+        samplers: The samplers to score, by name.
         splits: The run's own data.
-        config: The protocol's constants. Where the training set is smaller than `samples`, its line
-            stands on all of it.
+        config: The protocol's constants. Where the training set is smaller than `samples`, its row
+            uses all of it.
         seed: Samples number 0 to `samples - 1` of this seed are scored.
-        space: Where quality is measured too (`features.learn`); by default it is not. Of several
-            processes the first one measures, and only it needs one.
-        ranks: The processes that share the work; each gets the whole result.
+        space: The space of the other metrics (`features.learn`); without it they are not computed.
+            With several processes only the first one needs it.
+        ranks: The processes that share the work; each returns the whole result.
     """
     train = splits.train.x
     n = min(config.samples, len(train))
@@ -303,11 +318,11 @@ def line(
     centres: Tensor,
     splits: Splits,
     config: EvaluationConfig,
-    mixing: Mixing | None = None,
+    mixing: ChainDiagnostics | None = None,
     ranks: Ranks = ALONE,
-) -> Line:
-    """Sigma chosen on validation examples, then the score on all test examples at that sigma."""
+) -> ScoreRow:
+    """The row of some samples: sigma chosen on validation examples, then the test score."""
     x = splits.validation.x[: config.validation]
     chosen = choose_sigma(x, centres, config.sigmas(), ranks=ranks)
     test = score(splits.test.x, centres, chosen.sigma, ranks=ranks)
-    return Line(name=name, validation=chosen, test=test, mixing=mixing)
+    return ScoreRow(name=name, validation=chosen, test=test, mixing=mixing)

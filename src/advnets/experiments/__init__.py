@@ -1,12 +1,12 @@
-"""The paper's figures and tables, one a file, drawn from a run.
+"""The paper's figures and tables, one file each.
 
-`figure2.draw(run)` is the picture; the command and the report only say where it goes.
+`figure2.draw(run)` returns the picture; the command and the report place it.
 """
 
 from collections.abc import Callable
 from types import ModuleType
 
-from advnets.experiments import figure1, figure2, figure3, table1
+from advnets.experiments import figure1, figure2, figure3, table1, table2
 from advnets.plotting.images import Pixels
 
 FIGURES: dict[str, Callable[..., Pixels]] = {
@@ -14,8 +14,11 @@ FIGURES: dict[str, Callable[..., Pixels]] = {
     "2": figure2.draw,
     "3": figure3.draw,
 }
-"""The figures that show a run: each takes it, and the options `seed` and `weights`."""
+"""The figures of a run: functions of the run and of the options `seed` and `weights`."""
 FILMS: dict[str, Callable[..., list[Pixels]]] = {"1": figure1.film}
-"""Those that can move: the same arguments give the pictures of a film."""
-TABLES: dict[str, ModuleType] = {"1": table1}
-"""The tables: each has a `Plan`, `make` and `write`."""
+"""The figures with an animation: functions of the same arguments that return frames."""
+TABLES: dict[str, ModuleType] = {"1": table1, "2": table2}
+"""The tables: each has a `Plan`, `make` and `write`.
+
+:meta hide-value:
+"""

@@ -1,4 +1,4 @@
-"""A claim of the paper beside what was measured of it, and the page of many claims."""
+"""A claim of the paper with its measurements, and a page of claims."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A number, and the bound that the claim sets it.
+    """A measured value, and its bound by the claim.
 
     Attributes:
         what: What was measured, in words.
-        value: What it came to.
-        relation: On which side of the bound it has to be.
+        value: The value.
+        relation: The required side of the bound.
         bound: The tolerance.
     """
 
@@ -33,7 +33,7 @@ class Measured:
 
     @property
     def holds(self) -> bool:
-        """Whether the value is on its side of the bound; no number is on neither."""
+        """Whether the value satisfies the bound; NaN never does."""
         if self.relation == "at most":
             return self.value <= self.bound
         return self.value >= self.bound
@@ -51,15 +51,15 @@ def at_least(bound: float, what: str, value: float) -> Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """Something that the paper says, or needs.
+    """A claim of the paper, or an assumption.
 
     Attributes:
         title: Its name.
-        source: Where the paper has it.
-        statement: What it says, in our words, a paragraph each.
-        equations: Its equations as TeX, and how each is read aloud.
-        measured: What was measured of it.
-        charts: What can be seen of it.
+        source: Its place in the paper.
+        statement: The claim in words, one string for each paragraph.
+        equations: Its equations as TeX, with their text for screen readers.
+        measured: The measured values.
+        charts: Its charts.
     """
 
     title: str
@@ -71,12 +71,12 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """Whether every number is on its side of its bound."""
+        """Whether every value satisfies its bound."""
         return all(m.holds for m in self.measured)
 
     @property
     def verdict(self) -> str:
-        """The line of the command."""
+        """The line that the command prints."""
         return f"{'holds' if self.holds else 'FAILS':6}{self.title}"
 
 
@@ -87,7 +87,7 @@ def page(title: str, kicker: str, lead: str, claims: Sequence[Claim]) -> str:
         title: Its heading.
         kicker: The small line above it.
         lead: The first paragraph.
-        claims: What it shows, each as a section.
+        claims: The claims, one section each.
 
     Returns:
         The text of an HTML file.
@@ -105,7 +105,7 @@ def page(title: str, kicker: str, lead: str, claims: Sequence[Claim]) -> str:
 
 
 def section(claim: Claim, name: str) -> Markup:
-    """What stands under a claim's title on the page. `name` begins the ids of its equations."""
+    """The section of a claim. `name` is the prefix of the ids of its equations."""
     equations = [
         equation(tex, words, name=f"{name}-{i}")
         for i, (tex, words) in enumerate(claim.equations.items())
@@ -115,7 +115,7 @@ def section(claim: Claim, name: str) -> Markup:
 
 
 def number(value: float) -> str:
-    """A number for reading: two or so digits, powers of ten raised.
+    """A number for display: about two digits, with powers of ten as superscripts.
 
     Example:
         >>> [number(v) for v in (0.0, 1.0, 0.25, 300.0, 1e-8, 3.14e-16)]

@@ -1,18 +1,17 @@
-r"""Figure 1: a pair (G, D) in one dimension, as it learns.
+r"""Figure 1: training of a pair (G, D) in one dimension.
 
-The paper's four moments. (a) A pair near the start: p_g resembles p_data, D is right in part.
-(b) The inner loop of Algorithm 1: G stands still and D ascends V, towards
-:math:`D^*_G = p_\text{data} / (p_\text{data} + p_g)`. (c) D stands still and G moves: D's gradient
-has led G(z) to where D takes it for data. (d) The end of the run: p_g is p_data as nearly as this
-pair came to it, and then D is 1/2.
+The paper's four moments. (a) A pair near the start: p_g resembles p_data, D is partly correct. (b)
+The inner loop of Algorithm 1: G is fixed and D ascends V, towards :math:`D^*_G = p_\text{data} /
+(p_\text{data} + p_g)`. (c) D is fixed and G is updated: D's gradient has moved G(z) to where D
+classifies it as data. (d) The end of the run: p_g is close to p_data, and D is close to 1/2.
 
-A run keeps its last weights only, but the same seed gives the same game bit for bit: the figure
-plays it once more, and draws nothing unless that ends in the very weights of the checkpoint. (b)
-and (c) are played from (a) by `Game.step_D` and `Game.step_G`.
+A run keeps only its last weights, but the same seed gives the same run bit for bit: the figure
+trains it again, and draws nothing unless that ends in the weights of the checkpoint. (b) and (c)
+are trained from (a) by `Game.step_D` and `Game.step_G`.
 
-p_data is known where a toy mixture is its source; else it is a kernel density of training examples.
-p_g is the change of variables :math:`p_z(z) / |dG/dz|` where G is monotone on the support of p_z,
-and a kernel density of G's values where it is not. The legend says which.
+p_data is known for a toy mixture; otherwise it is a kernel density of training examples. p_g is the
+change of variables :math:`p_z(z) / |dG/dz|` where G is monotone on the support of p_z, and a kernel
+density of G's values where it is not. The legend says which.
 
 Reference: Goodfellow et al. (2014), Figure 1.
 """
@@ -20,6 +19,7 @@ Reference: Goodfellow et al. (2014), Figure 1.
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -28,35 +28,36 @@ from advnets.base import errors
 from advnets.base.distributed import ALONE
 from advnets.base.process import subnormals_as_zero
 from advnets.base.protocols import Batch
-from advnets.base.rng import Streams, generator
+from advnets.base.rng import Generators, generator
 from advnets.data import MixtureConfig, Splits
 from advnets.game import Game, GameConfig
 from advnets.plotting.gan1d import Snapshot, frame, panels
 from advnets.plotting.images import Pixels
-from advnets.runs.loaded import Run
+from advnets.runs.run import Run
 from advnets.runs.train import build
 from advnets.sampling.priors import Gaussian, Uniform
 from advnets.sampling.samplers import evaluating
 from advnets.theory import pushforward
-from advnets.theory.divergences import JSD, D_star
+from advnets.theory.divergences import JSD
+from advnets.theory.optimum import D_star
 
 FRAMES = 60
-"""Moments of the film, closer together at the start."""
+"""Frames of the animation, denser at the start."""
 LIKE_A = 0.1
-"""(a) is the moment of the film's first half whose JSD(p_data || p_g) is nearest to this (nats)."""
+"""(a) is the moment of the first half whose JSD(p_data || p_g) is closest to this (nats)."""
 UPDATES_OF_D, UPDATES_OF_G = 1_000, 400
-"""What lies between (a) and (b), and at most between (b) and (c): against a D at rest G overshoots,
-so that of every tenth update the one is shown whose JSD is least ..."""
+"""Updates between (a) and (b), and at most between (b) and (c): against a fixed D, G overshoots, so
+of every tenth update the one with the least JSD is shown ..."""
 RATES = {"D": 1e-3, "G": 1e-4}
 """... by Adam with these learning rates."""
 CELLS, POINTS, ARROWS = 1_600, 10_000, 25
-"""Cells of the x axis, z that p_g is computed from, and arrows."""
+"""Numbers of cells of the x axis, of z for p_g, and of arrows."""
 SHARP = 0.01
-"""Share of the axis below which a mode's standard deviation is magnified in an inset."""
+"""Fraction of the axis below which a mode's standard deviation gets an inset."""
 BEYOND = 1e-9
-"""Probability of the prior's draws left out at either end where p_g is computed."""
+"""Probability of the prior's tails that are left out of p_g, on each side."""
 EXAMPLES = 20_000
-"""Training examples at most that a kernel density of the data is put on."""
+"""Most training examples in a kernel density of the data."""
 
 State = dict[str, Tensor]
 
@@ -65,13 +66,13 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> Pixels:
     """The four panels of a run.
 
     Args:
-        run: A run on data in one dimension, of a game whose z is one coordinate.
-        seed: The seed of the noise that (b) and (c) are played with.
-        weights: 'raw' or None: D has met no other G.
+        run: A GAN run on data in one dimension, with one coordinate of z.
+        seed: The seed of the noise of (b) and (c).
+        weights: 'raw' or None: D was trained against no other G.
 
     Raises:
-        BadFile: When the run is of another kind, or another game when it is played again.
-        BadValue: When the run's data is other data by now.
+        BadFile: When the run is of another kind, or cannot be reproduced.
+        BadValue: When the run's data has changed.
     """
     scene = Scene.of(run, weights)
     moments = list(replay(run, scene.splits))
@@ -92,7 +93,7 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> Pixels:
 
 
 def film(run: Run, *, seed: int = 0, weights: str | None = None) -> list[Pixels]:
-    """The same axes from the first weights to the checkpoint's; raises as `draw`."""
+    """The frames from the initial weights to the checkpoint's; raises as `draw`."""
     del seed  # nothing is random in it
     scene = Scene.of(run, weights)
     return [
@@ -102,14 +103,14 @@ def film(run: Run, *, seed: int = 0, weights: str | None = None) -> list[Pixels]
 
 
 def replay(run: Run, splits: Splits) -> Iterator[tuple[int, State]]:
-    """Play a run again up to its checkpoint: the moments of the film, and the state at each.
+    """Train a run again up to its checkpoint: the updates of the frames, and the state at each.
 
     Raises:
-        BadFile: When it does not end in the checkpoint's own weights.
+        BadFile: When it does not end in the checkpoint's weights.
     """
     with subnormals_as_zero():  # as the run was played
         learner, batches = build(run.config, splits, ALONE)
-        rng = Streams(run.config.seed, device=run.config.device)["step"]
+        rng = Generators(run.config.seed, device=run.config.device)["step"]
         shown = {round(run.update * (i / (FRAMES - 1)) ** 2) for i in range(FRAMES)}
         for update in range(run.update):
             if update in shown:
@@ -117,18 +118,24 @@ def replay(run: Run, splits: Splits) -> Iterator[tuple[int, State]]:
             learner.step(batches.of_step(update, learner.batches_per_step), rng=rng)
         last = copied(learner.state())
         if not all(torch.equal(last[name], t) for name, t in run.learner.state().items()):
-            raise errors.played_otherwise(run.folder.path, run.update)
+            raise errors.BadFile(
+                f"{run.folder.path}: must end in its own weights when it is played again, for "
+                "Figure 1, got others at "
+                f"update {run.update}: it was trained on another machine, with another version "
+                "of torch or by "
+                "several processes. Train it here once more."
+            )
         yield run.update, last
 
 
 def copied(state: State) -> State:
-    """The state on the CPU, in memory of its own."""
+    """A copy of the state on the CPU."""
     return {name: t.cpu().clone() for name, t in state.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What all moments of one run have in common: its data, the x axis, and a game to load."""
+    """The common parts of all moments of one run: data, x axis, and a game to load states into."""
 
     run: Run
     game: Game
@@ -141,7 +148,7 @@ class Scene:
 
     @classmethod
     def of(cls, run: Run, weights: str | None) -> "Scene":
-        """The scene of a run, or the error that says why it has none."""
+        """The scene of a run, or an error with the reason why it has none."""
         prior = prior_of(run, weights)
         splits = run.splits()
         game, _ = build(replace(run.config, device="cpu"), splits, ALONE)
@@ -159,7 +166,7 @@ class Scene:
 
     @property
     def zoom(self) -> tuple[float, float] | None:
-        """The neighbourhood of the first mode, where it is too narrow to be seen."""
+        """The neighbourhood of the first mode, where the mode is narrow."""
         data = self.run.config.data
         if not isinstance(data, MixtureConfig):
             return None
@@ -176,7 +183,7 @@ class Scene:
         return x[:, 0]
 
     def p_g(self, state: State) -> tuple[Tensor, bool]:
-        """The samples' probability as `p_data` has it, and whether G is monotone."""
+        """The probabilities of samples, like `p_data`, and whether G is monotone."""
         end = self.prior.quantile(torch.tensor(1 - BEYOND, dtype=torch.float64)).item()
         z = torch.linspace(-end, end, POINTS, dtype=torch.float64)
         x, monotone = self.G(state, z), True
@@ -192,7 +199,7 @@ class Scene:
         return JSD(self.p_data, self.p_g(state)[0]).item()
 
     def played(self, state: State, *, k: int, moving: str, rng: torch.Generator) -> Iterator[State]:
-        """The state after each of k updates of one player, 'G' or 'D', the other one at rest."""
+        """The state after each of k updates of one network, 'G' or 'D', the other one fixed."""
         self.game.load_state(state)
         G, D, config = self.game.G, self.game.D, self.run.config.model
         assert isinstance(config, GameConfig)
@@ -214,7 +221,7 @@ class Scene:
             yield copied(self.game.state())
 
     def snapshot(self, state: State, title: str) -> Snapshot:
-        """One moment, as it is drawn."""
+        """One moment, for drawing."""
         p_g, monotone = self.p_g(state)
         centres = (self.edges[1:] + self.edges[:-1]) / 2
         with evaluating(self.game.D):
@@ -238,24 +245,29 @@ class Scene:
 
 
 def prior_of(run: Run, weights: str | None) -> Uniform | Gaussian:
-    """The prior of a run that can be drawn, or the error that says why it cannot."""
+    """The prior of a run, or an error with the reason why it cannot be drawn."""
     path, shape = run.folder.path, run.sampler(weights).event_shape
     if weights not in (None, "raw"):
         raise errors.bad_value("weights", "raw for Figure 1: D has met no other G", weights)
     if shape != (1,):
         got = f"examples of shape ({', '.join(map(str, shape))})"
-        raise errors.no_pair(path, "a run on data in one dimension, (1)", got)
+        raise _no_pair(path, "a run on data in one dimension, (1)", got)
     game, need = run.learner, "a game whose z is one uniform or gaussian coordinate"
     if not isinstance(game, Game):
-        raise errors.no_pair(path, need, f"a {type(game).__name__}")
+        raise _no_pair(path, need, f"a {type(game).__name__}")
     prior = game.prior
     if prior.dim != 1 or not isinstance(prior, Uniform | Gaussian):
-        raise errors.no_pair(path, need, f"{type(prior).__name__.lower()} z of {prior.dim}")
+        raise _no_pair(path, need, f"{type(prior).__name__.lower()} z of {prior.dim}")
     return prior
 
 
+def _no_pair(path: Path, need: str, got: object) -> errors.BadFile:
+    """The error for a run that is not a GAN in one dimension."""
+    return errors.BadFile(f"{path}: must be {need}, for Figure 1, got {got}.")
+
+
 def quantiles(n: int) -> Tensor:
-    """As many probabilities, each in the middle of its n-th part of (0, 1), float64."""
+    """The midpoints of n equal parts of (0, 1), float64."""
     return (torch.arange(n, dtype=torch.float64) + 0.5) / n
 
 

@@ -1,12 +1,12 @@
-"""Figure 2: random samples, never picked, and the training images nearest to some of them.
+"""Figure 2: random samples, not selected, and the training images nearest to some of them.
 
-Four rows of five samples. Beside the last of each row, in a yellow border, stands the training
-image at the least squared Euclidean distance from that very sample, in the space that the model
-works in: a generator that had learnt its examples by heart would show the same picture twice.
+Four rows of five samples. Beside the last of each row, in a yellow border, is the training image
+with the least squared Euclidean distance from that sample, in the data space of the model. A
+generator that memorised training examples would show the same picture twice.
 
 The samples are number 0 to 19 of a seed. The paper's colour pictures are scaled by the largest
-value among the samples; here black and white are those of every other picture of the run, which of
-normalised images are the values that an image of average brightness and contrast has there.
+value among the samples; here black and white are those of all pictures of the run; for normalised
+images these are the values of an image of average brightness and contrast.
 
 Reference: Goodfellow et al. (2014), Figure 2; goodfeli/adversarial, `show_samples_mnist_paper.py`.
 """
@@ -14,11 +14,11 @@ Reference: Goodfellow et al. (2014), Figure 2; goodfeli/adversarial, `show_sampl
 from advnets.base import errors
 from advnets.evaluation.neighbours import nearest
 from advnets.plotting import images
-from advnets.runs.loaded import Run
+from advnets.runs.run import Run
 
 ROWS, COLUMNS = 4, 5
 WIDTH = 800
-"""Pixels that the picture is about wide."""
+"""Approximate width of the picture in pixels."""
 
 
 def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> images.Pixels:
@@ -31,7 +31,7 @@ def draw(run: Run, *, seed: int = 0, weights: str | None = None) -> images.Pixel
 
     Raises:
         BadFile: When the run's examples are no images.
-        BadValue: When the run's data is other data by now.
+        BadValue: When the run's data has changed.
     """
     sampler = run.sampler(weights)
     if not images.is_image(sampler.event_shape):

@@ -1,13 +1,15 @@
-r"""What each player descends: a loss of D's logits on data and on samples.
+r"""The losses of D and G as functions of D's logits on data and on samples.
 
-A loss is written down once and differentiated as written. It sees logits only, so its gradient in
-them costs nothing beside the networks; the game passes that gradient back through D and G
-(`cotangents`).
+A loss is written once and differentiated as written. It depends on logits only, so that its
+gradient in them is cheap; the game backpropagates that gradient through D and G (`cotangents`)::
 
     class MyLoss:
         reads_data = False
         def __call__(self, a_data, a_samples):
             return loss_of_D, loss_of_G
+
+A loss whose G descends something else that D returned (features) has a method
+`of_out(out_data, out_samples)` for that.
 """
 
 from collections.abc import Mapping
@@ -31,7 +33,7 @@ class Loss(Protocol):
         ...
 
     def __call__(self, a_data: Tensor, a_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """What D descends and what G descends: means over the minibatch, 0-d.
+        """The losses of D and of G: means over the minibatch, 0-d.
 
         Args:
             a_data: D's logits on m examples, `(m,)`.
@@ -41,7 +43,7 @@ class Loss(Protocol):
 
 
 class Minimax:
-    """Eq. (1): D ascends V, G descends its share of V."""
+    """Eq. (1): D ascends V, G descends its term of V."""
 
     reads_data = False
 
@@ -61,7 +63,7 @@ class NonSaturating:
 
 
 class LeastSquares:
-    r"""D's logit is drawn to 1 on data and to 0 on samples, G draws it to 1.
+    r"""D's logit regresses to 1 on data and to 0 on samples; G moves it to 1.
 
     .. math:: \tfrac12 E[(a(x) - 1)^2] + \tfrac12 E[a(G(z))^2], \qquad \tfrac12 E[(a(G(z)) - 1)^2]
 
@@ -77,7 +79,7 @@ class LeastSquares:
 
 
 class Hinge:
-    r"""D's logit is pushed past 1 on data and past -1 on samples, G raises it.
+    r"""D's logit is pushed above 1 on data and below -1 on samples; G raises it.
 
     .. math:: E[\max(0, 1 - a(x))] + E[\max(0, 1 + a(G(z)))], \qquad -E[a(G(z))]
 
@@ -105,11 +107,11 @@ def cotangents(loss: Loss, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of both losses in the logits, by autograd at the detached logits.
 
     Args:
-        loss: What is differentiated.
+        loss: The loss.
         a: D's logits on m examples and then on m samples, `(2m,)`.
 
     Returns:
-        The gradient of D's loss and that of G's, `(2m,)`, and what G descends, 0-d.
+        The gradients of D's loss and of G's loss, `(2m,)`, and G's loss, 0-d.
     """
     parts = _leaves(a)
     with torch.enable_grad():
@@ -122,7 +124,7 @@ def cotangents(loss: Loss, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def cotangent_of_D(loss: Loss, a: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient of D's loss in the logits, `(2m,)`, and what G would descend, 0-d."""
+    """The gradient of D's loss in the logits, `(2m,)`, and G's loss, 0-d."""
     parts = _leaves(a)
     with torch.enable_grad():
         of_D, of_G = loss(*parts)
@@ -133,13 +135,26 @@ def cotangent_of_G(loss: Loss, a: Tensor) -> tuple[Tensor, Tensor]:
     """The gradient of G's loss in the logits that it reads, of their shape, and that loss, 0-d.
 
     Args:
-        loss: What is differentiated.
+        loss: The loss.
         a: D's logits on samples, `(m,)`; on data before them where the loss reads those, `(2m,)`.
     """
     parts = _leaves(a) if loss.reads_data else [a.detach(), a.detach().requires_grad_()]
     with torch.enable_grad():
         _, of_G = loss(*parts)
     return _through_samples(loss, of_G, parts), of_G.detach()
+
+
+def cotangent_by_out(loss: Loss, out: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradient of a G's loss that reads all that D returned, of its shape, and that loss, 0-d.
+
+    Args:
+        loss: What is differentiated: it has a method `of_out`.
+        out: What D returned of data and then of samples, `(2m, ...)`.
+    """
+    parts, of_out = _leaves(out), loss.of_out  # type: ignore[attr-defined]
+    with torch.enable_grad():
+        of_G = of_out(*parts)
+    return torch.cat(torch.autograd.grad(of_G, parts)), of_G.detach()
 
 
 def _leaves(a: Tensor) -> list[Tensor]:
@@ -156,13 +171,13 @@ _LEAST, _TINY = 2.0**-50, 1e-30
 
 
 def shared_cotangent(for_D: Tensor, for_G: Tensor) -> tuple[Tensor, Tensor]:
-    r"""One cotangent of D's logits that serves both players in one backward pass.
+    r"""One cotangent of D's logits that gives both gradients in one backward pass.
 
-    D gives one logit an example, so what flows back from row i is proportional to that row's
-    cotangent: backpropagate D's own, u, and multiply the gradient that arrives at G(z_i) by
-    :math:`g_i / u_i` to have G's. Where D is so sure that its own is nothing beside G's, it is
+    D returns one logit for each example, so the gradient that reaches row i is proportional to that
+    row's cotangent. Backpropagate D's cotangent u, and multiply the gradient that arrives at G(z_i)
+    by :math:`g_i / u_i` to obtain G's. Where u is negligible beside g because D is confident, it is
     raised to :math:`2^{-50} |g_i|`: the ratio stays finite, and D's gradient changes by less than
-    its weights can tell.
+    rounding.
 
     Args:
         for_D: Gradient of D's loss in each logit on samples.

@@ -1,14 +1,15 @@
-r"""The R1 penalty: D's logit must be flat on the data.
+r"""The R1 penalty on the gradient of D's logit on the data.
 
 .. math:: R_1 = \frac{\gamma}{2} E_x \| \nabla_x a(x) \|^2
 
-At the equilibrium D is constant on the data's support; without the penalty the game circles around
-that point instead of going there.
+At the equilibrium D is constant on the data's support. Without the penalty training may oscillate
+around that point instead of converging.
 
 Reference: Mescheder et al. (2018), Which Training Methods for GANs do actually Converge?, eq. (9).
     Every n-th update only (lazily): Karras et al. (2020), StyleGAN2.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ from advnets.game.term import Seen
 
 @dataclass(frozen=True)
 class R1:
-    """The penalty as a term of D's descent."""
+    """The penalty as a term of D's loss."""
 
     gamma: float
     """Weight of the penalty, in nats times the square of x's unit."""
@@ -34,8 +35,13 @@ class R1:
 
     def __call__(self, seen: Seen) -> Tensor:
         """The penalty on the data of this minibatch, 0-d."""
-        x, *told = seen.data
-        x = x.detach().requires_grad_()
-        a = seen.discriminate(x, *told).a
-        (slope,) = torch.autograd.grad(a.sum(), x, create_graph=True)
-        return self.gamma / 2 * slope.flatten(1).square().sum(dim=1).mean()
+        return self.gamma / 2 * squared_gradient(seen, seen.data)
+
+
+def squared_gradient(seen: Seen, inputs: Sequence[Tensor]) -> Tensor:
+    """The mean of the squared norm of D's gradient in the first of its inputs, 0-d."""
+    x, *told = inputs
+    x = x.detach().requires_grad_()
+    a = seen.discriminate(x, *told).a
+    (gradient,) = torch.autograd.grad(a.sum(), x, create_graph=True)
+    return gradient.flatten(1).square().sum(dim=1).mean()

@@ -1,4 +1,4 @@
-r"""Relativistic pairing: D tells which of an example and a sample is the real one.
+r"""The relativistic paired loss: D decides which of an example and a sample is real.
 
 .. math:: L_D = E[\log(1 + e^{a(G(z)) - a(x)})], \qquad L_G = E[\log(1 + e^{a(x) - a(G(z))})]
 
@@ -18,6 +18,6 @@ class Relativistic:
     reads_data = True
 
     def __call__(self, a_data: Tensor, a_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """What D descends and what G descends, 0-d; see `objectives.Loss`."""
+        """The losses of D and of G, 0-d; see `objectives.Loss`."""
         lead = a_data - a_samples
         return softplus(-lead).mean(), softplus(lead).mean()

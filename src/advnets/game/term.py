@@ -1,12 +1,15 @@
-"""Terms that D descends beside its loss: penalties on its gradient, cross-entropy of labels, ...
+"""Additional terms of D's loss: penalties on its gradient, cross-entropy of labels, ...
 
-A term sees what D sees of the minibatch and may ask D again. It is a plain function of tensors,
-differentiated in D's weights together with the loss, in one backward pass.
+A term receives the inputs of D and may call D again. It is a plain function of tensors,
+differentiated in D's weights together with the loss, in one backward pass::
 
     class MyTerm:
         every, passes = 1, 1
         def __call__(self, seen):
             return seen.discriminate(*seen.data).a.square().mean()
+
+A term that needs randomness of its own has a method `draw(m, *, rng)`, which gives a row for each
+of the m examples of a minibatch.
 """
 
 from collections.abc import Callable
@@ -18,37 +21,39 @@ from advnets.base.protocols import Batch
 
 
 class Judged(NamedTuple):
-    """What D says of some inputs."""
+    """The output of D for some inputs."""
 
     a: Tensor
-    """One logit an example, `(n,)`; one a pack where D sees several examples at once."""
+    """One logit for each example, `(n,)`, or for each pack of examples."""
     out: Tensor
-    """All that D returned: class logits, features."""
+    """The whole output of D: class logits, features."""
 
 
 class Seen(NamedTuple):
-    """What a term may look at."""
+    """The inputs of a term."""
 
     batch: Batch
     data: tuple[Tensor, ...]
-    """All that D sees of the examples: `(x,)`, or `(x, c)`."""
+    """The inputs of D for the examples: `(x,)`, or `(x, c)`."""
     samples: tuple[Tensor, ...]
-    """The same of the samples, detached from G."""
+    """The inputs of D for the samples, detached from G."""
     discriminate: Callable[..., Judged]
     """D on other inputs of as many rows, with masks of their own; at most `passes` times."""
+    drawn: Tensor | None = None
+    """What the term's method `draw` gave, of these rows."""
 
 
 class Term(Protocol):
-    """One more thing that D descends."""
+    """An additional term of D's loss."""
 
     @property
     def every(self) -> int:
-        """At every so many updates of D, from the first on; it is weighted by this number."""
+        """Updates of D from one evaluation to the next; also the weight of the term."""
         ...
 
     @property
     def passes(self) -> int:
-        """How often it calls `discriminate`: so many dropout masks are drawn for it."""
+        """Number of calls of `discriminate`, for which dropout masks are drawn."""
         ...
 
     def __call__(self, seen: Seen) -> Tensor:

@@ -1,8 +1,8 @@
-r"""The two-stage game of the paper's faces: a trained G gets new layers below it, and a fresh D.
+r"""The two-stage game of the paper's faces: a trained G gets new layers below it, and a new D.
 
-Stage 1 plays G_1(z) against D. At update `first` the second stage begins: G_2(z) = G_1(B(z)), with
-new layers B whose last units take the place of z; D, velocities, schedules and the average of G
-begin anew, and all of G_2 goes on to learn.
+Stage 1 trains G_1(z) against D. At update `first` the second stage begins: G_2(z) = G_1(B(z)), with
+new layers B whose last units take the place of z. D, velocities, schedules and the average of G are
+reset, and all of G_2 is trained.
 
 Reference: Goodfellow et al. (2014), Section 5 (TFD); goodfeli/adversarial, `tfd_pretrain`,
     `add_layers`.
@@ -10,7 +10,7 @@ Reference: Goodfellow et al. (2014), Section 5 (TFD); goodfeli/adversarial, `tfd
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +18,18 @@ from torch import Tensor, nn
 from advnets.base import errors
 from advnets.base.protocols import Batch, Info, Problem
 from advnets.base.rng import generator
+from advnets.base.state import below
 from advnets.game import Game, GameConfig
+from advnets.game.building import discriminator
 from advnets.networks.mlp import Unit, hidden_layers, start_sigmoids
-from advnets.nn import linear
-from advnets.optim.momentum import Average
+from advnets.nn import constraints, init
+from advnets.optim.ema import EMA
 from advnets.optim.train_state import load_weights
-from advnets.storage.checkpoints import below
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoStageConfig(GameConfig):
-    """The adversarial pair, whose G gets new layers below it in the middle of the run."""
+    """A GAN whose G gets new layers below it in the middle of the run."""
 
     kind: ClassVar[str] = "two-stage"
 
@@ -37,11 +38,11 @@ class TwoStageConfig(GameConfig):
     below: tuple[int, ...] = (8000,)
     """Units of each new layer but the last, which has as many as z has coordinates."""
     below_units: tuple[Unit, ...] = ("relu", "sigmoid")
-    """What the units of each new layer are, the last included."""
+    """The units of each new layer, including the last."""
     below_irange: float = 0.05
     """Weights of the new layers start uniform in (-irange, +irange)."""
     below_bias: float = -2.0
-    """Where the biases of new sigmoids start."""
+    """Initial bias of new sigmoid units."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,10 +70,10 @@ class Deepened(nn.Module):
         self.below, self.G, self.stage = below, G, 1
 
     def constrain(self) -> None:
-        """Put the weights back within their limits, after an update."""
+        """Project the weights onto their limits, after an update."""
         limit: Any = getattr(self.G, "max_col_norm", None)
         if limit is not None:
-            linear.limit_column_norms(self, limit)
+            constraints.limit_column_norms(self, limit)
 
     def forward(self, z: Tensor, *c: Tensor) -> Tensor:
         """`(n, z_dim)`, and contexts `(n, context)`, to `(n, *event_shape)`."""
@@ -83,44 +84,43 @@ class Deepened(nn.Module):
 class TwoStage(Game):
     """A game whose second stage begins at update `first`: the stage is a function of the step.
 
-    All parameters are there from the start, the second stage's first D too.
+    All parameters exist from the start, including the initial D of the second stage.
     """
 
     first: int
     fresh: nn.Module
-    """The second stage's first D."""
+    """The initial D of the second stage."""
     lengths: tuple[int, int]
 
     @classmethod
-    def from_config(cls, config: GameConfig, problem: Problem, *, seed: int) -> "TwoStage":
-        """The game that a configuration describes, its first weights drawn from the seed."""
+    def from_config(cls, config: GameConfig, problem: Problem, *, seed: int) -> Self:
+        """The game of a configuration, with initial weights drawn from the seed."""
         assert isinstance(config, TwoStageConfig)
         game = super().from_config(config, problem, seed=seed)
-        assert isinstance(game, TwoStage)
-        told = 0 if game.context is None else game.context.size
+        size = 0 if game.context is None else game.context.size
         rng = generator(seed, "weights of D, stage 2")
-        D = config.D.build(event_shape=problem.event_shape, context=told, rng=rng)
+        D = discriminator(config, problem, size, rng=rng)
         game.first, game.fresh = config.first, D.to(problem.device)
         game.lengths = (config.first, max(1, problem.steps - config.first))
-        game._enter(1)
+        game.enter(1)
         return game
 
     @classmethod
     def networks(
-        cls, config: GameConfig, problem: Problem, told: int, *, seed: int
+        cls, config: GameConfig, problem: Problem, context_size: int, *, seed: int
     ) -> tuple[nn.Module, nn.Module]:
-        """G with its layers to come, and D."""
+        """G with the layers of the second stage, and D."""
         assert isinstance(config, TwoStageConfig)
-        G, D = super().networks(config, problem, told, seed=seed)
+        G, D = super().networks(config, problem, context_size, seed=seed)
         sizes = (config.z_dim, *config.below, config.z_dim)
         new = hidden_layers(sizes, config.below_units)
         rng = generator(seed, "weights below G")
-        linear.init_uniform(new, config.below_irange, rng=rng)
+        init.init_uniform(new, config.below_irange, rng=rng)
         start_sigmoids(new, config.below_bias)
         return Deepened(new, G), D
 
     def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
-        """One iteration of Algorithm 1, in the stage that its number is of."""
+        """One iteration of Algorithm 1, in the stage of its update number."""
         if self.updates == self.first and self.stage == 1:
             self.begin_second()
         return super().step(batches, rng=rng)
@@ -132,26 +132,27 @@ class TwoStage(Game):
         return int(stage)
 
     def begin_second(self) -> None:
-        """Put the new layers below G, and let all but G's weights begin anew."""
-        self._enter(2)
+        """Put the new layers below G, and reset everything except G's weights."""
+        self.enter(2)
         load_weights(self.D, self.fresh.state_dict())
-        for player in (self.G_player, self.D_player):
-            player.begin_anew()
-        rate, every = self.average.rate, self.average.every
-        self.average = Average(self.G, rate=rate, every=every)
+        for train_state in (self.G_state, self.D_state):
+            train_state.reset()
+        decay, every = self.ema.decay, self.ema.every
+        self.ema = EMA(self.G, decay=decay, every=every)
         self.minibatches.zero_()
         self.updates = 0
 
-    def _enter(self, stage: int) -> None:
-        for network in (self.G, self.G_player.plays, self.average.network):
+    def enter(self, stage: int) -> None:
+        """Put all networks and schedules into a stage, 1 or 2; their weights stay."""
+        for network in (self.G, self.G_state.compute_module, self.ema.network):
             network.stage = stage  # type: ignore[assignment]
         batches = self.lengths[stage - 1] * self.batches_per_step
-        for player in (self.G_player, self.D_player):
-            assert player.schedule is not None
-            player.schedule = replace(player.schedule, batches=batches)
+        for train_state in (self.G_state, self.D_state):
+            assert train_state.schedule is not None
+            train_state.schedule = replace(train_state.schedule, batches=batches)
 
     def state(self) -> dict[str, Tensor]:
-        """A game's, the stage, and in the first one the D of the second."""
+        """The state of the game, the stage, and in the first stage the D of the second."""
         fresh = self.fresh.state_dict() if self.stage == 1 else {}
         own = {"stage": torch.tensor(self.stage)} | {f"fresh.{n}": t for n, t in fresh.items()}
         return super().state() | own
@@ -162,7 +163,7 @@ class TwoStage(Game):
             raise errors.bad_value("state", "a two-stage game's (with 'stage')", "another model's")
         stage = int(state["stage"])
         errors.require(stage in (1, 2), "stage", "1 or 2", stage)
-        self._enter(stage)
+        self.enter(stage)
         if self.stage == 1:
             load_weights(self.fresh, below("fresh.", state))
         super().load_state(state)

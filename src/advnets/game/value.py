@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 import torch.nn.functional as F
 from torch import Tensor
 
+from advnets.base import errors
+
 _EXACT = 40
 """Above this a softplus equals its argument, in float64 too."""
 
@@ -30,21 +32,25 @@ def value(D_x: Tensor, D_Gz: Tensor) -> Tensor:
 
     Args:
         D_x: Logits of D on data, any shape.
-        D_Gz: Logits of D on samples, any shape; it may hold another number of examples.
+        D_Gz: Logits of D on samples, any shape; the number of samples may differ.
 
     Returns:
-        V in nats, 0-d. It is `-log 4` where D = 1/2 everywhere and 0 where D is sure and right.
+        V in nats, 0-d. It is `-log 4` where D = 1/2 everywhere and 0 where D is certain and
+        correct.
 
     Example:
         >>> import torch
         >>> round(value(torch.zeros(3), torch.zeros(3)).item(), 4)
         -1.3863
     """
+    for name, logits in (("D_x", D_x), ("D_Gz", D_Gz)):
+        need = "a tensor of logits (torch.from_numpy makes one of an array)"
+        errors.require(isinstance(logits, Tensor), name, need, f"a {type(logits).__name__}")
     return -softplus(-D_x).mean() - softplus(D_Gz).mean()
 
 
 def minimax(D_Gz: Tensor) -> Tensor:
-    r"""G's share of V, which G descends: :math:`E_z[\log(1 - D(G(z)))]`, in nats.
+    r"""G's term of V, which G descends: :math:`E_z[\log(1 - D(G(z)))]`, in nats.
 
     Its gradient vanishes where D rejects the samples with confidence.
 

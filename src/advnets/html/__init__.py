@@ -1,4 +1,4 @@
 """HTML pages from the templates in `templates/`.
 
-A page is one file: its style stands inside it and nothing is fetched from anywhere.
+A page is one self-contained file: nothing is fetched from elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Equations as SVG, set by matplotlib from TeX: no script, no font to fetch."""
+"""Equations as SVG, drawn by matplotlib from TeX, without scripts or fonts."""
 
 import io
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from advnets.plotting.curves import INK, for_a_page
+from advnets.plotting.curves import INK, NOBODY, for_a_page
 
 STYLE: Any = {
     "mathtext.fontset": "stix",
@@ -16,7 +16,9 @@ STYLE: Any = {
     "text.color": INK,
 }
 SIZE = 10
-"""Points of the text that the drawing is made in; the page shows it at its own size."""
+"""Font size of the drawing in points; the page scales it to its own text."""
+PHONE = 16.0
+"""Width of the narrowest phone, 320 pixels, in em of an equation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +27,8 @@ class Equation:
 
     Attributes:
         svg: The drawing.
-        words: What a screen reader says.
-        width: In units of the font's size, as `height` is.
+        words: Text for screen readers.
+        width: In em, like `height`.
     """
 
     svg: Markup
@@ -34,14 +36,19 @@ class Equation:
     width: str
     height: str
 
+    @property
+    def scrolls(self) -> bool:
+        """Whether it is wider than a phone, so that it must be reached by keyboard to scroll."""
+        return float(self.width) > PHONE
+
 
 def equation(tex: str, words: str, *, name: str) -> Equation:
     """Draw one line of mathematics.
 
     Args:
-        tex: What matplotlib's mathtext reads, without the dollar signs.
-        words: The same as it is read aloud.
-        name: Begins every id in the drawing: another one for each equation of a page.
+        tex: Mathtext of matplotlib, without dollar signs.
+        words: The equation in words, for screen readers.
+        name: Prefix of every id in the drawing, unique on a page.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -52,9 +59,8 @@ def equation(tex: str, words: str, *, name: str) -> Equation:
         figure = Figure()
         figure.text(0, 0, f"${tex}$", fontsize=SIZE)
         file = io.StringIO()
-        nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         layout: Any = {"bbox_inches": "tight", "pad_inches": 0.02}
-        figure.savefig(file, format="svg", transparent=True, metadata=nobody, **layout)
+        figure.savefig(file, format="svg", transparent=True, metadata=NOBODY, **layout)
     svg = for_a_page(file.getvalue(), name)
     width, height = (f"{float(v) / SIZE:.2f}" for v in re.findall(r"[\d.]+", svg)[2:4])
     return Equation(svg=svg, words=words, width=width, height=height)

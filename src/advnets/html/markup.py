@@ -1,7 +1,7 @@
-"""Templates filled with values, and the parts of a page that are more than text.
+"""Rendering of templates, and the charts and pictures of a page.
 
-All tags stand in `templates/`, and what fills them is escaped. Text that is HTML already is marked
-as such (`markupsafe.Markup`) where it is made: by `render` here, and by what draws SVG.
+All tags are in `templates/`, and values are escaped. Text that is HTML already is
+`markupsafe.Markup`: it is made by `render` here and by the functions that draw SVG.
 """
 
 import base64
@@ -18,7 +18,7 @@ from advnets.base.terminal import printable
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing of `curves.draw` under its title and what it shows."""
+    """A drawing of `curves.draw` with its title and caption."""
 
     title: str
     meaning: str
@@ -27,15 +27,15 @@ class Chart:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture inside the page, over its caption.
+    """An embedded picture with its caption.
 
     Attributes:
         data: The bytes of its file.
         size: Its width and height in pixels.
-        alt: What it shows, for those who do not see it.
-        caption: What stands below it.
+        alt: Alternative text.
+        caption: Text below it.
         title: Begins the caption, in bold.
-        mime: The type of the file.
+        mime: MIME type of the file.
     """
 
     data: bytes
@@ -52,11 +52,11 @@ class Picture:
 
 
 def render(template: str, values: Mapping[str, object]) -> Markup:
-    """A template filled with values; a value that it needs and lacks is an error.
+    """A rendered template; a missing value is an error.
 
     Args:
         template: The name of a file in `templates/`.
-        values: What it is filled with. Text is escaped unless it is `Markup`.
+        values: Its values. Text is escaped unless it is `Markup`.
     """
     return Markup(_environment().get_template(template).render(values))
 
@@ -72,12 +72,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"anchor": anchor, "grouped": grouped, "symbols": symbols}
+    filters = {"anchor": anchor, "grouped": grouped, "options": options, "symbols": symbols}
+    environment.filters |= filters
     return environment
 
 
 def _shown(value: object) -> object:
-    """Text without control characters, as it is shown on a terminal; its line ends stay."""
+    """Text with escaped control characters, as on a terminal, except line ends."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "\n".join(map(printable, value.split("\n")))
@@ -94,7 +95,7 @@ def anchor(title: str) -> str:
 
 
 def grouped(number: int) -> str:
-    """A whole number with its thousands apart.
+    """A whole number with thousands separators.
 
     Example:
         >>> grouped(10_000)
@@ -112,3 +113,13 @@ def symbols(words: str) -> list[tuple[str, str]]:
     """
     parts = re.split(r"\bp_(data|g)\b", words)
     return [*zip(parts[::2], [*parts[1::2], ""], strict=True)]
+
+
+def options(words: str) -> list[str]:
+    """Plain text cut at the options of commands, which are every second part.
+
+    Example:
+        >>> options("advnets table 2 --quick --out x")
+        ['advnets table 2 ', '--quick', ' ', '--out', ' x']
+    """
+    return re.split(r"(?<!\S)(--[a-z][\w.-]*)", words)

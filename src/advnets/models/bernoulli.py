@@ -1,4 +1,4 @@
-"""Binary units, and what they do with values between 0 and 1."""
+"""Binary units, and their treatment of values between 0 and 1."""
 
 from typing import Literal
 
@@ -24,8 +24,8 @@ def binarise(x: Tensor, how: Binarise, u: Tensor) -> Tensor:
 
     Args:
         x: Values in [0, 1], of any shape.
-        how: 'sample' takes them for probabilities and draws from them, anew at each pass; 'refuse'
-            takes 0 and 1 alone.
+        how: 'sample' draws binary values with these probabilities, again in each pass; 'refuse'
+            allows only 0 and 1.
         u: Uniform on [0, 1), of the same shape.
 
     Raises:
@@ -38,5 +38,7 @@ def binarise(x: Tensor, how: Binarise, u: Tensor) -> Tensor:
         return bernoulli(x, u)
     between = x[(x != 0) & (x != 1)]
     if len(between):
-        raise errors.not_binary("x", between[0].item())
+        raise errors.bad_value(
+            "x", "0 or 1 everywhere (or choose --model.binarise sample)", f"{between[0].item():g}"
+        )
     return x

@@ -1,4 +1,4 @@
-"""Greedy layer-wise training: one layer after the other, each on what the finished ones pass up.
+"""Greedy layer-wise training: one layer after the other, on the outputs of the finished ones.
 
 Reference: Bengio et al. (2007), Greedy layer-wise training of deep networks; Hinton et al. (2006).
 """
@@ -13,27 +13,27 @@ import torch
 from torch import Tensor
 
 from advnets.base import errors
-from advnets.base.protocols import Batch, Info, Learner, Problem, Sampler, Watched
-from advnets.storage.checkpoints import below
+from advnets.base.protocols import Batch, HasDiagnostics, Info, Learner, Problem, Sampler
+from advnets.base.state import below
 
 
 class Layer(Learner, Protocol):
-    """A learner that a next one can stand on."""
+    """A learner that can have another one on top."""
 
     def up(self, x: Tensor) -> Tensor:
-        """What the next layer is trained on: codes or means of shape `(n, units)`, no gradient."""
+        """The input of the next layer: codes or means of shape `(n, units)`, without gradient."""
         ...
 
 
-class Stages:
+class GreedyStack:
     """A stack of layers as one learner; the stage is a function of the step number alone.
 
     All parameters exist from the start. Stage i trains layer i on the data passed up through the
-    layers 0 to i - 1, which move no more.
+    layers 0 to i - 1, which are fixed by then.
 
     Args:
         layers: From the data upwards; each takes one minibatch a step.
-        updates: Updates of each stage but the last, which has all that follow.
+        updates: Updates of each stage except the last, which has all that follow.
 
     Raises:
         BadValue: Unless there is one number of updates, at least 1, for each layer but the last.
@@ -59,26 +59,26 @@ class Stages:
         return x
 
     def step(self, batches: tuple[Batch, ...], *, rng: torch.Generator) -> Info:
-        """One update of the layer whose turn it is."""
+        """One update of the layer of the current stage."""
         (batch,) = batches
         stage = self.stage(self.updates)
         info = self.layers[stage].step((batch._replace(x=self.up(batch.x, stage)),), rng=rng)
         self.updates += 1
         return info
 
-    def watch(self) -> Info:
-        """The stage of the last step, from 1, and what its layer shows."""
+    def diagnostics(self) -> Info:
+        """The stage of the last step, from 1, and the diagnostics of its layer."""
         stage = self.stage(max(self.updates - 1, 0))
         layer = self.layers[stage]
-        seen = layer.watch() if isinstance(layer, Watched) else {}
+        seen = layer.diagnostics() if isinstance(layer, HasDiagnostics) else {}
         return {"stage": torch.tensor(float(stage + 1)), **seen}
 
     def samplers(self) -> Mapping[str, Sampler]:
-        """None, where a model does not say otherwise."""
+        """None; a model with samplers overrides it."""
         return {}
 
     def state(self) -> dict[str, Tensor]:
-        """Every layer's, under its number, and the updates made."""
+        """The state of every layer under its number, and the number of updates."""
         states = (layer.state().items() for layer in self.layers)
         flat = {f"{i}.{name}": t for i, state in enumerate(states) for name, t in state}
         return flat | {"updates": torch.tensor(self.updates)}
@@ -93,11 +93,11 @@ class Stages:
 
 
 def problems(problem: Problem, units: Sequence[int], updates: Sequence[int]) -> list[Problem]:
-    """What each layer of a stack has to know: its input's shape, and the length of its stage.
+    """The `Problem` of each layer of a stack: its input's shape, and the length of its stage.
 
     Args:
         problem: The first layer's data, and the whole run.
-        units: What each layer passes up, values in [0, 1].
+        units: Units of each layer, whose outputs lie in [0, 1].
         updates: Updates of each stage but the last.
     """
     lengths = [*updates, max(1, problem.steps - sum(updates))]

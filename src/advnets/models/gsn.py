@@ -1,15 +1,15 @@
-r"""The deep generative stochastic network: a chain that corrupts x, and learns to undo it.
+r"""The deep generative stochastic network: a chain that corrupts x and learns to denoise it.
 
 Layers :math:`h_0 = x, h_1, \dots, h_K` with weights tied between the directions. Each reads its
-neighbours; hidden ones then take noise before and after their nonlinearity f, all but h_1:
+neighbours. Hidden layers except h_1 get noise before and after their nonlinearity f:
 
 .. math:: a_i = b_i + h_{i-1} W_i + h_{i+1} W_{i+1}^\top, \qquad
           h_1 = f(a_1), \quad h_i = f(a_i + \eta) + \eta', \quad \eta, \eta' \sim N(0, \sigma^2 I)
 
 and p(x|h) is Bernoulli with means sigmoid(a_0). One update is all odd layers, then all even ones:
-there h_0 becomes a draw from p(x|h) with salt and pepper on it. Walkback starts from a corrupted x
-and h = 0, makes N updates, and descends the sum of the cross-entropies of all N reconstructions
-with the clean x. The same updates, run on and on, are the sampler.
+h_0 becomes a draw from p(x|h), corrupted by salt and pepper. Walkback starts from a corrupted x and
+h = 0, makes N updates, and descends the sum of the cross-entropies of all N reconstructions with
+the clean x. The same updates, repeated, are the sampler.
 
 Reference: Bengio, Laufer, Alain and Yosinski (2014), Deep generative stochastic networks trainable
     by backprop; yaoli/GSN, `model.py` and `run_gsn.py`: every constant, and where the noise is.
@@ -31,9 +31,9 @@ from advnets.base.protocols import ModelConfig, Problem
 from advnets.base.rng import generator
 from advnets.models.autoencoders.corruption import salt_and_pepper
 from advnets.models.bernoulli import bernoulli
-from advnets.models.gradient_learner import Descent
-from advnets.nn.linear import logit_of_marginals
-from advnets.optim.momentum import OptimizerConfig
+from advnets.models.gradient_learner import GradientLearner
+from advnets.nn.init import logit_of_marginals
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.chains import ChainConfig, MarkovChain, Shown
 from advnets.storage.environment import Precision
 
@@ -55,8 +55,8 @@ Theirs averages the gradients g_t, :math:`v_t = m v_{t-1} + (1 - m) g_t` and
           \theta_t = \theta_{t-1} + u_t
 
 which is `Momentum` with the rate :math:`(1 - m) \eta_t` and the momentum
-:math:`m \eta_t / \eta_{t-1}`. We let the rate fall at every minibatch instead of every epoch, so
-that this ratio is always 1 - 1e-5; we take it for 1.
+:math:`m \eta_t / \eta_{t-1}`. Here the rate falls at every minibatch instead of every epoch, so
+that this ratio is always 1 - 1e-5 and is taken as 1.
 """
 
 
@@ -66,33 +66,34 @@ class GSNConfig(ModelConfig):
 
     kind: ClassVar[str] = "gsn"
     logged: ClassVar[str] = (
-        "cost, summed over the reconstructions, in nats a pixel, is what is descended; first and "
-        "last are the first and the last reconstruction's, in nats an example."
+        "cost, summed over the reconstructions, in nats per pixel, is the loss; first and last are "
+        "the losses of the first and the last reconstruction, in nats per example."
     )
 
     hidden: tuple[int, ...] = (1500, 1500)
     """Units of each hidden layer, from the lowest up."""
     activation: Activation = "tanh"
-    """f: 'tanh', or 'rectifier', which leaves the feedback loop without a bound."""
+    """f: 'tanh', or 'rectifier', with which the feedback loop is unbounded."""
     salt_and_pepper: float = 0.4
-    """Share of the pixels that become 0 or 1, evenly, in x and in every reconstruction."""
+    """Share of the pixels that become 0 or 1, with equal probability, in x and in every
+    reconstruction."""
     hidden_noise: float = 2.0
     """Standard deviation of the noise before and after the nonlinearity of h_2 and above."""
     noisy_h1: bool = False
-    """Whether h_1 takes that noise too."""
+    """Whether h_1 gets that noise too."""
     bias_from_marginals: bool = False
-    """Let p(x|h) start at the training mean (the bias of x at its logit) rather than at bias 0."""
+    """Whether p(x|h) starts at the training mean (the bias of x at its logit) instead of bias 0."""
     walkback: int = 4
-    """N, the updates that one training step goes through; one reconstruction each."""
+    """N, the updates in one training step, with one reconstruction each."""
     optimizer: OptimizerConfig = AUTHORS_RULE
-    """The learning rule, for a cost in nats a pixel, summed over the reconstructions."""
+    """The optimizer, for a loss in nats per pixel, summed over the reconstructions."""
     precision: Precision = "auto"
-    """What the network is trained in; samples and scores are of float32."""
-    published: ChainConfig = ChainConfig(chains=1, burn_in=0, thin=1, begin="data")
-    """The sampler `published`: the authors' one chain of consecutive steps, which begins at a
+    """Precision of training; samples and scores are float32."""
+    published: ChainConfig = ChainConfig(chains=1, burn_in=0, thin=1, init="data")
+    """The sampler `published`: one chain of consecutive steps, as the authors', starting at a
     training example (theirs at a test image)."""
-    burnt_in: ChainConfig = ChainConfig(chains=100, burn_in=1000, thin=10, begin="noise")
-    """The sampler `burnt-in`: chains that have forgotten where they began."""
+    burnt_in: ChainConfig = ChainConfig(chains=100, burn_in=1000, thin=10, init="noise")
+    """The sampler `burnt-in`: chains after a burn-in."""
 
     def __post_init__(self) -> None:
         errors.require(len(self.hidden) > 0, "hidden", "at least one layer", "none")
@@ -106,13 +107,13 @@ class GSNConfig(ModelConfig):
         errors.at_least(1, walkback=self.walkback)
 
     @property
-    def ends_with_the_run(self) -> bool:
+    def needs_total_steps(self) -> bool:
         """Whether the learning rate anneals towards the run's last update."""
         return self.optimizer.anneal == "cosine"
 
 
 class Noise(NamedTuple):
-    """Where random numbers come from: functions of a shape."""
+    """Sources of random numbers: functions of a shape."""
 
     uniform: Callable[..., Tensor]
     """U[0, 1)."""
@@ -135,7 +136,7 @@ class Layers(nn.Module):
     Args:
         config: Sizes, nonlinearity and noise.
         inputs: Pixels of one example.
-        rng: Draws the first weights.
+        rng: Draws the initial weights.
     """
 
     def __init__(self, config: GSNConfig, inputs: int, *, rng: torch.Generator) -> None:
@@ -149,7 +150,7 @@ class Layers(nn.Module):
         self.K, self.f = len(config.hidden), ACTIVATIONS[config.activation]
 
     def affine(self, i: int, h: Sequence[Tensor | None], n: int) -> Tensor:
-        """a_i: what layer i makes of its neighbours in `h`, `(n, units)`."""
+        """a_i, the input of layer i from its neighbours in `h`, `(n, units)`."""
         a: Tensor = self.biases[i].expand(n, -1)
         if i > 0 and (below := h[i - 1]) is not None:
             a = torch.addmm(a, below, self.weights[i - 1])
@@ -158,7 +159,7 @@ class Layers(nn.Module):
         return a
 
     def hidden(self, i: int, h: Sequence[Tensor | None], n: int, noise: Noise) -> Tensor:
-        """h_i from its neighbours, with the noise before and after f, where it takes any."""
+        """h_i from its neighbours, with its noise, if any, before and after f."""
         a = self.affine(i, h, n)
         if not self.config.hidden_noise or (i == 1 and not self.config.noisy_h1):
             return self.f(a)
@@ -189,7 +190,7 @@ class Layers(nn.Module):
     def walk(self, x: Tensor, updates: int, noise: Noise) -> list[Tensor]:
         """The logits of all reconstructions of clean rows x, `(n, inputs)` each.
 
-        The even layers of the last update are left out: no reconstruction sees them.
+        The even layers of the last update are skipped: no reconstruction depends on them.
         """
         h: list[Tensor | None] = [self.corrupted(x, noise), *[None] * self.K]
         logits: list[Tensor] = []
@@ -205,14 +206,15 @@ class Layers(nn.Module):
 class GSNChain:
     r"""The sampler's transition: one update of all layers.
 
-    A state is the odd layers side by side, :math:`(h_1, h_3, \dots)`: all that the next one depends
-    on. It begins with the odd half of the first update, from a corrupted start and h = 0.
+    A state is the odd layers side by side, :math:`(h_1, h_3, \dots)`: the next state depends on
+    nothing else. The initial state is the odd half of the first update, from a corrupted example
+    and h = 0.
 
     Attributes:
         layers: The network.
         event_shape: Shape of one x.
-        start: Examples that chain after chain begins at, `(n, *event_shape)`, taken again when they
-            run out; None for pixels that are 0 or 1, as likely as not.
+        start: Examples at which the chains start in turn, `(n, *event_shape)`; None for pixels that
+            are 0 or 1 with equal probability.
         shown: The means of p(x|h), or draws from it.
     """
 
@@ -222,7 +224,7 @@ class GSNChain:
     shown: Shown = "means"
 
     @torch.no_grad()
-    def begin(self, chains: int, *, rng: torch.Generator) -> Tensor:
+    def init(self, chains: int, *, rng: torch.Generator) -> Tensor:
         """The first state of each chain."""
         noise, weight = Noise.of(rng), self.layers.weights[0]
         if self.start is None:
@@ -233,14 +235,14 @@ class GSNChain:
         return self._odd([x, *[None] * self.layers.K], chains, noise)
 
     @torch.no_grad()
-    def move(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+    def step(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """The even layers from the odd ones, then the odd ones from those."""
         noise, h = Noise.of(rng), self._layers_of(state)
         self.layers.even(h, self.layers.affine(0, h, len(state)), noise)
         return self._odd(h, len(state), noise)
 
     @torch.no_grad()
-    def show(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+    def observe(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """The means of p(x|h), or a draw, `(chains, *event_shape)`."""
         p = self.layers.affine(0, self._layers_of(state), len(state)).sigmoid()
         if self.shown == "binary":
@@ -257,7 +259,7 @@ class GSNChain:
         return h
 
 
-class GSN(Descent):
+class GSN(GradientLearner):
     """A deep GSN, trained by walkback. Raises `BadValue` for data outside [0, 1]."""
 
     def __init__(self, config: GSNConfig, problem: Problem, *, seed: int) -> None:
@@ -272,19 +274,19 @@ class GSN(Descent):
 
     @classmethod
     def from_config(cls, config: GSNConfig, problem: Problem, *, seed: int) -> "GSN":
-        """The model that a configuration describes, its first weights drawn from the seed."""
+        """The model of a configuration, with initial weights drawn from the seed."""
         return cls(config, problem, seed=seed)
 
     def objective(self, x: Tensor, *, rng: torch.Generator) -> Mapping[str, Tensor]:
-        """The cost of walkback, and what is seen of it.
+        """The walkback loss and its metrics.
 
         Returns:
-            cost: The sum over the reconstructions of their cross-entropies with the clean x, each
-                in nats a pixel: what the authors' learning rate is for.
-            first, last: Of the first and the last of them, in nats an example.
+            `cost`, the sum over the reconstructions of their cross-entropies with the clean x, each
+            in nats per pixel, the unit of the authors' learning rate; `first` and `last`, the first
+            and the last of them, in nats per example.
         """
         noise = Noise(partial(self.uniform, rng=rng), partial(self.normal, rng=rng))
-        layers: Layers = self.plays  # type: ignore[assignment]
+        layers: Layers = self.compute_module  # type: ignore[assignment]
         walk = layers.walk(x.flatten(1).to(self.playing), self.config.walkback, noise)
         clean = x.flatten(1).float()
         pixels = [F.binary_cross_entropy_with_logits(a.float(), clean) for a in walk]
@@ -292,10 +294,10 @@ class GSN(Descent):
         return {"cost": cost, "first": d * pixels[0], "last": d * pixels[-1]}
 
     def samplers(self) -> dict[str, MarkovChain]:
-        """`published`: the authors' chain. `burnt-in`: chains that forgot where they began."""
+        """`published`: the authors' chain. `burnt-in`: chains after a burn-in."""
         chains = {"published": self.config.published, "burnt-in": self.config.burnt_in}
         return {name: self._run(chain) for name, chain in chains.items()}
 
     def _run(self, chain: ChainConfig) -> MarkovChain:
-        start = self.kept["first"] if chain.begin == "data" else None
+        start = self.kept["first"] if chain.init == "data" else None
         return chain.run(GSNChain(self.layers, self.event_shape, start=start, shown=chain.shown))

@@ -1,12 +1,14 @@
 r"""Generators G(z) and discriminators D(x), each kind with its configuration.
 
-    mlp              "both multilayer perceptrons": the paper's for MNIST, faces and CIFAR-10
-    convolutional    the paper's convolutional pair for CIFAR-10
-    spectral         a small modern convolutional pair, for pictures of one's own
+    mlp            "both multilayer perceptrons": the paper's for MNIST, faces and CIFAR-10
+    maxout_conv    the paper's convolutional pair for CIFAR-10
+    sngan          a small convolutional pair with spectral normalisation, for your own pictures
+    unet           G of masked pictures (`advnets.extensions.conditionals`)
+    encoder        E(x), for inference of z
 
 D returns one logit per example, never a probability: D(x) = sigmoid(logit). Every network of this
-library declares `constrain`, which the game calls after each of its updates, and takes contexts
-beside its input: G(z, c), D(x, c).
+library has a method `constrain`, which the game calls after each of its updates, and accepts
+contexts: G(z, c), D(x, c).
 
 Reference: Goodfellow et al. (2014), Section 5; goodfeli/adversarial, `*.yaml`.
 """
@@ -27,8 +29,10 @@ from advnets.networks.sngan import SpectralD as SpectralD
 from advnets.networks.sngan import SpectralDConfig as SpectralDConfig
 from advnets.networks.sngan import SpectralG as SpectralG
 from advnets.networks.sngan import SpectralGConfig as SpectralGConfig
+from advnets.networks.unet import UNet as UNet
+from advnets.networks.unet import UNetConfig as UNetConfig
 
-_G: tuple[Any, ...] = (GeneratorConfig, ConvolutionalGConfig, SpectralGConfig)
+_G: tuple[Any, ...] = (GeneratorConfig, ConvolutionalGConfig, SpectralGConfig, UNetConfig)
 _D: tuple[Any, ...] = (DiscriminatorConfig, ConvolutionalDConfig, SpectralDConfig)
 GENERATORS: dict[str, Any] = {config.kind: config for config in _G}
 DISCRIMINATORS: dict[str, Any] = {config.kind: config for config in _D}

@@ -1,4 +1,4 @@
-"""What every kind of generator and of discriminator has in common."""
+"""The common base of generators and discriminators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from advnets.base import errors
-from advnets.base.config import Variant
+from advnets.base.config import TaggedConfig
 from advnets.base.protocols import Problem
-from advnets.nn import linear
+from advnets.nn import constraints
 
 Output = Literal["sigmoid", "linear"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorKind(Variant):
+class GeneratorKind(TaggedConfig):
     """Base of every generator's configuration."""
 
     kind: ClassVar[str] = "mlp"
@@ -24,12 +24,12 @@ class GeneratorKind(Variant):
     def build(
         self, *, z_dim: int, problem: Problem, context: int = 0, rng: torch.Generator
     ) -> nn.Module:
-        """G(z), or G(z, c) where it is told `context` numbers beside z."""
+        """G(z), or G(z, c) with contexts of length `context`."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscriminatorKind(Variant):
+class DiscriminatorKind(TaggedConfig):
     """Base of every discriminator's configuration."""
 
     kind: ClassVar[str] = "mlp"
@@ -37,26 +37,26 @@ class DiscriminatorKind(Variant):
     def build(
         self, *, event_shape: Sequence[int], context: int = 0, rng: torch.Generator
     ) -> nn.Module:
-        """D(x), or D(x, c) where it is told `context` numbers beside x."""
+        """D(x), or D(x, c) with contexts of length `context`."""
         raise NotImplementedError
 
 
 class Constrained(nn.Module):
-    """A network that keeps the norms of its weights below a limit."""
+    """A network with limits on the norms of its weights."""
 
     max_col_norm: float | None = None
     max_kernel_norm: float | None = None
 
     def constrain(self) -> None:
-        """Put the weights back within their limits, after an update."""
+        """Project the weights onto their limits, after an update."""
         if self.max_col_norm is not None:
-            linear.limit_column_norms(self, self.max_col_norm)
+            constraints.limit_column_norms(self, self.max_col_norm)
         if self.max_kernel_norm is not None:
-            linear.limit_kernel_norms(self, self.max_kernel_norm)
+            constraints.limit_kernel_norms(self, self.max_kernel_norm)
 
 
 def squash(output: Output, problem: Problem) -> nn.Module:
-    """The last map of a G. Raises `BadValue` for a sigmoid and data outside [0, 1]."""
+    """The output units of G. Raises `BadValue` for a sigmoid and data outside [0, 1]."""
     if output == "linear":
         return nn.Identity()
     if not 0 <= problem.low <= problem.high <= 1:

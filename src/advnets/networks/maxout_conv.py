@@ -23,7 +23,7 @@ from advnets.networks.base import (
     squash,
 )
 from advnets.networks.mlp import Unit, hidden_layers, start_sigmoids
-from advnets.nn import linear
+from advnets.nn import init, linear
 from advnets.nn.convolution import CeilPool, MaxoutConv, TransposedConv
 from advnets.nn.dropout import Dropout, GaussianNoise
 from advnets.nn.maxout import Maxout
@@ -36,11 +36,12 @@ class ConvolutionalGConfig(GeneratorKind):
     kind: ClassVar[str] = "transposed-conv"
 
     hidden: tuple[int, ...] = (8000, 8000)
-    """Units of each hidden layer; the last ones are the maps that kernels are put down from."""
+    """Units of each hidden layer; the last ones are the input maps of the transposed
+    convolution."""
     units: tuple[Unit, ...] = ("relu", "sigmoid")
-    """What the units of each hidden layer are."""
+    """The kind of units of each hidden layer."""
     sigmoid_bias: float = 0.0
-    """Where the biases of hidden sigmoids start."""
+    """Initial bias of hidden sigmoid units."""
     size: int = 5
     """Pixels on a side of a kernel."""
     stride: int = 3
@@ -77,17 +78,17 @@ class ConvolutionalDConfig(DiscriminatorKind):
     kind: ClassVar[str] = "maxout-conv"
 
     channels: tuple[int, ...] = (32, 32, 192)
-    """Channels that each convolution gives."""
+    """Output channels of each convolution."""
     sizes: tuple[int, ...] = (8, 8, 5)
-    """Pixels on a side of its kernels ..."""
+    """Kernel size of each convolution ..."""
     padding: tuple[int, ...] = (4, 3, 3)
-    """... and zeros around what it sees."""
+    """... and its padding."""
     pools: tuple[int, ...] = (4, 4, 2)
-    """Pixels on a side of the windows after it ..."""
+    """Size of the pooling windows after it ..."""
     pool_strides: tuple[int, ...] = (2, 2, 2)
-    """... and from one window to the next."""
+    """... and their stride."""
     pieces: int = 2
-    """Maps of one channel."""
+    """Maxout pieces of one channel."""
     units: tuple[int, ...] = (500,)
     """Maxout units of each fully connected layer."""
     unit_pieces: int = 5
@@ -96,10 +97,10 @@ class ConvolutionalDConfig(DiscriminatorKind):
     """Weights start uniform in (-irange, +irange)."""
     input_noise: float = 0.0
     """Standard deviation of Gaussian noise added to x, on data and samples alike."""
-    include_input: float = 0.8
-    """Dropout: probability of keeping a number of x."""
-    include_hidden: float = 0.5
-    """Dropout: probability of keeping a number of any layer above."""
+    dropout_input: float = 0.2
+    """Probability that dropout sets a number of x to 0."""
+    dropout_hidden: float = 0.5
+    """Probability that dropout sets a number of any layer above to 0."""
     max_col_norm: float | None = None
     """Limit on the norm of each unit's incoming weights."""
     max_kernel_norm: float | None = None
@@ -113,7 +114,7 @@ class ConvolutionalDConfig(DiscriminatorKind):
             errors.require(got == n, name, f"one for each convolution, {n}", got)
         errors.positive(irange=self.irange)
         errors.at_least(0, input_noise=self.input_noise)
-        errors.probability(include_input=self.include_input, include_hidden=self.include_hidden)
+        errors.fraction(dropout_input=self.dropout_input, dropout_hidden=self.dropout_hidden)
         limits_checked(max_col_norm=self.max_col_norm, max_kernel_norm=self.max_kernel_norm)
 
     def build(
@@ -124,17 +125,17 @@ class ConvolutionalDConfig(DiscriminatorKind):
 
 
 class ConvolutionalG(Constrained):
-    """G(z): fully connected layers, whose last units put down kernels that add up to a picture.
+    """G(z): fully connected layers, then a transposed convolution to the picture.
 
     Args:
         config: Sizes and initialisation.
         z_dim: Coordinates of z.
         problem: Shape of the data.
-        context: Numbers that G is told beside z; they stand after it.
+        context: Length of the contexts, which are appended to z.
         rng: Draws the initial weights.
 
     Raises:
-        BadValue: For data that are no images, or whose sides the kernels do not fill.
+        BadValue: For data that are no images, or whose size does not fit the kernels.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class ConvolutionalG(Constrained):
         self.maps = (units // per_map, *places)
         self.last = TransposedConv(self.maps[0], shape, **side)
         self.max_col_norm, self.max_kernel_norm = config.max_col_norm, config.max_kernel_norm
-        linear.init_uniform(self, config.irange, rng=rng)
+        init.init_uniform(self, config.irange, rng=rng)
         start_sigmoids(self.below, config.sigmoid_bias)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
@@ -171,13 +172,13 @@ class ConvolutionalG(Constrained):
 class ConvolutionalD(Constrained):
     """D(x) as a logit: maxout convolutions, each pooled, maxout layers, then one linear unit.
 
-    Dropout is elementwise, before every layer. A conditional D reads its features by a unit that
-    depends on the context (`layers.Reading`).
+    Dropout is elementwise, before every layer. The output unit of a conditional D depends on the
+    context (`nn.linear.ProjectionHead`).
 
     Args:
         config: Sizes, dropout and initialisation.
         event_shape: Shape of one example.
-        context: Numbers that D is told of each example.
+        context: Length of the contexts.
         rng: Draws the initial weights.
 
     Raises:
@@ -195,9 +196,9 @@ class ConvolutionalD(Constrained):
         super().__init__()
         shape = picture_sides(event_shape)
         depth = len(config.channels)
-        include = (config.include_input, *[config.include_hidden] * (depth + len(config.units)))
+        dropout = (config.dropout_input, *[config.dropout_hidden] * (depth + len(config.units)))
         self.noise = GaussianNoise(config.input_noise)
-        self.dropouts = nn.ModuleList(Dropout(share) for share in include)
+        self.dropouts = nn.ModuleList(Dropout(p) for p in dropout)
         self.convs, self.pools = nn.ModuleList(), nn.ModuleList()
         for i, (inputs, channels) in enumerate(pairwise((shape[0], *config.channels))):
             size, padding = config.sizes[i], config.padding[i]
@@ -206,16 +207,20 @@ class ConvolutionalD(Constrained):
             self.pools.append(CeilPool(config.pools[i], config.pool_strides[i]))
         sizes = (self.features(shape), *config.units)
         self.maxouts = nn.ModuleList(Maxout(i, o, config.unit_pieces) for i, o in pairwise(sizes))
-        self.last = linear.Reading(sizes[-1], context)
+        self.last = linear.ProjectionHead(sizes[-1], context)
         self.max_col_norm, self.max_kernel_norm = config.max_col_norm, config.max_kernel_norm
-        linear.init_uniform(self, config.irange, rng=rng)
+        init.init_uniform(self, config.irange, rng=rng)
 
     @torch.no_grad()
     def features(self, shape: Sequence[int]) -> int:
-        """Numbers that the convolutions make of an example of this shape."""
+        """Number of outputs of the convolutions; `BadValue` where examples are too small."""
         h = torch.zeros(1, *shape)
-        for conv, pool in zip(self.convs, self.pools, strict=True):
-            h = pool(conv(h))
+        for i, (conv, pool) in enumerate(zip(self.convs, self.pools, strict=True)):
+            try:
+                h = pool(conv(h))
+            except RuntimeError as error:
+                need = f"one whose layer {i} takes pictures of shape {tuple(h.shape[1:])}"
+                raise errors.does_not_play("D", need, error) from None
         return h.numel()
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
@@ -225,8 +230,8 @@ class ConvolutionalD(Constrained):
     def forward_pair(self, data: tuple[Tensor, ...], samples: tuple[Tensor, ...]) -> Tensor:
         """Logits of data `(x,)` or `(x, c)`, then of as many samples, `(2m, 1)`, in one pass.
 
-        Examples are treated one by one. The first layer sees data and samples apart, so that the
-        gradient in the data is not computed unless it is asked for.
+        Examples are independent. The first layer receives data and samples separately, so that the
+        gradient in the data is computed only where it is needed.
         """
         (x, *c), (x_g, *c_g) = data, samples
         h = torch.cat((self._first(x), self._first(x_g)))

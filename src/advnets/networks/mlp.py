@@ -5,15 +5,16 @@ Reference: Goodfellow et al. (2014), Section 5; goodfeli/adversarial, `mnist.yam
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from advnets.base import errors
 from advnets.base.protocols import Problem
+from advnets.base.rng import generator
 from advnets.networks.base import (
     Constrained,
     DiscriminatorKind,
@@ -22,7 +23,7 @@ from advnets.networks.base import (
     limits_checked,
     squash,
 )
-from advnets.nn import linear
+from advnets.nn import init, linear, spectral_norm
 from advnets.nn.dropout import Dropout, GaussianNoise
 from advnets.nn.maxout import Maxout
 
@@ -38,22 +39,23 @@ class GeneratorConfig(GeneratorKind):
     hidden: tuple[int, ...] = (1200, 1200)
     """Units of each hidden layer."""
     units: tuple[Unit, ...] = ()
-    """What the units of each hidden layer are, 'relu' or 'sigmoid'; rectified linear by default."""
+    """The units of each hidden layer, 'relu' or 'sigmoid'; rectified linear by default."""
     sigmoid_bias: float = 0.0
-    """Where the biases of hidden sigmoids start."""
+    """Initial bias of hidden sigmoid units."""
     output: Output = "sigmoid"
     """Output units: 'sigmoid' for data in [0, 1], 'linear' for any other."""
     irange: float = 0.05
     """Weights start uniform in (-irange, +irange)."""
     output_irange: float | None = None
-    """The same for the output layer alone, where it is another."""
+    """The same for the output layer, where it differs."""
     output_inputs: int | None = None
-    """Sparse first weights of the output layer: N(0, 1) on so many random inputs of each unit."""
+    """Sparse initial weights of the output layer: N(0, 1) on this many random inputs of each
+    unit."""
     bias_from_marginals: bool = True
-    """Let the output start at the training mean (its logit under a sigmoid) rather than at bias
+    """Whether the output starts at the training mean (its logit under a sigmoid) instead of bias
     0."""
     max_col_norm: float | None = None
-    """Limit on the norm of each unit's incoming weights, kept after every update."""
+    """Limit on the norm of each unit's incoming weights, applied after every update."""
 
     def __post_init__(self) -> None:
         errors.one_of(get_args(Output), output=self.output)
@@ -73,7 +75,9 @@ class GeneratorConfig(GeneratorKind):
         self, *, z_dim: int, problem: Problem, context: int = 0, rng: torch.Generator
     ) -> "Generator":
         """G(z), or G(z, c)."""
-        return Generator(self, z_dim=z_dim, problem=problem, context=context, rng=rng)
+        squash(self.output, problem)  # refuses data that a sigmoid cannot make
+        shape, mean = problem.event_shape, problem.mean
+        return Generator(self, z_dim=z_dim, event_shape=shape, mean=mean, context=context, rng=rng)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +94,14 @@ class DiscriminatorConfig(DiscriminatorKind):
     """Weights start uniform in (-irange, +irange)."""
     input_noise: float = 0.0
     """Standard deviation of Gaussian noise added to x, on data and samples alike."""
-    include_input: float = 0.8
-    """Dropout: probability of keeping an element of x."""
-    include_hidden: float = 0.5
-    """Dropout: probability of keeping a hidden unit."""
+    dropout_input: float = 0.2
+    """Probability that dropout sets an element of x to 0."""
+    dropout_hidden: float = 0.5
+    """Probability that dropout sets a hidden unit to 0."""
     max_col_norm: float | None = None
-    """Limit on the norm of each unit's incoming weights, kept after every update."""
+    """Limit on the norm of each unit's incoming weights, applied after every update."""
+    spectral: bool = False
+    """Whether each layer is divided by its largest singular value (Miyato et al., 2018)."""
 
     def __post_init__(self) -> None:
         errors.positive(irange=self.irange)
@@ -103,7 +109,7 @@ class DiscriminatorConfig(DiscriminatorKind):
         for units in self.units:
             errors.at_least(1, units=units)
         errors.at_least(0, input_noise=self.input_noise)
-        errors.probability(include_input=self.include_input, include_hidden=self.include_hidden)
+        errors.fraction(dropout_input=self.dropout_input, dropout_hidden=self.dropout_hidden)
         limits_checked(max_col_norm=self.max_col_norm)
 
     def build(
@@ -117,43 +123,47 @@ class Generator(Constrained):
     r"""G(z): hidden layers of rectifiers or sigmoids, and a sigmoid or linear output.
 
     Args:
-        config: Sizes and initialisation.
+        config: Sizes and initialisation; by default those of `settings`.
         z_dim: Coordinates of z.
-        problem: Shape and mean of the data.
-        context: Numbers that G is told beside z; they stand after it.
-        rng: Draws the initial weights.
-
-    Raises:
-        BadValue: For a sigmoid output and data outside [0, 1].
+        event_shape: Shape of one example.
+        mean: Mean of the data, the initial output under `bias_from_marginals`.
+        context: Length of the contexts, which are appended to z.
+        rng: Draws the initial weights; by default a generator of seed 0.
+        settings: Fields of `GeneratorConfig`, in place of a config: `hidden`, `output`, ...
     """
 
     def __init__(
         self,
-        config: GeneratorConfig,
+        config: GeneratorConfig | None = None,
         *,
         z_dim: int,
-        problem: Problem,
+        event_shape: Sequence[int],
+        mean: Tensor | None = None,
         context: int = 0,
-        rng: torch.Generator,
+        rng: torch.Generator | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__()
-        self.squash = squash(config.output, problem)
+        config = GeneratorConfig(**settings) if config is None else replace(config, **settings)
+        rng = generator(0, "weights of G") if rng is None else rng
+        errors.at_least(1, z_dim=z_dim)
+        self.squash = nn.Sigmoid() if config.output == "sigmoid" else nn.Identity()
         sizes = (z_dim + context, *config.hidden)
         self.net = hidden_layers(sizes, config.units)
-        last = linear.Affine(sizes[-1], problem.mean.numel())
+        last = linear.Affine(sizes[-1], torch.Size(event_shape).numel())
         self.net.append(last)
-        self.event_shape = problem.event_shape
+        self.event_shape = tuple(event_shape)
         self.max_col_norm = config.max_col_norm
-        linear.init_uniform(self, config.irange, rng=rng)
+        init.init_uniform(self, config.irange, rng=rng)
         if config.output_irange is not None:
-            linear.init_uniform(last, config.output_irange, rng=rng)
+            init.init_uniform(last, config.output_irange, rng=rng)
         if config.output_inputs is not None:
-            linear.init_sparse(last, config.output_inputs, rng=rng)
+            init.init_sparse(last, config.output_inputs, rng=rng)
         start_sigmoids(self.net, config.sigmoid_bias)
-        if config.bias_from_marginals:
-            mean = problem.mean.flatten()
+        if config.bias_from_marginals and mean is not None:
+            mean = mean.flatten()
             sigmoid = config.output == "sigmoid"
-            last.bias.data.copy_(linear.logit_of_marginals(mean) if sigmoid else mean)
+            last.bias.data.copy_(init.logit_of_marginals(mean) if sigmoid else mean)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, z_dim)`, and contexts `(n, context)`, to `(n, *event_shape)`."""
@@ -172,45 +182,54 @@ def hidden_layers(sizes: Sequence[int], units: Sequence[Unit]) -> nn.Sequential:
 
 
 def start_sigmoids(net: nn.Sequential, bias: float) -> None:
-    """Let the biases under hidden sigmoids start at a number."""
+    """Set the initial bias of hidden sigmoid units."""
     for below, unit in pairwise(net):
         if isinstance(unit, nn.Sigmoid) and isinstance(below, nn.Linear):
             nn.init.constant_(below.bias, bias)
 
 
 class Discriminator(Constrained):
-    r"""D(x) as a logit: dropout and maxout, layer after layer, then one linear unit.
+    r"""D(x) as a logit: layers of dropout and maxout, then one linear unit.
 
-    A conditional D(x | c) reads its features h by a linear unit that depends on c:
+    The linear unit of a conditional D(x | c) depends on c:
 
     .. math:: a(x | c) = (w + V c)^\top h(x) + b
 
     Reference: Miyato and Koyama (2018), cGANs with projection discriminator.
 
     Args:
-        config: Sizes, dropout and initialisation.
+        config: Sizes, dropout and initialisation; by default those of `settings`.
         event_shape: Shape of one example.
-        context: Numbers that D is told of each example.
-        rng: Draws the initial weights.
+        context: Length of the contexts.
+        rng: Draws the initial weights; by default a generator of seed 0.
+        settings: Fields of `DiscriminatorConfig`, in place of a config: `units`, `pieces`, ...
     """
 
     def __init__(
         self,
-        config: DiscriminatorConfig,
+        config: DiscriminatorConfig | None = None,
         *,
         event_shape: Sequence[int],
         context: int = 0,
-        rng: torch.Generator,
+        rng: torch.Generator | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__()
+        config = DiscriminatorConfig(**settings) if config is None else replace(config, **settings)
+        rng = generator(0, "weights of D") if rng is None else rng
         sizes = (int(torch.Size(event_shape).numel()), *config.units)
-        include = (config.include_input, *[config.include_hidden] * len(config.units))
+        dropout = (config.dropout_input, *[config.dropout_hidden] * len(config.units))
         self.noise = GaussianNoise(config.input_noise)
-        self.dropouts = nn.ModuleList(Dropout(share) for share in include)
-        self.maxouts = nn.ModuleList(Maxout(i, o, config.pieces) for i, o in pairwise(sizes))
-        self.last = linear.Reading(sizes[-1], context)
+        self.dropouts = nn.ModuleList(Dropout(p) for p in dropout)
+        spectral = config.spectral
+        self.maxouts = nn.ModuleList(
+            Maxout(i, o, config.pieces, spectral=spectral) for i, o in pairwise(sizes)
+        )
+        head = spectral_norm.SpectralProjectionHead if spectral else linear.ProjectionHead
+        self.last: nn.Module = head(sizes[-1], context)
         self.max_col_norm = config.max_col_norm
-        linear.init_uniform(self, config.irange, rng=rng)
+        init.init_uniform(self, config.irange, rng=rng)
+        spectral_norm.init_vectors(self, rng=rng)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, *event_shape)`, and contexts `(n, context)`, to logits of shape `(n, 1)`."""
@@ -219,8 +238,7 @@ class Discriminator(Constrained):
     def forward_pair(self, data: tuple[Tensor, ...], samples: tuple[Tensor, ...]) -> Tensor:
         """Logits of data `(x,)` or `(x, c)`, then of as many samples, `(2m, 1)`, in one pass.
 
-        Examples are treated one by one. The gradient in the data is not computed unless it is
-        asked for.
+        Examples are independent. The gradient in the data is computed only where it is needed.
         """
         (x, *c), (x_g, *c_g) = data, samples
         twice = torch.cat((*c, *c_g)) if c else None
@@ -230,7 +248,7 @@ class Discriminator(Constrained):
         return self._logits(h_g, twice, before=h.detach())
 
     def _disturbed(self, x: Tensor) -> Tensor:
-        """The examples as rows, with noise and dropout."""
+        """The examples flattened, with noise and dropout."""
         h: Tensor = self.dropouts[0](self.noise(x.flatten(1)))
         return h
 

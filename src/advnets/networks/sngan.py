@@ -1,14 +1,14 @@
-r"""A small modern convolutional pair, for pictures of one's own: G doubles its maps, D halves them.
+r"""A small convolutional GAN for pictures: G doubles the sides of its maps, D halves them.
 
-Every size follows from the picture: its sides are halved while they are even and above 7, so that
-pictures of 28, 32, 48 and 64 begin at maps of 7, 4, 6 and 4. `conv32` and `conv64` are this pair at
-those two sizes.
+All sizes follow from the picture: its sides are halved while they are even and above 7, so that
+pictures of 28, 32, 48 and 64 start from maps of 7, 4, 6 and 4. `conv32` and `conv64` are this pair
+at those two sizes.
 
 - G: an affine map to the smallest maps, then transposed convolutions of kernel 4 and stride 2, each
-  rectified and then batch normalised, so that the convolution to colours, the last, sees channels
-  of mean 0 and cannot turn all samples to one colour at once.
+  rectified and then batch normalised, so that the last convolution, to colours, receives channels
+  of mean 0 and cannot shift all samples to one colour at once.
 - D: a convolution, then one of kernel 4 and stride 2 for each halving, leaky rectifiers, one linear
-  unit; all spectrally normalised. No dropout, and nothing that depends on other examples.
+  unit; all spectrally normalised. No dropout, and no dependence on other examples.
 
 Reference: Radford et al. (2016), DCGAN; Miyato et al. (2018), Spectral Normalization.
 """
@@ -31,8 +31,8 @@ from advnets.networks.base import (
     picture_sides,
     squash,
 )
-from advnets.nn import linear, spectral_norm
-from advnets.nn.convolution import BatchNorm
+from advnets.nn import init, linear, spectral_norm
+from advnets.nn.batch_norm import BatchNorm
 from advnets.nn.dropout import GaussianNoise
 from advnets.nn.spectral_norm import SpectralConv
 
@@ -46,7 +46,7 @@ class SpectralGConfig(GeneratorKind):
     kind: ClassVar[str] = "conv"
 
     width: int = 32
-    """Channels at the picture's own size; twice as many at each halving."""
+    """Channels at the full size of the picture; twice as many at each halving."""
     output: Output = "sigmoid"
     """Output units: 'sigmoid' for data in [0, 1], 'linear' for any other."""
 
@@ -68,7 +68,7 @@ class SpectralDConfig(DiscriminatorKind):
     kind: ClassVar[str] = "conv"
 
     width: int = 32
-    """Channels at the picture's own size; twice as many at each halving."""
+    """Channels at the full size of the picture; twice as many at each halving."""
     input_noise: float = 0.0
     """Standard deviation of Gaussian noise added to x, on data and samples alike."""
 
@@ -96,13 +96,13 @@ def halvings(height: int, width: int) -> int:
 
 
 class SpectralG(Constrained):
-    """G(z), or G(z, c): maps that double their sides up to the picture's.
+    """G(z), or G(z, c): maps whose sides double up to the picture's.
 
     Args:
         config: Width and output.
         z_dim: Coordinates of z.
         problem: Shape and mean of the data; each colour starts at its mean.
-        context: Numbers that G is told beside z; they stand after it.
+        context: Length of the contexts, which are appended to z.
         rng: Draws the initial weights: N(0, 2 / inputs), biases 0.
 
     Raises:
@@ -131,10 +131,10 @@ class SpectralG(Constrained):
         last = nn.Conv2d(widths[-1], channels, 3, padding=1)
         self.net.append(last)
         self.squash = squash(config.output, problem)
-        linear.init_he(self, rng=rng)
+        init.init_he(self, rng=rng)
         mean = problem.mean.mean(dim=(1, 2))
         sigmoid = config.output == "sigmoid"
-        last.bias.data.copy_(linear.logit_of_marginals(mean) if sigmoid else mean)  # type: ignore[union-attr]
+        last.bias.data.copy_(init.logit_of_marginals(mean) if sigmoid else mean)  # type: ignore[union-attr]
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, z_dim)`, and contexts `(n, context)`, to `(n, *event_shape)`."""
@@ -144,12 +144,12 @@ class SpectralG(Constrained):
 
 
 class SpectralD(Constrained):
-    """D(x) as a logit, or D(x, c): maps that halve their sides, spectrally normalised.
+    """D(x) as a logit, or D(x, c): maps whose sides halve, spectrally normalised.
 
     Args:
         config: Width.
         event_shape: Shape of one example.
-        context: Numbers that D is told of each example.
+        context: Length of the contexts.
         rng: Draws the initial weights, N(0, 2 / inputs), and the vectors of the normalisation.
 
     Raises:
@@ -175,9 +175,9 @@ class SpectralD(Constrained):
             self.net.extend([nn.LeakyReLU(LEAK, inplace=True), down])
         self.net.extend([nn.LeakyReLU(LEAK, inplace=True), nn.Flatten()])
         features = widths[-1] * (height >> n) * (width >> n)
-        self.last = spectral_norm.SpectralReading(features, context)
-        linear.init_he(self, rng=rng)
-        spectral_norm.begin(self, rng=rng)
+        self.last = spectral_norm.SpectralProjectionHead(features, context)
+        init.init_he(self, rng=rng)
+        spectral_norm.init_vectors(self, rng=rng)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """`(n, *event_shape)`, and contexts `(n, context)`, to logits of shape `(n, 1)`."""
@@ -188,7 +188,7 @@ class SpectralD(Constrained):
     def forward_pair(self, data: tuple[Tensor, ...], samples: tuple[Tensor, ...]) -> Tensor:
         """Logits of data `(x,)` or `(x, c)`, then of as many samples, `(2m, 1)`, in one pass.
 
-        Examples are treated one by one.
+        Examples are independent.
         """
         (x, *c), (x_g, *c_g) = data, samples
         return self.forward(torch.cat((x, x_g)), torch.cat((*c, *c_g)) if c else None)

@@ -1,1 +1,1 @@
-"""Layers: affine maps, maxout, dropout, convolutions, normalisation; their products."""
+"""Layers: affine maps, maxout, dropout, convolutions, normalisation, and matrix products."""

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from advnets.base import distributed, errors
+from advnets.base import errors
 from advnets.nn import maxout
 
 
 class MaxoutConv(nn.Module):
-    r"""Convolution to `pieces` maps for each of q channels, then the largest at each place.
+    r"""Convolution to `pieces` maps for each of q channels, then their maximum at each position.
 
     .. math:: h_{i, s, t}(x) = \max_{j < p} \Bigl(b_{jq + i} +
               \sum_{c, u, v} W_{jq + i, c, u, v}\, x_{c, s + u, t + v}\Bigr)
@@ -25,7 +25,7 @@ class MaxoutConv(nn.Module):
 
     Args:
         inputs: Channels of x.
-        channels: q, channels that come out.
+        channels: q, output channels.
         pieces: p, maps of one channel.
         size: Pixels on a side of a kernel.
         padding: Zeros put around x.
@@ -43,7 +43,7 @@ class MaxoutConv(nn.Module):
 
 
 class CeilPool(nn.Module):
-    r"""The largest number of each window, with windows that may hang over the far edges.
+    r"""Max pooling whose windows may extend beyond the far edges.
 
     Of H rows come :math:`\lceil (H - size) / stride \rceil + 1`: no pixel is left out.
 
@@ -66,7 +66,7 @@ class CeilPool(nn.Module):
 
 
 class TransposedConv(nn.Module):
-    r"""Each number of x puts down its kernel; kernels overlap and add up. An untied bias.
+    r"""A transposed convolution with an untied bias: one for each output number.
 
     .. math:: y_{o, s, t} = b_{o, s, t} +
               \sum_{c, i, j} x_{c, i, j}\, W_{c, o, s - i \cdot stride, t - j \cdot stride}
@@ -75,12 +75,12 @@ class TransposedConv(nn.Module):
 
     Args:
         inputs: Channels of x.
-        event_shape: `(C, H, W)` that comes out, and the bias's shape.
+        event_shape: `(C, H, W)` of the output, and the bias's shape.
         size: Pixels on a side of a kernel.
         stride: Pixels from one kernel to the next.
 
     Raises:
-        BadValue: Where the kernels do not end at the picture's edge.
+        BadValue: Where the kernels do not fill the picture exactly.
     """
 
     def __init__(
@@ -101,59 +101,7 @@ def _places(side: int, size: int, stride: int) -> int:
     """Kernels in a row: side = stride (places - 1) + size."""
     errors.at_least(1, size=size, stride=stride)
     rest = side - size
-    need = f"{size} and a multiple of the stride, {stride}"
+    below = size + max(0, rest // stride) * stride
+    need = f"{size} and a multiple of the stride, {stride} (such as {below} or {below + stride})"
     errors.require(rest >= 0 and rest % stride == 0, "side of an image", need, side)
     return rest // stride + 1
-
-
-class BatchNorm(nn.Module):
-    r"""Each channel brought to mean 0 and variance 1 over the minibatch.
-
-    .. math:: y = \frac{h - \mu}{\sqrt{v + 10^{-5}}}, \qquad
-              \mu = \overline{h}, \quad v = \overline{(h - \mu)^2}
-
-    with the means taken over all examples and places of a channel, in every process of the run. A
-    G of convolutions needs it: what all its samples have in common is taken away, so that a D which
-    pushes them all one way cannot make them all alike. Outside training, :math:`\mu` and v are
-    moving averages of those met in training, and a sample depends on its own z alone.
-
-    Reference: Ioffe and Szegedy (2015), Batch Normalization; Radford et al. (2016), DCGAN.
-
-    Args:
-        channels: Channels of h.
-    """
-
-    mean: Tensor
-    variance: Tensor
-    processes = 1
-    """How many play the game that it is trained in. Another process group is not its affair."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("variance", torch.ones(channels))
-
-    def forward(self, h: Tensor) -> Tensor:
-        """`(n, channels, H, W)`, same shape."""
-        if self.training and self.processes > 1:
-            return self._over_all_processes(h)
-        of = (self.mean, self.variance)
-        return F.batch_norm(h, *of, None, None, self.training, _NEWEST, _LEAST)
-
-    def _over_all_processes(self, h: Tensor) -> Tensor:
-        """The same of a minibatch of which other processes have the other rows."""
-        x = h.float().movedim(1, -1)
-        n = distributed.sum_of_all(x.new_tensor(x.numel() / x.shape[-1]))
-        mean = distributed.sum_of_all(x.flatten(0, -2).sum(dim=0)) / n
-        centred = x - mean
-        variance = distributed.sum_of_all(centred.square().flatten(0, -2).sum(dim=0)) / n
-        with torch.no_grad():
-            self.mean.lerp_(mean, _NEWEST)
-            self.variance.lerp_(variance * n / (n - 1), _NEWEST)
-        y = centred * torch.rsqrt(variance + _LEAST)
-        return y.movedim(-1, 1).to(h.dtype)
-
-
-_NEWEST = 0.1
-"""Share of the newest minibatch in the moving averages."""
-_LEAST = 1e-5

@@ -1,7 +1,7 @@
-r"""Dropout, and what else is random in a layer while it is trained.
+r"""Dropout, and other layers that are random in training.
 
-A game draws what its layers need and hands it out: so the two players can be given the same masks,
-several processes those of one, and a step is a function of tensors.
+A game draws the masks of its layers beforehand. So both networks can get the same masks, several
+processes get the masks of one, and a step is a function of tensors.
 
 Reference: Goodfellow et al. (2014), Section 5: "dropout was applied in training the discriminator
     net".
@@ -22,8 +22,8 @@ _WORD = 8
 class Stochastic(nn.Module):
     """A layer that is random in training.
 
-    A game draws what a pass needs beforehand (`draw`) and hands it over (`hand_out`); without that
-    it comes from torch's global stream.
+    A game draws the masks of a pass beforehand (`draw`) and passes them to the layer (`set_masks`);
+    in a step, a pass without masks raises. Outside a step masks come from torch's global stream.
     """
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class Stochastic(nn.Module):
 
     @property
     def idle(self) -> bool:
-        """Whether it is set to do nothing at all."""
+        """Whether the layer is the identity."""
         raise NotImplementedError
 
     def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
-        """What `n` examples of the last shape seen need, of shape `(n, *event_shape)`."""
+        """The mask of `n` examples of the last shape seen, of shape `(n, *event_shape)`."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,50 +52,64 @@ class Stochastic(nn.Module):
         raise NotImplementedError
 
     def _next(self, n: int) -> Tensor:
-        """The next `n` rows of what was handed over, or fresh ones."""
-        if self.drawn is None or len(self.drawn) < n:
+        """The next `n` rows of the masks that were set; new ones where none ever were.
+
+        Raises:
+            BadValue: Where fewer rows are left.
+        """
+        if self.drawn is None:
             return self.draw(n)
+        if len(self.drawn) < n:
+            raise _too_few_masks(type(self).__name__, n, len(self.drawn))
         now, self.drawn = self.drawn[:n], self.drawn[n:]
         return now
 
 
+def _too_few_masks(layer: str, need: int, left: int) -> errors.BadValue:
+    """The error for more passes in a step than masks were drawn for."""
+    what = f"masks of {need} rows for this pass of {layer}"
+    return errors.bad_value("passes", f"{what} (a term says how many passes it makes)", left)
+
+
 class Dropout(Stochastic):
-    r"""Keeps each element of each example with probability `include` and divides it by that.
+    r"""Sets each element of each example to 0 with probability `p`, and divides the rest by 1 - p.
 
-    :math:`\tilde x = x \odot m / include`, with :math:`m \sim` Bernoulli(include) elementwise, in
+    :math:`\tilde x = x \odot m / (1 - p)`, with :math:`m \sim` Bernoulli(1 - p) elementwise, in
     training only. The mask is a function of 16 random bits an element, so the probability is exact
-    to 1e-5; of 8 bits, where it is a multiple of 1/256. bfloat16 rounds 1 / include (not for .8
-    and .5).
+    to 1e-5; of 8 bits, where it is a multiple of 1/256. bfloat16 rounds 1 / (1 - p) (not for p of
+    .2 and .5).
 
-    Reference: Hinton et al. (2012); goodfeli/adversarial: .8 on D's input, .5 on each hidden layer.
+    Reference: Hinton et al. (2012); goodfeli/adversarial: .2 on D's input, .5 on each hidden layer
+        (written there as the probability of keeping an element, .8 and .5).
 
     Args:
-        include: Probability of keeping an element (not of dropping it).
+        p: Probability of dropping an element, in [0, 1).
     """
 
-    def __init__(self, include: float) -> None:
+    def __init__(self, p: float) -> None:
         super().__init__()
-        errors.probability(include=include)
-        self.include = include
-        self._bits = 8 if float(include * 2**8).is_integer() else 16
+        errors.fraction(p=p)
+        self.p = p
+        self._keep = 1 - p
+        self._bits = 8 if float(self._keep * 2**8).is_integer() else 16
         self._dtype = torch.int8 if self._bits == 8 else torch.int16
 
     @property
     def idle(self) -> bool:
         """Whether every element is kept."""
-        return self.include == 1
+        return self.p == 0
 
     def _disturb(self, x: Tensor, drawn: Tensor) -> Tensor:
-        return x * drawn.to(x.dtype).div_(self.include)
+        return x * drawn.to(x.dtype).div_(self._keep)
 
     def draw(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
-        """What is kept of `n` examples of the last shape seen: 0s and 1s, `(n, *event_shape)`."""
+        """The mask of `n` examples of the last shape seen: 0s and 1s, `(n, *event_shape)`."""
         shape = (n, *(self.event_shape or ()))
         numel, device = math.prod(shape), rng.device if rng is not None else None
         size = -(-numel * self._bits // (8 * _WORD))
         words = torch.empty(size, dtype=torch.int64, device=device)
         words.random_(-(2**63), None, generator=rng)
-        kept = round(self.include * 2**self._bits)
+        kept = round(self._keep * 2**self._bits)
         if kept == 0:
             return torch.zeros(shape, dtype=torch.uint8, device=device)
         lowest = -(2 ** (self._bits - 1))
@@ -105,14 +119,14 @@ class Dropout(Stochastic):
 
     def extra_repr(self) -> str:
         """Shown by `repr`."""
-        return f"include={self.include}"
+        return f"p={self.p}"
 
 
 class GaussianNoise(Stochastic):
     r"""Adds :math:`\sigma \epsilon`, with :math:`\epsilon \sim N(0, I)`, in training only.
 
-    On data and on samples alike it lets D compare both after the same blur: where the two coincide,
-    so do p_data and p_g. Not in the paper's runs.
+    Added to data and samples, it makes D compare two smoothed distributions, which are equal
+    exactly where p_data = p_g. The paper's runs do not have it.
 
     Reference: Arjovsky and Bottou (2017), Section 3.
 
@@ -145,11 +159,17 @@ class GaussianNoise(Stochastic):
 
 
 def stochastic(network: nn.Module) -> list[Stochastic]:
-    """The network's random layers of ours that do anything, in order."""
+    """The network's active random layers (of this library), in order."""
     return [m for m in network.modules() if isinstance(m, Stochastic) and not m.idle]
 
 
-def hand_out(layers: Sequence[Stochastic], drawn: Sequence[Tensor]) -> None:
-    """Give each random layer what it needs in the next passes."""
+def set_masks(layers: Sequence[Stochastic], drawn: Sequence[Tensor]) -> None:
+    """Set the masks of each random layer for the next passes."""
     for layer, own in zip(layers, drawn, strict=True):
         layer.drawn = own
+
+
+def clear_masks(layers: Sequence[Stochastic]) -> None:
+    """After a step: discard the remaining masks, so that layers draw their own again."""
+    for layer in layers:
+        layer.drawn = None

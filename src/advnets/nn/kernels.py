@@ -1,8 +1,8 @@
-r"""Matrix products on a CPU, by what is quicker than torch's own choice.
+r"""Matrix products on a CPU that are faster than torch's default.
 
-`product` is for dense factors. `thin_products` are for one that is mostly zero, as the gradient in
-the pieces of maxout is: one of p has won, and dropout has left half of the units, so that nine of
-ten multiplications would be by zero.
+`product` is for dense factors. `thin_products` is for a sparse one, such as the gradient in the
+pieces of maxout: only the largest of p pieces has a gradient, and dropout zeroes half of the units,
+so that nine of ten multiplications would be by zero.
 """
 
 from typing import Any
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 _ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _BAGS = "fbgemm" in torch.backends.quantized.supported_engines  # who sums rows fast, on x86
 _LARGE, _CACHED = 50_000_000, (2**18, 2**21)
-"""From what number of multiplications looking for zeros is repaid; and up to how many numbers x and
-the weights may hold for it: rows that are gathered have to come from the caches."""
+"""Number of multiplications from which on skipping zeros pays; and the largest size of x and of the
+weights for it, because gathered rows must come from the caches."""
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -36,18 +36,18 @@ def thin_products(
     x: Tensor | None,
     before: int = 0,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of an affine map to k numbers, of which few have a gradient that is not zero.
+    """The gradients of an affine map to k numbers, of which few have a nonzero gradient.
 
-    A row of either product is a weighted sum of a few rows of the other factor, always in the same
+    Each row of a product is a weighted sum of a few rows of the other factor, always in the same
     order.
 
     Args:
-        d: The gradient in some of the numbers, `(n, q)`, on a CPU. Its zeros are left out.
-        columns: Which of the k each of these is, `(n, q)`.
-        k: Numbers that the map gives.
-        weight: The map's, `(k, i)`.
-        x: What it was given, `(n, i)`.
-        before: Rows of x in which no gradient is asked for.
+        d: The gradient in some of the numbers, `(n, q)`, on a CPU. Its zeros are skipped.
+        columns: The indices of these numbers among the k, `(n, q)`.
+        k: Outputs of the map.
+        weight: The map's weight, `(k, i)`.
+        x: The inputs of the map, `(n, i)`.
+        before: Number of first rows of x for which no gradient is computed.
 
     Returns:
         The gradients in `x[before:]` (None without `weight`), in the weight and in the bias (None
@@ -59,7 +59,7 @@ def thin_products(
 
 
 def thin_pays(x: Tensor, before: Tensor | None, weight: Tensor) -> bool:
-    """Whether `thin_products` are quicker than dense ones, where at most a fifth of d is left."""
+    """Whether `thin_products` is faster than dense products; at most a fifth of d is nonzero."""
     k, i = weight.shape
     n = len(x) + (0 if before is None else len(before))
     size = n * k * i >= _LARGE and n * i <= _CACHED[0] and k * i <= _CACHED[1]
@@ -93,14 +93,14 @@ def _by_bags(
 
 
 def _bags(table: Tensor, indices: Tensor, first: Tensor, weights: Tensor) -> Tensor:
-    """Of each bag of indices the weighted sum of the table's rows."""
+    """The weighted sum of the table's rows for each bag of indices."""
     return nn.functional.embedding_bag(
         indices, table, first, mode="sum", per_sample_weights=weights
     )
 
 
 def _shape_of_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """What a compiler has to know of a product."""
+    """The shape of a product, for a compiler."""
     del bias
     return x.new_empty(len(x), len(weight))
 

@@ -1,4 +1,4 @@
-r"""Maxout: units that are the largest of several affine pieces.
+r"""Maxout: each unit is the maximum of several affine pieces.
 
 Reference: Goodfellow et al. (2014), Section 5: "the discriminator net used maxout activations".
 """
@@ -12,49 +12,53 @@ from torch import Tensor, nn
 from advnets.base import errors
 from advnets.nn.kernels import product, thin_pays, thin_products
 from advnets.nn.linear import Affine, applied
+from advnets.nn.spectral_norm import SpectralAffine
 
 _MANY = 4
-"""Pieces from which on the gradient in them counts as thin."""
+"""Number of pieces from which on their gradient is treated as sparse."""
 
 
 class Maxout(nn.Module):
-    r"""An affine map to `pieces` numbers for each of q units, then each unit's largest.
+    r"""An affine map to `pieces` numbers for each of q units, then their maximum.
 
     .. math:: h_i(x) = \max_{j < p} (x^\top W_{\cdot, jq + i} + b_{jq + i})
 
-    No rectifier follows: h may be negative. The j-th pieces of all units lie side by side, so that
+    No rectifier follows: h may be negative. The j-th pieces of all units are contiguous, so that
     the maximum is taken over whole rows of memory.
 
     Reference: Goodfellow et al. (2013), Maxout Networks.
 
     Args:
-        inputs: Features of one example.
-        units: q, features that come out.
+        inputs: Input features.
+        units: q, output features.
         pieces: p, affine pieces of one unit.
+        spectral: Whether W, all pieces stacked, is divided by its largest singular value: no two
+            inputs are then further apart than before (`init_vectors` draws its start).
     """
 
-    def __init__(self, inputs: int, units: int, pieces: int) -> None:
+    def __init__(self, inputs: int, units: int, pieces: int, *, spectral: bool = False) -> None:
         super().__init__()
         errors.at_least(1, units=units, pieces=pieces)
         self.pieces = pieces
-        self.affine = Affine(inputs, units * pieces)
+        layer: type[nn.Linear] = SpectralAffine if spectral else Affine
+        self.affine = layer(inputs, units * pieces)
 
     def forward(self, x: Tensor, *, before: Tensor | None = None) -> Tensor:
-        """`(n, inputs)` to `(n, units)`; rows put `before` x come first and get no gradient."""
+        """`(n, inputs)` to `(n, units)`; rows `before` are prepended to x, without gradient."""
         affine = self.affine
-        bare = isinstance(affine, Affine) and affine.bare
-        if self.pieces >= _MANY and bare and affine.suits(x):
-            if thin_pays(x, before, affine.weight):
-                weights = affine.played_weight, affine.bias
+        own = affine if isinstance(affine, Affine) and affine.bare else None
+        if self.pieces >= _MANY and own is not None and own.suits(x):
+            if thin_pays(x, before, own.weight):
+                weights = own.played_weight, own.bias
                 return applied(_ThinMaxout, x, *weights, before, self.pieces)
-        elif before is not None and not bare:  # what is hooked in is to see all rows
+        elif before is not None and own is None:  # what is hooked in is to see all rows
             x, before = torch.cat((before, x)), None
         y = affine(x) if before is None else affine(x, before=before)
         return largest_piece(y, self.pieces)
 
 
 def largest_piece(y: Tensor, pieces: int) -> Tensor:
-    """The largest of the pieces of each unit: `(n, pieces * q, ...)` to `(n, q, ...)`."""
+    """The maximum of the pieces of each unit: `(n, pieces * q, ...)` to `(n, q, ...)`."""
     n, q, places = len(y), y.shape[1] // pieces, y.shape[2:]
     h = applied(_LargestPiece, y.reshape(n, pieces, q * places.numel()))
     return h.view(n, q, *places)
@@ -82,7 +86,7 @@ class _LargestPiece(torch.autograd.Function):
 
 
 class _ThinMaxout(torch.autograd.Function):
-    """The largest pieces of an affine map, with a gradient of those alone that won."""
+    """The maximum pieces of an affine map, with gradients of these pieces alone."""
 
     @staticmethod
     def forward(
@@ -110,7 +114,7 @@ class _ThinMaxout(torch.autograd.Function):
 
 
 def _winners(y: Tensor, h: Tensor) -> Tensor:
-    """Which of all pieces of an example has won each unit; of equal ones the last."""
+    """The index of the largest piece of each unit; of equal ones the last."""
     _, pieces, q = y.shape
     number = torch.arange(pieces, dtype=y.dtype, device=y.device).unsqueeze(1)
     largest = torch.eq(y, h.unsqueeze(1), out=torch.empty_like(y))

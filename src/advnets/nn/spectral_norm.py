@@ -1,13 +1,13 @@
-r"""Layers whose largest singular value is 1, whatever their weights: spectral normalisation.
+r"""Spectral normalisation: layers whose largest singular value is 1.
 
 .. math:: \bar W = W / \sigma(W), \qquad \sigma(W) \approx u^\top W v
 
-with u, v the singular vectors that one step of power iteration a pass in training goes on with. A
-kernel is taken as a matrix, `(out, in * size * size)`.
+with u, v the singular vectors, updated by one step of power iteration in each training pass. A
+kernel is treated as a matrix, `(out, in * size * size)`.
 
-u is part of the layer's state, and its first draw comes from an explicit generator. A bfloat16 copy
-of a network keeps these layers' weights in float32 (they count in a float buffer): u and sigma are
-computed there, and the normalised weight is rounded.
+u is part of the layer's state, and its initial value comes from an explicit generator. A bfloat16
+copy of a network keeps these layers' weights in float32 (they have a floating-point buffer): u and
+sigma are computed there, and the normalised weight is rounded.
 
 Reference: Miyato et al. (2018), Spectral Normalization for Generative Adversarial Networks.
 """
@@ -25,17 +25,17 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 FIRST = 20
 """Steps of power iteration before the first pass."""
 _TORCHS: Any = getattr(parametrizations, "_SpectralNorm", ())
-"""What `torch.nn.utils.parametrizations.spectral_norm` puts on a weight."""
+"""The parametrisation of `torch.nn.utils.parametrizations.spectral_norm`."""
 
 
 class _Spectral(nn.Module):
-    """The state and the division that a convolution and an affine map share."""
+    """The common state and normalisation of convolutions and affine maps."""
 
     u: Tensor
     weight: Tensor
 
-    def begin(self, *, rng: torch.Generator) -> None:
-        """Draw u, and bring it near the largest singular value of the weight as it is now."""
+    def init_vectors(self, *, rng: torch.Generator) -> None:
+        """Draw u, and iterate it towards the singular vector of the current weight."""
         u = torch.randn(len(self.weight), generator=rng).to(self.weight)
         self.register_buffer("u", F.normalize(u, dim=0))
         for _ in range(FIRST):
@@ -43,21 +43,23 @@ class _Spectral(nn.Module):
 
     @torch.no_grad()
     def _iterate(self) -> None:
-        W = self.weight.flatten(1)
-        self.u.copy_(F.normalize(W @ F.normalize(W.T @ self.u, dim=0), dim=0))
+        with torch.autocast(self.u.device.type, enabled=False):
+            W = self.weight.flatten(1)
+            self.u.copy_(F.normalize(W @ F.normalize(W.T @ self.u, dim=0), dim=0))
 
     def normalised(self) -> Tensor:
-        """The weight over its largest singular value; the gradient passes through both."""
+        """The weight divided by its largest singular value; both are differentiated."""
         if self.training:
             self._iterate()
-        W, u = self.weight.flatten(1), self.u.clone()
-        with torch.no_grad():
-            v = F.normalize(W.T @ u, dim=0)
-        return self.weight / torch.dot(u, W @ v)
+        with torch.autocast(self.u.device.type, enabled=False):  # in the weight's own precision
+            W, u = self.weight.flatten(1), self.u.clone()
+            with torch.no_grad():
+                v = F.normalize(W.T @ u, dim=0)
+            return self.weight / torch.dot(u, W @ v)
 
 
 class SpectralConv(_Spectral, nn.Conv2d):
-    """A convolution, normalised."""
+    """A spectrally normalised convolution."""
 
     def forward(self, x: Tensor) -> Tensor:
         """`(n, in, H, W)` to `(n, out, H', W')`."""
@@ -67,7 +69,7 @@ class SpectralConv(_Spectral, nn.Conv2d):
 
 
 class SpectralAffine(_Spectral, nn.Linear):
-    """An affine map, normalised."""
+    """A spectrally normalised affine map."""
 
     def forward(self, x: Tensor) -> Tensor:
         """`(n, in)` to `(n, out)`."""
@@ -75,12 +77,12 @@ class SpectralAffine(_Spectral, nn.Linear):
         return F.linear(x, self.normalised().to(x.dtype), bias)
 
 
-class SpectralReading(nn.Module):
+class SpectralProjectionHead(nn.Module):
     r"""The logit of features h, :math:`(w + V c)^\top h + b`, with w and V normalised.
 
     Args:
-        features: Numbers in h.
-        context: Numbers in c; 0 where nothing is told.
+        features: Length of h.
+        context: Length of c; 0 without a context.
     """
 
     def __init__(self, features: int, context: int = 0) -> None:
@@ -89,7 +91,7 @@ class SpectralReading(nn.Module):
         self.context = SpectralAffine(features, context, bias=False) if context else None
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
-        """`(n, features)`, and `(n, context)` where it is told, to `(n, 1)`."""
+        """`(n, features)`, and `(n, context)` with a context, to `(n, 1)`."""
         a: Tensor = self.plain(h)
         if self.context is None or c is None:
             return a
@@ -97,28 +99,28 @@ class SpectralReading(nn.Module):
         return a + V_c.sum(dim=1, keepdim=True)
 
 
-def begin(network: nn.Module, *, rng: torch.Generator) -> None:
-    """Draw what the network's normalised layers need, once its weights are drawn."""
+def init_vectors(network: nn.Module, *, rng: torch.Generator) -> None:
+    """Draw the vectors of the network's normalised layers, after its weights were drawn."""
     for layer in network.modules():
         if isinstance(layer, _Spectral):
-            layer.begin(rng=rng)
+            layer.init_vectors(rng=rng)
 
 
 def vectors(network: nn.Module) -> set[str]:
-    """The names of the buffers that hold singular vectors: ours, and those of torch's two ways."""
+    """The names of the buffers of singular vectors, of this library and of torch's two kinds."""
     return {name for names, _ in _normalised(network) for name in names}
 
 
 @torch.no_grad()
 def settle(network: nn.Module) -> None:
-    """Let every normalised layer find the singular vectors of its weight as it is now."""
+    """Update the singular vectors of every normalised layer for its current weight."""
     for _, iterate in _normalised(network):
         for _ in range(FIRST):
             iterate()
 
 
 def _normalised(network: nn.Module) -> Iterator[tuple[list[str], Callable[[], object]]]:
-    """Of each normalised weight the buffers of its vectors, and a step of power iteration."""
+    """The vector buffers of each normalised weight, and its step of power iteration."""
     for path, module in network.named_modules():
         at = f"{path}." if path else ""
         if isinstance(module, _Spectral):

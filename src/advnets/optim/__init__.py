@@ -1,1 +1,1 @@
-"""Rules that move weights: momentum, schedules, averages, the state of a network that trains."""
+"""Optimizers, schedules, moving averages, and the training state of a network."""

@@ -1,7 +1,7 @@
 """A step captured with its gradients and compiled by torch.
 
-What is lost between the operations of an eager step, in Python and in passes over memory, a
-compiler can spare: it sees them all at once.
+A compiler fuses operations and removes Python overhead between them, because it sees the whole step
+at once.
 """
 
 import functools
@@ -15,23 +15,25 @@ from advnets.base import errors
 
 Result = TypeVar("Result")
 GRADIENTS = "trace_autograd_ops"
-"""Torch's option that has a graph hold calls of autograd too."""
+"""Torch's option that lets a graph contain calls of autograd."""
 
 
-def whole(step: Callable[..., Result], *, backend: str = "inductor") -> Callable[..., Result]:
+def compile_step(
+    step: Callable[..., Result], *, backend: str = "inductor"
+) -> Callable[..., Result]:
     """The same function of tensors, compiled at its first call, which takes half a minute.
 
     Args:
         step: What is captured.
-        backend: Who compiles it, of those that torch knows; 'aot_eager' only captures.
+        backend: A backend of `torch.compile`; 'aot_eager' captures without compiling.
 
     Raises:
-        BadValue: Where this torch cannot capture gradients; from the call, where a network does
-            what cannot be captured, or the system has no C++ compiler (for a CPU).
+        BadValue: Where this torch cannot capture gradients; at the first call, where a network
+            cannot be captured, or the system has no C++ compiler (for a CPU).
     """
     dynamo: Any = importlib.import_module("torch._dynamo")  # heavy, and needed only here
     if not hasattr(dynamo.config, GRADIENTS):
-        raise errors.not_captured(f"torch {torch.__version__} cannot capture gradients")
+        raise _not_captured(f"torch {torch.__version__} cannot capture gradients")
     graph = torch.compile(step, fullgraph=True, dynamic=False, backend=backend)
 
     @functools.wraps(step)
@@ -40,6 +42,13 @@ def whole(step: Callable[..., Result], *, backend: str = "inductor") -> Callable
             try:
                 return graph(*arguments)
             except dynamo.exc.TorchDynamoException as error:
-                raise errors.not_captured(error) from error
+                raise _not_captured(error) from error
 
     return compiled
+
+
+def _not_captured(why: object) -> errors.BadValue:
+    """The error for a torch, a network or a system with which the step cannot be compiled."""
+    lines = [line.strip() for line in str(why).splitlines() if line.strip()]
+    reason = (lines or ["no reason given"])[0][:200]
+    return errors.bad_value("model.compile", f"False here ({reason})", True)

@@ -1,6 +1,6 @@
-"""Copies of a network that stand beside it: the average of G, and what plays in bfloat16.
+"""Copies of a network: the moving average of G, and the copy that computes in bfloat16.
 
-A copy runs the network's own hooks, also those that are registered later.
+A copy runs the network's hooks, including those that are registered later.
 """
 
 import copy
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from advnets.base import errors
-from advnets.nn.convolution import BatchNorm
+from advnets.nn.batch_norm import BatchNorm
 from advnets.nn.linear import HOOKS
 from advnets.nn.spectral_norm import SpectralAffine, SpectralConv
 
@@ -22,8 +22,8 @@ _MIXED = (nn.modules.batchnorm._NormBase, BatchNorm, SpectralAffine, SpectralCon
 def copied(network: nn.Module) -> nn.Module:
     """A copy of a network, with its hooks.
 
-    What a pass has left on a module (the weight that a hook of `spectral_norm` or `weight_norm`
-    has computed) is copied without its graph.
+    Tensors that a forward pass left on a module (the weight that a hook of `spectral_norm` or
+    `weight_norm` computed) are copied without their graph.
 
     Raises:
         BadValue: Where Python cannot copy it.
@@ -38,11 +38,17 @@ def copied(network: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(network, memo)
     except Exception as error:
-        raise errors.not_copied(type(network).__name__, error) from error
+        raise _not_copied(type(network).__name__, error) from error
+
+
+def _not_copied(network: str, why: object) -> errors.BadValue:
+    """A network of which Python cannot make a copy, for the average of G or for bfloat16."""
+    reason = " ".join(str(why).split())[:200]
+    return errors.bad_value("network", "one that copy.deepcopy takes", f"a {network} ({reason})")
 
 
 def share_hooks(network: nn.Module, twin: nn.Module) -> None:
-    """Let a copy run what was hooked into the network since it was made."""
+    """Share hooks that were registered on the network after the copy was made."""
     own = dict(network.named_modules())
     for path, module in twin.named_modules():
         if path in own:
@@ -51,10 +57,9 @@ def share_hooks(network: nn.Module, twin: nn.Module) -> None:
 
 
 def in_bfloat16(network: nn.Module) -> nn.Module:
-    """A copy with its weights in bfloat16, but for layers that count in float buffers of theirs.
+    """A copy with weights in bfloat16, except for layers with floating-point buffers.
 
-    Such a layer stays in float32 with all below it: it is given float32, and what it gives is
-    rounded.
+    Such a layer and its submodules stay in float32: inputs are cast to float32 and outputs back.
     """
     twin = copied(network)
     _round(twin)
@@ -74,7 +79,7 @@ def _round(module: nn.Module) -> None:
 
 
 def _counts(module: nn.Module) -> bool:
-    """Whether a module, or what computes its weights, has buffers of real numbers."""
+    """Whether a module, or a parametrisation of its weights, has floating-point buffers."""
     parametrizations = module._modules.get("parametrizations")
     whole = [] if parametrizations is None else list(parametrizations.buffers())
     return any(b.is_floating_point() for b in (*module.buffers(recurse=False), *whole))

@@ -1,1 +1,1 @@
-"""Pictures and curves from arrays."""
+"""Pictures and plots from arrays."""

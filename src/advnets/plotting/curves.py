@@ -1,9 +1,8 @@
-"""Curves as SVG that a page can take in: a function of arrays, and the same text every time.
+"""Curves as inline SVG: a function of arrays with reproducible text.
 
-A curve is told from its neighbours by colour (Okabe and Ito's palette, which colour-blind readers
-tell apart), by its dashes and by its marker. Colours are left to the page, as CSS variables
-`--curve-0`, `--curve-1`, ..., `--rule` and `currentColor`, so that one drawing serves light, dark
-and paper.
+Curves differ in colour (Okabe and Ito's palette, which is safe for colour-blind readers), in dashes
+and in markers. The page sets the colours as CSS variables `--curve-0`, `--curve-1`, ..., `--rule`
+and `currentColor`, so that one drawing serves light, dark and paper.
 
 Reference: Okabe and Ito (2008), "Color universal design".
 """
@@ -26,10 +25,10 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.3)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 INK, RULE = "#123456", "#123457"
-"""Stand for the page's own colours until the drawing is done."""
+"""Placeholders of the page's colours while the drawing is made."""
 GREY = "#cccccc"
 ON_A_PAGE = 12.5
-"""The size of text in a drawing, 360 wide, so that it is at least 11 pixels high on a telephone. A
+"""The size of text in a drawing, 360 wide, so that it is at least 11 pixels high on a phone. A
 wider screen shows it smaller (`.chart text` in the style of the page)."""
 
 STYLE: Any = {
@@ -44,44 +43,54 @@ STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+NOBODY: Any = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+"""A file that does not say by what or when it was made: the same drawing is the same bytes."""
+LEVELS: tuple[Any, ...] = ((6, 3), (1.5, 2), (8, 2, 1.5, 2))
+"""Dashes of the levels."""
 WIDE = 38
-"""Letters that two names have room for side by side."""
+"""Letters for which two names fit side by side."""
+ROW = 0.24
+"""Inches that each further row of the legend adds to the height."""
+NARROW = 6.0
+"""Ratio of the ends of a logarithmic axis below which its ticks are those of a linear one."""
+FEW = 6
+"""Values of x that are marked themselves on a logarithmic axis."""
 
 Limits = tuple[float | None, float | None]
-"""The ends of an axis; None where the curves decide."""
+"""The ends of an axis; None for the range of the curves."""
 
 POINTS = 300
-"""Intervals that a long log is drawn in: about one a pixel of a narrow screen."""
+"""Intervals of a long log: about one for each pixel of a narrow screen."""
 BARS = 12
-"""A curve of at most so many points has bars of error, a longer one a band."""
+"""Curves of at most so many points have error bars, longer ones an error band."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One quantity over the updates, or over whatever else the horizontal axis holds."""
+    """One quantity over the updates, or over another horizontal axis."""
 
     label: str
     x: Array
     y: Array
     error: Array | None = None
-    """Half the height of the bars on it (of the band around a long one), where it has any."""
+    """Half the height of the error bars or the error band, if any."""
     noise: tuple[Array, Array] | None = None
-    """The values that `y` is a mean of, to be drawn faintly: their x and y."""
+    """The values behind the mean `y`, drawn faintly: their x and y."""
     joined: bool = True
-    """Whether its points are joined by a line; those that are not have a marker each."""
+    """Whether the points are joined by a line; otherwise each has a marker."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
-    """A horizontal line to read a curve against."""
+class HLine:
+    """A horizontal reference line; levels of the same label share an entry of the legend."""
 
     label: str
     y: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class Across:
-    """A horizontal axis that is not the updates."""
+class XAxis:
+    """A horizontal axis other than the updates."""
 
     label: str
     limits: tuple[float, float] | None = None
@@ -91,12 +100,12 @@ class Across:
 
 
 def thinned(x: Array, y: Array, points: int = POINTS) -> tuple[Array, Array]:
-    """A long log as it looks from afar: of each interval the lowest and the highest value.
+    """A long log reduced to the minimum and maximum of each interval.
 
     Args:
         x: Increasing.
         y: Of the same length.
-        points: Intervals of equal numbers of values. A log of at most twice as many is kept whole.
+        points: Intervals of equal numbers of values. A log of at most twice as many is not reduced.
 
     Returns:
         At most `2 * points` of the points given, in their order.
@@ -114,7 +123,7 @@ def thinned(x: Array, y: Array, points: int = POINTS) -> tuple[Array, Array]:
 def running_mean(y: Array, window: int) -> Array:
     """The mean of the values around each one, `window` of them where there are so many.
 
-    At the ends the window is cut off: fewer values there, never invented ones.
+    At the ends the window has fewer values.
     """
     total = np.concatenate([[0.0], np.cumsum(y)])
     place = np.arange(len(y))
@@ -125,7 +134,7 @@ def running_mean(y: Array, window: int) -> Array:
 
 
 def smoothed(label: str, x: Array, y: Array, window: int) -> Curve:
-    """A noisy quantity: its running mean, on the values as they were logged."""
+    """The running mean of a noisy quantity, drawn over the logged values."""
     if window < 2:
         return Curve(label=label, x=x, y=y)
     some = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINTS)).round().astype(int))
@@ -138,8 +147,8 @@ def draw(
     *,
     name: str,
     end: float | None = None,
-    across: Across | None = None,
-    levels: Sequence[Level] = (),
+    across: XAxis | None = None,
+    levels: Sequence[HLine] = (),
     limits: Limits | None = None,
     log: bool = False,
     at: float | None = None,
@@ -147,20 +156,19 @@ def draw(
     """Curves over the updates, or over another quantity, as an `<svg>` element.
 
     Args:
-        curves: What to draw, the first one on top.
-        name: Begins every id in the drawing: another one for each drawing of a page.
-        end: The last update of the axis, which begins at 0; of the curves by default.
-        across: The horizontal axis, where it is not the updates; `end` is not looked at then.
-        levels: Lines to read them against.
+        curves: The curves, the first one on top.
+        name: Prefix of every id in the drawing, unique on a page.
+        end: The last update of the axis, which starts at 0; that of the curves by default.
+        across: The horizontal axis, where it is not the updates; `end` is ignored then.
+        levels: Reference lines.
         limits: The ends of the vertical axis; from the curves by default.
         log: Whether the vertical axis is logarithmic; values of 0 and below are left out then.
-        at: An update (or place on the axis) to mark.
+        at: An update (or position on the axis) to mark.
     """
-    with _style(STYLE | {"font.size": ON_A_PAGE}):
+    with styled(STYLE | {"font.size": ON_A_PAGE}):
         figure = _drawing(curves, end, across, levels, limits, log, at)
         file = io.StringIO()
-        nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(file, format="svg", transparent=True, metadata=nobody)
+        figure.savefig(file, format="svg", transparent=True, metadata=NOBODY)
     return for_a_page(file.getvalue(), name)
 
 
@@ -168,22 +176,22 @@ def png(
     curves: Sequence[Curve],
     *,
     end: float | None = None,
-    across: Across | None = None,
-    levels: Sequence[Level] = (),
+    across: XAxis | None = None,
+    levels: Sequence[HLine] = (),
     limits: Limits | None = None,
     log: bool = False,
     at: float | None = None,
 ) -> bytes:
-    """The same drawing as a PNG on white, 800 pixels wide, for where no page is around it."""
-    with _style(STYLE | {"axes.edgecolor": GREY, "grid.color": GREY}):
+    """The same drawing as a PNG on white, 800 pixels wide."""
+    with styled(STYLE | {"axes.edgecolor": GREY, "grid.color": GREY}):
         file = io.BytesIO()
         _drawing(curves, end, across, levels, limits, log, at).savefig(file, dpi=160)
     return file.getvalue()
 
 
 @contextlib.contextmanager
-def _style(style: Any) -> Iterator[None]:
-    """Inside, matplotlib draws in this style: the reader's own must not change the page."""
+def styled(style: Any) -> Iterator[None]:
+    """Inside, matplotlib draws in this style, whatever the user's settings are."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -195,28 +203,36 @@ def _style(style: Any) -> Iterator[None]:
 def _drawing(
     curves: Sequence[Curve],
     end: float | None,
-    across: Across | None,
-    levels: Sequence[Level],
+    across: XAxis | None,
+    levels: Sequence[HLine],
     limits: Limits | None,
     log: bool,
     at: float | None,
 ) -> Any:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 3), layout="constrained")
+    named = [*dict.fromkeys(level.label for level in levels)]
+    names = [*(curve.label for curve in curves), *named]
+    rows = _legend_rows(names)
+    figure = Figure(figsize=(5, 3 + ROW * max(0, rows - 1)), layout="constrained")
     axes = figure.subplots()
     _dress(axes, curves, log=log)
-    for level in levels:
-        _level(axes, level)
+    _levels(axes, levels, named)
     if at is not None:
         axes.axvline(at, color=INK, linewidth=0.8, dashes=(1, 2))
     for i, curve in reversed([*enumerate(curves)]):
         _curve(axes, curve, i)
     _horizontal(axes, curves, across, end)
     axes.set_ylim(*limits or (None, None))  # when all is drawn, so that the rest fits
-    if len(curves) > 1:
-        _legend(axes)
+    if len(names) > 1:
+        _legend(axes, len(named), 1 if rows == len(names) else 2)
     return figure
+
+
+def _legend_rows(names: Sequence[str]) -> int:
+    """Rows of the legend: two names side by side where they are short."""
+    two = sum(sorted(map(len, names))[-2:]) <= WIDE
+    return math.ceil(len(names) / 2) if two else len(names)
 
 
 def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
@@ -225,30 +241,41 @@ def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
 
     positive = np.concatenate([curve.y[curve.y > 0] for curve in curves])
     if log and len(positive):
-        wide = positive.max() / positive.min() > 1000
         axes.set_yscale("log", nonpositive="mask")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_locator(_of_log(positive))
         axes.yaxis.set_minor_locator(LogLocator(subs=()))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axes.grid(axis="y", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, pad=5)  # the zeros of both axes do not touch
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 
 
+def _of_log(positive: Array) -> Any:
+    """Ticks of a logarithmic axis: decades, 1, 2 and 5 of each, or a few round numbers."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    span = positive.max() / positive.min()
+    if span < NARROW:
+        return MaxNLocator(4)
+    return LogLocator(subs=(1.0,) if span > 1000 else (1.0, 2.0, 5.0))
+
+
 def _horizontal(
-    axes: Any, curves: Sequence[Curve], across: Across | None, end: float | None
+    axes: Any, curves: Sequence[Curve], across: XAxis | None, end: float | None
 ) -> None:
-    """The axis below: the updates from 0 to the end, or what `across` says."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+    """The horizontal axis: the updates from 0 to the end, or `across`."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator
 
     if across is None:
         last = max(curve.x.max() for curve in curves) if end is None else end
-        across = Across(label="updates", limits=(0, 1.02 * max(last, 1)))
+        across = XAxis(label="updates", limits=(0, 1.02 * max(last, 1)))
     if across.log:
         axes.set_xscale("log", nonpositive="mask")
-        axes.xaxis.set_major_locator(LogLocator())
+        own = np.unique(np.concatenate([curve.x for curve in curves]))
+        few = len(own) <= FEW and own.max() < 1000 * own.min()
+        axes.xaxis.set_major_locator(FixedLocator(own.tolist()) if few else LogLocator())
         axes.xaxis.set_minor_locator(LogLocator(subs=()))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -256,7 +283,7 @@ def _horizontal(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v).replace("-", minus)))
     axes.set_xlabel(across.label)
     if across.limits is None:
-        axes.margins(x=0)
+        axes.margins(x=0.02)  # room for the markers at both ends
     else:
         axes.set_xlim(*across.limits)
 
@@ -285,28 +312,23 @@ def _curve(axes: Any, curve: Curve, i: int) -> None:
     )
 
 
-def _level(axes: Any, level: Level) -> None:
-    axes.axhline(level.y, color=INK, linewidth=0.9, dashes=(6, 3), zorder=3)
-    axes.annotate(
-        level.label,
-        xy=(1, level.y),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        zorder=5,
-    )
+def _levels(axes: Any, levels: Sequence[HLine], named: Sequence[str]) -> None:
+    """Levels are named in the legend alone, where no curve can cross their names."""
+    for i, label in enumerate(named):
+        for j, level in enumerate(level for level in levels if level.label == label):
+            own = label if j == 0 else None
+            dashes = LEVELS[i % len(LEVELS)]
+            axes.axhline(level.y, color=INK, linewidth=1, dashes=dashes, label=own, zorder=3)
 
 
-def _legend(axes: Any) -> None:
-    """The names of the curves above the axes, each beside a piece of its line."""
-    handles, labels = axes.get_legend_handles_labels()
-    two = sum(sorted(map(len, labels))[-2:]) <= WIDE
+def _legend(axes: Any, levels: int, columns: int) -> None:
+    """The names of curves and levels above the axes, each beside a piece of its line."""
+    handles, labels = axes.get_legend_handles_labels()  # in the order in which they were drawn
     axes.figure.legend(
-        handles[::-1],
-        labels[::-1],
+        [*handles[levels:][::-1], *handles[:levels]],
+        [*labels[levels:][::-1], *labels[:levels]],
         loc="outside upper left",
-        ncols=2 if two else 1,
+        ncols=columns,
         frameon=False,
         handlelength=2.6,
         handletextpad=0.6,
@@ -316,7 +338,7 @@ def _legend(axes: Any) -> None:
 
 
 def thousands(value: float) -> str:
-    """A number of updates, short: 250000 is 250k, 1000000 is 1M.
+    """A short number of updates: 250000 is 250k, 1000000 is 1M.
 
     Example:
         >>> [thousands(v) for v in (0, 500, 2500, 1e6)]
@@ -329,9 +351,9 @@ def thousands(value: float) -> str:
 
 
 def for_a_page(svg: str, name: str) -> Markup:
-    """The drawing without what only a file needs, its ids its own, its colours the page's.
+    """The drawing for a page: without the file header, with unique ids and the page's colours.
 
-    By hand and not by a template: matplotlib wrote it, escaped it, and only parts of it change.
+    It is edited as text, not by a template: matplotlib wrote and escaped it, and only parts change.
     """
     box = re.search(r'viewBox="[^"]*"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]

@@ -1,19 +1,17 @@
 """A pair (G, D) in one dimension as a picture: the axes of the paper's Figure 1.
 
 Above, three curves over x as in the paper: p_data dotted black, p_g solid green, D dashed blue,
-and thin beside D the optimal one for this G. Below, the line of z, and arrows from z to x = G(z):
-where they crowd, p_g is high.
+and thin beside D the optimal one for this G. Below is the z axis with arrows from z to x = G(z):
+where they are dense, p_g is high.
 
 Reference: Goodfellow et al. (2014), Figure 1; Okabe and Ito (2008), "Color universal design".
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from advnets.plotting.images import Pixels
 
@@ -29,9 +27,9 @@ ARROW = {
     "mutation_scale": 7,
 }
 INSET = (0.25, 0.2, 0.5, 0.72)
-"""Where a magnified piece stands, in shares of the axes."""
+"""Position of the inset, in fractions of the axes."""
 ROOM = 1.5
-"""Height of the density axis, in highest values of p_data; a p_g that is higher leaves it."""
+"""Height of the density axis, in maxima of p_data; a higher p_g is cut off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +46,17 @@ class Snapshot:
     D: Array
     """D(x) in the middle of each cell, `(m,)`."""
     D_star: Array
-    """The optimal D for this G, `(m,)`; NaN where it is free."""
+    """The optimal D for this G, `(m,)`; NaN where it is undetermined."""
     z: Array
-    """Where arrows begin, as places in [0, 1] on the line of z, `(n,)`."""
+    """Start of the arrows on the z axis, in [0, 1], `(n,)`."""
     G_z: Array
-    """Where they end, `(n,)`."""
+    """End of the arrows, `(n,)`."""
     of_p_data: str
-    """How the curve of p_data was made, where there is a choice."""
+    """How the curve of p_data was computed, where there is a choice."""
     of_p_g: str
-    """How the curve of p_g was made."""
+    """How the curve of p_g was computed."""
     zoom: tuple[float, float] | None = None
-    """A piece of the axis to show magnified, in an inset."""
+    """A part of the axis that an inset magnifies."""
 
 
 def panels(snapshots: Sequence[Snapshot]) -> Pixels:
@@ -67,23 +65,8 @@ def panels(snapshots: Sequence[Snapshot]) -> Pixels:
 
 
 def frame(snapshot: Snapshot) -> Pixels:
-    """One moment, as a picture of a film."""
+    """One moment, as a frame of an animation."""
     return _drawn([snapshot], rows=1, size=(6.4, 4.8), dpi=100)
-
-
-def save_film(file: Path | IO[bytes], frames: Sequence[Pixels], *, seconds: float) -> None:
-    """Write pictures of one size as an animated GIF that begins again; the last one stays longer.
-
-    Args:
-        file: The GIF to write.
-        frames: Of shape `(height, width, 3)` each.
-        seconds: How long each picture is shown; the last one for twenty times that.
-    """
-    few = Image.fromarray(frames[-1]).quantize(64, dither=Image.Dither.NONE)
-    images = [Image.fromarray(f).quantize(palette=few, dither=Image.Dither.NONE) for f in frames]
-    milliseconds = [round(1000 * seconds)] * (len(images) - 1) + [round(20_000 * seconds)]
-    rest: dict[str, Any] = {"append_images": images[1:], "duration": milliseconds, "loop": 0}
-    images[0].save(file, format="GIF", save_all=True, optimize=True, **rest)
 
 
 def _drawn(
@@ -114,7 +97,7 @@ def _drawn(
 
 
 def _names(snapshots: Sequence[Snapshot]) -> list[str]:
-    """What the legend says of the four curves; of p_g, how it was made in each panel."""
+    """Legend entries of the four curves; for p_g, how it was computed in each panel."""
     made: dict[str, str] = {}
     for s in snapshots:
         made[s.of_p_g] = f"{made.get(s.of_p_g, '')} {s.title.split()[0]}".strip()
@@ -125,7 +108,7 @@ def _names(snapshots: Sequence[Snapshot]) -> list[str]:
 
 
 def _curves(axes: Any, s: Snapshot) -> list[Any]:
-    """The densities, and on an axis of its own D; the handles for a legend."""
+    """The densities, and D on a second axis; returns handles for a legend."""
     handles, chance = _lines(axes, s)
     chance.set_yticks([0, 0.5, 1], labels=["0", "½", "1"], color=BLUE)
     chance.tick_params(length=0)
@@ -164,7 +147,7 @@ def _lines(axes: Any, s: Snapshot) -> tuple[list[Any], Any]:
 
 
 def _arrows(axes: Any, s: Snapshot) -> None:
-    """The line of x over the line of z, and arrows from z to G(z)."""
+    """The x axis over the z axis, and arrows from z to G(z)."""
     low, high = s.edges[0], s.edges[-1]
     for height, name in ((1, "$x$"), (0, "$z$")):
         axes.plot([low, high], [height, height], color="black", linewidth=1, clip_on=False)

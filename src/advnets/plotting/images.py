@@ -1,7 +1,7 @@
-"""Every picture, as a function of arrays."""
+"""Pictures as functions of arrays."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from advnets.base import errors
+from advnets.plotting import curves
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -18,6 +19,12 @@ YELLOW = (240, 228, 66)
 """The border of a training image among samples; from the palette of Okabe and Ito."""
 
 
+LEGIBLE = 12.5
+"""Size of text in a plot 600 pixels wide, so that it is 11 pixels high on a phone."""
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""What a picture may be written as, by the ending of its name."""
+LARGEST = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}
+"""Pixels that a side of a picture may have."""
 COLUMNS = 10
 """Images in a row of a run's pictures."""
 
@@ -33,7 +40,7 @@ def picture_size(event_shape: tuple[int, ...]) -> int:
 
 
 def wide(low: float, high: float) -> tuple[float, float]:
-    """The values drawn black and white: 0 and 1, or the data's own ends where it goes beyond."""
+    """The values drawn black and white: 0 and 1, or the data's range where it is wider."""
     return (0.0, 1.0) if 0 <= low <= high <= 1 else (low, high)
 
 
@@ -45,7 +52,7 @@ def to_pixels(x: Tensor) -> Pixels:
 
 
 def grid(x: Tensor, *, columns: int | None = None, gap: int = 2) -> Pixels:
-    """Images side by side, row by row, on a dark ground.
+    """Images side by side, row by row, on a dark background.
 
     Args:
         x: Images in [0, 1], of shape `(n, C, H, W)`.
@@ -99,7 +106,7 @@ def beside_neighbours(
 
 
 def enlarged(pixels: Pixels, *, width: int) -> Pixels:
-    """The same picture about this wide, each pixel a square of whole pixels; never smaller."""
+    """The picture enlarged to about this width, each pixel to a square; never reduced."""
     zoom = max(1, round(width / pixels.shape[1]))
     large: Pixels = pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
     return large
@@ -107,10 +114,31 @@ def enlarged(pixels: Pixels, *, width: int) -> Pixels:
 
 def save_png(file: Path | IO[bytes], pixels: Pixels, *, zoom: int = 1) -> None:
     """Write bytes of shape `(height, width, C)` as a PNG, each pixel `zoom` times as large."""
+    _zoomed(pixels, zoom).save(file, format="PNG")
+
+
+def save_picture(path: Path, pixels: Pixels, *, zoom: int = 1) -> None:
+    """Write bytes of shape `(height, width, C)` in the format of the name's ending (`FORMATS`).
+
+    A WebP is lossless; a JPEG is of quality 95.
+
+    Raises:
+        BadValue: For a picture with a side longer than its format holds.
+    """
+    image, kind = _zoomed(pixels, zoom), FORMATS[path.suffix.lower()]
+    if max(image.size) > LARGEST[kind]:
+        got = f"{image.width} x {image.height} pixels, more than a {kind} holds"
+        raise errors.bad_value("out", "NAME.png for a picture so large", got)
+    jpeg, webp = {"quality": 95, "subsampling": 0}, {"lossless": True}
+    settings: dict[str, Any] = jpeg if kind == "JPEG" else webp if kind == "WEBP" else {}
+    image.save(path, format=kind, **settings)
+
+
+def _zoomed(pixels: Pixels, zoom: int) -> Image.Image:
     flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     image = Image.fromarray(np.ascontiguousarray(flat))
     size = (image.width * zoom, image.height * zoom)
-    image.resize(size, Image.Resampling.NEAREST).save(file, format="PNG")
+    return image.resize(size, Image.Resampling.NEAREST)
 
 
 def save_samples(
@@ -124,7 +152,7 @@ def save_samples(
     """A picture of samples: a grid of images, or a plot of points on the data's.
 
     Args:
-        path: The PNG to write.
+        path: The file to write, in the format of its name's ending (`FORMATS`).
         samples: Of shape `(n, *event_shape)`.
         data: Real examples to show below points; images are shown alone.
         span: The values of an image that are drawn black and white.
@@ -134,25 +162,45 @@ def save_samples(
         side = max(samples.shape[2:])
         low, high = span
         pixels = grid((samples - low) / (high - low), columns=columns)
-        save_png(path, pixels, zoom=max(1, round(56 / side)))
+        save_picture(path, pixels, zoom=max(1, round(56 / side)))
     else:
         save_points(path, samples, data)
 
 
 def save_singles(
-    folder: Path, x: Tensor, *, start: int = 0, span: tuple[float, float] = (0.0, 1.0)
+    folder: Path,
+    x: Tensor,
+    *,
+    start: int = 0,
+    span: tuple[float, float] = (0.0, 1.0),
+    show: Callable[[int], object] | None = None,
 ) -> None:
-    """One PNG a sample in a folder, named by the sample's number: `000042.png`."""
+    """One PNG a sample in a folder, named by the sample's number: `000042.png`.
+
+    Args:
+        folder: The folder; it is made where it is not there.
+        x: Images of shape `(n, C, H, W)`.
+        start: The number of the first.
+        span: The values that are drawn black and white.
+        show: Hears how many are written.
+    """
     if not is_image(tuple(x.shape[1:])):
         raise errors.wrong_shape("samples", "(n, 1, H, W) or (n, 3, H, W) for PNGs", x.shape)
     folder.mkdir(parents=True, exist_ok=True)
     low, high = span
-    for i, pixels in enumerate(to_pixels((x - low) / (high - low)), start=start):
-        save_png(folder / f"{i:06d}.png", pixels)
+    for i, pixels in enumerate(to_pixels((x - low) / (high - low))):
+        save_png(folder / f"{start + i:06d}.png", pixels)
+        if show is not None:
+            show(i + 1)
 
 
 def save_points(path: Path, samples: Tensor, data: Tensor | None = None) -> None:
     """A histogram of points on the line, a scatter plot of the first two coordinates of others."""
+    with curves.styled({"font.size": LEGIBLE}):
+        _points(samples, data).savefig(path, dpi=120)
+
+
+def _points(samples: Tensor, data: Tensor | None) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), layout="constrained")
@@ -172,13 +220,14 @@ def save_points(path: Path, samples: Tensor, data: Tensor | None = None) -> None
             )
             axes.set_aspect("equal")
             axes.set_ylabel("$x_2$")
+    _fix_axes(axes, samples, data)
     axes.set_xlabel("$x_1$")
     axes.legend(loc="upper right")
-    figure.savefig(path, dpi=120)
+    return figure
 
 
 def clouds(named: Mapping[str, Tensor], *, data: Tensor) -> Pixels:
-    """Clouds of points in the plane side by side, each on the data's, 800 pixels wide.
+    """Scatter plots of points side by side, each over the data's, 800 pixels wide.
 
     Args:
         named: Points of shape `(n, 2)` by the title of their panel.
@@ -186,8 +235,17 @@ def clouds(named: Mapping[str, Tensor], *, data: Tensor) -> Pixels:
 
     Returns:
         One picture of shape `(height, width, 3)`. A panel's title says how many of its points lie
-        beyond the ends and are not seen.
+        outside the axes.
     """
+    with curves.styled({"font.size": 11.5}):
+        figure = _clouds(named, data)
+        file = io.BytesIO()
+        figure.savefig(file, format="png")
+    pixels: Pixels = np.array(Image.open(file).convert("RGB"))
+    return pixels
+
+
+def _clouds(named: Mapping[str, Tensor], data: Tensor) -> Any:
     from matplotlib.figure import Figure
 
     panels = len(named)
@@ -200,14 +258,51 @@ def clouds(named: Mapping[str, Tensor], *, data: Tensor) -> Pixels:
         axes.scatter(*data.T.tolist(), s=3, marker="s", color="#b0b0b0", linewidths=0)
         axes.scatter(*x.T.tolist(), s=4, color="#0072b2", linewidths=0)
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-        axes.set_title(title, fontsize=11)
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    pixels: Pixels = np.array(Image.open(file).convert("RGB"))
-    return pixels
+        axes.set_title(title, fontsize="medium")
+    return figure
 
 
 def _span(x: Tensor) -> tuple[float, float]:
     low, high = x.min().item(), x.max().item()
     margin = 0.1 * (high - low) + 1e-6
     return low - margin, high + margin
+
+
+def _fix_axes(axes: Any, samples: Tensor, data: Tensor | None) -> None:
+    """The axes of the data, so that the plots of a training compare; says how many lie beyond."""
+    if data is None or data[0].numel() < 2:
+        return
+    samples, data = (x.flatten(1)[:, :2] for x in (samples, data))
+    low, high = _span(data)
+    axes.set(xlim=(low, high), ylim=(low, high))
+    beyond = ((samples < low) | (samples > high)).any(dim=1).double().mean().item()
+    if beyond > 0:
+        axes.text(0.02, 0.02, f"{beyond:.1%} beyond", transform=axes.transAxes)
+
+
+def scatter(cloud: Tensor, trails: Tensor) -> Pixels:
+    """Points that move in the plane, over a cloud of others, 480 pixels wide.
+
+    Args:
+        cloud: Points `(n, 2)`; they set the ends of the axes.
+        trails: `(k, m, 2)`: where the m moving points are now, and were in the k - 1 frames before.
+
+    Returns:
+        One picture of shape `(height, width, 3)`.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8, 4.8), dpi=100)
+    canvas: Any = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.13, 0.12, 0.83, 0.83))
+    low, high = _span(cloud)
+    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+    xs, ys = cloud.T.tolist()
+    axes.scatter(xs, ys, s=4, color="#b0b0b0", linewidths=0)
+    axes.plot(*trails.movedim(2, 0).numpy(), color="#0072b2", linewidth=1, alpha=0.6)
+    xs, ys = trails[0].T.tolist()
+    axes.scatter(xs, ys, s=28, color="#d55e00", linewidths=0, zorder=3)
+    canvas.draw()
+    pixels: Pixels = np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+    return pixels

@@ -1,4 +1,4 @@
-"""Games on handwritten digits: the demo, the authors' own, its variants, what scores best."""
+"""GANs on handwritten digits: the demo, the authors' run, its variants, the best score."""
 
 from dataclasses import replace
 
@@ -6,16 +6,16 @@ from advnets.data import Mnist5kConfig, MnistConfig
 from advnets.evaluation.protocol import EvaluationConfig
 from advnets.game import GameConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.optim.momentum import OptimizerConfig
-from advnets.runs.train import RunConfig
-from advnets.training.trainer import TrainerConfig
+from advnets.optim.schedules import OptimizerConfig
+from advnets.runs.run_config import RunConfig
+from advnets.training.config import TrainerConfig
 
 
 def demo() -> RunConfig:
-    """The paper's game on 5,000 real digits that need no network.
+    """The paper's GAN on 5,000 real digits, without a download.
 
-    G's learning rate anneals to zero against a D whose rate does not, so that G settles and D keeps
-    telling it what is wrong.
+    G's learning rate anneals to zero and D's is constant, so that G converges against a D that
+    still learns.
 
     Command: advnets train demo
     Time: 18,000 updates in 2.5 to 6 minutes on 2 cores.
@@ -40,24 +40,24 @@ def demo() -> RunConfig:
 
 
 def mnist() -> RunConfig:
-    """The authors' published MNIST run: both players move at once, momentum .5 to .7, rate .1.
+    """The authors' published MNIST run: simultaneous updates, momentum .5 to .7, learning rate .1.
 
     Command: advnets train mnist --data.root FOLDER
     Time: 20,000 updates (40 epochs) in 8 minutes on 2 cores.
     Score: 133.0 +- 1.5 nats raw, 169.0 +- 1.5 averaged after 40 epochs (10,000 samples, sigma
-    0.2154, 10,000 tests); of five seeds one was lost to D (docs/speed.md). After 1,110 epochs
-    (docs/mnist-study.md) 215.7 +- 2.3 raw, 220.0 +- 2.3 averaged (sigma 0.1668). 10,000 real
-    training examples: 241.0 +- 2.1.
+    0.2154, 10,000 tests); in one of five seeds D dominated (docs/results/speed.md). After 1,110
+    epochs 215.7 +- 2.3 raw, 220.0 +- 2.3 averaged (sigma 0.1668; docs/results/mnist-study.md).
+    10,000 real training examples: 241.0 +- 2.1.
     Measured with --model.precision float32.
     """
     return RunConfig(recipe="mnist", data=MnistConfig(), model=GameConfig())
 
 
 def mnist_best() -> RunConfig:
-    """The paper's pair and game, with the two learning rates that scored highest on validation.
+    """The paper's networks, with the two learning rates that scored highest on validation data.
 
-    G moves three times as fast as D at first, and its rate alone anneals to zero: G settles against
-    a D that goes on to learn. All else is the authors' (docs/mnist-study.md).
+    G's initial learning rate is three times D's, and it alone anneals to zero: G converges against
+    a D that still learns. Everything else is the authors' (docs/results/mnist-study.md).
 
     Command: advnets train mnist-best --data.root FOLDER
     Time: 120,000 updates (240 epochs) in 59 minutes on one core of two, other work beside it.
@@ -69,22 +69,22 @@ def mnist_best() -> RunConfig:
         recipe="mnist-best",
         data=MnistConfig(),
         model=GameConfig(G_optimizer=OptimizerConfig(lr=0.3, anneal="cosine")),
-        trainer=TrainerConfig(steps=120_000, score_every=20_000, picture_every=10_000),
+        trainer=TrainerConfig(steps=120_000, score_every=20_000, sample_every=10_000),
         evaluation=EvaluationConfig(validation=10_000),
     )
 
 
 def mnist_conditional() -> RunConfig:
-    """The paper's extension 1 on its pair: G(z | c) and D(x | c), told the digit.
+    """A class-conditional GAN, the paper's extension 1: G(z | c) and D(x | c) receive the digit.
 
-    The rates are those of `mnist-best`. `benchmarks/conditional.py RUN` says how many samples are
-    the digit that was asked for, and how varied they are.
+    The learning rates are those of `mnist-best`. `benchmarks/conditional.py RUN` measures how many
+    samples are the requested digit, and how varied they are.
 
     Command: advnets train mnist-conditional --data.root FOLDER
     Time: 40,000 updates in 29 minutes of one core, CI beside it.
     Score: 208.4 +- 2.3 nats raw, 208.3 +- 2.3 averaged (10,000 samples, sigma 0.1668, 10,000
-    tests); real training examples: 241.0 +- 2.1. 97.95% of 10,000 samples are the digit asked for,
-    by a classifier right on 98.73% of the test set, with 1.00 of the data's distance in a class.
+    tests); real training examples: 241.0 +- 2.1. 97.95% of 10,000 samples are the requested digit,
+    by a classifier of 98.73% test accuracy, with 1.00 of the data's distance in a class.
     """
     return RunConfig(
         recipe="mnist-conditional",
@@ -93,12 +93,12 @@ def mnist_conditional() -> RunConfig:
             context="labels",
             G_optimizer=OptimizerConfig(lr=0.3, anneal="cosine"),
         ),
-        trainer=TrainerConfig(steps=40_000, score_every=20_000, picture_every=5_000),
+        trainer=TrainerConfig(steps=40_000, score_every=20_000, sample_every=5_000),
     )
 
 
 def mnist_algorithm1() -> RunConfig:
-    """The paper's Algorithm 1 on the same networks: G answers the new D, D ascends all of V.
+    """The paper's Algorithm 1 on the same networks: alternating updates, D ascends all of V.
 
     G descends -log D(G(z)), as the paper's Section 3 advises; the step as Algorithm 1 prints it is
     `--model.objective minimax`.
@@ -112,5 +112,5 @@ def mnist_algorithm1() -> RunConfig:
     return RunConfig(
         recipe="mnist-algorithm1",
         data=MnistConfig(),
-        model=GameConfig(order="alternating", D_scale=1.0),
+        model=GameConfig(order="alternating", D_loss_weight=1.0),
     )

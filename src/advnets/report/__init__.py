@@ -1,40 +1,48 @@
-"""One HTML page that shows a run: scores, curves, samples, figures, and what it was made with.
+"""One HTML page of a run: samples beside real examples, scores, figures, curves, configuration.
 
-The page is one file. It opens without a network, on a phone, in the dark and on paper, and the same
-run gives the same bytes. What a run does not have is left out; what cannot be drawn says why.
+The page is one self-contained file for screens, phones, dark mode and print. The same run gives the
+same bytes. Missing parts are left out, or say why they are missing.
 """
 
 import shlex
 from collections.abc import Callable
+from dataclasses import fields
+from functools import cached_property
 
 from markupsafe import Markup
 
 from advnets.base import errors
+from advnets.data import Splits
 from advnets.html import markup
-from advnets.report import panels, pictures, scores
-from advnets.runs.loaded import Run
+from advnets.plotting import images
+from advnets.report import opening, panels, pictures, scores
+from advnets.runs.run import Run
 
 
 def page(run: Run, *, say: Callable[[str], object]) -> str:
     """The page of a run, at the checkpoint that was loaded.
 
-    Where the folder holds no scores of that checkpoint it is scored first, as `advnets evaluate`
-    does, and the scores are kept.
+    If the folder has no scores of that checkpoint, it is scored first, like `advnets evaluate`, and
+    the scores are saved.
 
     Args:
         run: The run.
-        say: Is told what takes its time, and what could not be had.
+        say: Called with messages about slow or failed parts.
 
     Returns:
         The text of an HTML file.
     """
+    run = _ReadOnce(**{f.name: getattr(run, f.name) for f in fields(Run)})
     scored = scores.at_hand(run, say)
     metrics, clock = run.folder.records("metrics"), run.folder.records("clock")
+    image = images.is_image(run.folder.data().event_shape)
     sections = {
-        "Scores": scores.section(scored),
-        "Curves": panels.section(metrics, clock, scored.result, used=run.update),
+        "Scores": scores.section(scored, image=image),
         "Samples over time": pictures.over_time(run),
         "Figures": pictures.figures(run, say),
+        "Curves": panels.section(
+            metrics, clock, scored.result, used=run.update, note=_tensorboard(run)
+        ),
         "Configuration": _configuration(run),
         "Environment": _environment(run),
     }
@@ -42,14 +50,34 @@ def page(run: Run, *, say: Callable[[str], object]) -> str:
         "title": run.folder.path.resolve().name,
         "kicker": "advnets report",
         "sections": {title: body for title, body in sections.items() if body},
-        "headline": scores.headline(scored),
+        "sheet": opening.sheet(run),
+        "headline": scores.headline(scored, image=image),
         **_standing(run, [*metrics, *clock]),
     }
     return markup.render("report.html", values)
 
 
+class _ReadOnce(Run):
+    """A run whose data is read once for all parts of the page."""
+
+    @cached_property
+    def _read(self) -> Splits:
+        return super().splits()
+
+    def splits(self) -> Splits:
+        return self._read
+
+
+def _tensorboard(run: Run) -> Markup:
+    """Where TensorBoard's logs of the run are, or how the next run writes some."""
+    folder = run.folder.path / "tensorboard"
+    logs = folder.is_dir() and any(folder.iterdir())
+    place = shlex.quote(f"{run.folder.path.resolve().name}/tensorboard")
+    return markup.render("tensorboard.html", {"place": place if logs else ""})
+
+
 def _standing(run: Run, records: panels.Records) -> dict[str, object]:
-    """What the run is, where it stands, and what went wrong."""
+    """The head of the page: the run, its progress and its warnings."""
     steps = run.config.trainer.steps
     stands = max([run.update, *(record["update"] for record in records)])
     seconds = [r["seconds"] for r in records if "seconds" in r]
@@ -77,7 +105,7 @@ def _about(run: Run, stands: int, seconds: float) -> dict[str, object]:
 
 
 def duration(seconds: float) -> str:
-    """A time in the two units that matter.
+    """A time in its two largest units.
 
     Example:
         >>> [duration(s) for s in (11.6, 184, 6720)]
@@ -91,7 +119,7 @@ def duration(seconds: float) -> str:
 
 
 def _configuration(run: Run) -> Markup:
-    """The settings of the model that are one word or number; all of them, folded, as TOML."""
+    """The simple settings of the model; all settings, folded, as TOML."""
     plain = {n: v for n, v in vars(run.config.model).items() if isinstance(v, str | int | float)}
     values = {"settings": plain, "toml": run.config.to_toml()}
     return markup.render("configuration.html", values)

@@ -1,4 +1,4 @@
-"""Which curves a run's metrics give: those of the game by name, and one for every other value."""
+"""The curves of a run's metrics: named panels for GANs, and one panel for every other value."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +12,12 @@ from advnets.evaluation.protocol import REFERENCES, Evaluation
 from advnets.html import markup
 from advnets.html.markup import Chart
 from advnets.plotting import curves
-from advnets.plotting.curves import Array, Curve, Level, Limits
+from advnets.plotting.curves import Array, Curve, HLine, Limits
 from advnets.storage.run_folder import flat
 
 Records = Sequence[Mapping[str, Any]]
 SHARE = 40
-"""A running mean is taken over one of so many parts of a log."""
+"""Windows of the running mean in the whole log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class Panel:
     title: str
     meaning: str = ""
     names: Mapping[str, str]
-    """Values of the log by name, and what the legend calls them."""
-    levels: tuple[Level, ...] = ()
+    """Values of the log by name, with their legend entries."""
+    levels: tuple[HLine, ...] = ()
     limits: Limits | None = None
     log: bool = False
 
@@ -39,43 +39,54 @@ GAME = (
         meaning="Nats, dropout on. D ascends it. Where D cannot tell samples from data it is "
         "\N{MINUS SIGN}log 4.",
         names={"V": "V"},
-        levels=(Level(label="\N{MINUS SIGN}log 4", y=-math.log(4)),),
+        levels=(HLine(label="\N{MINUS SIGN}log 4", y=-math.log(4)),),
     ),
     Panel(
-        title="What D believes",
+        title="D on data and samples",
         meaning="The mean of D(x), its probability that an example is real, on data and on "
         "samples. Where D cannot tell them apart both are \N{VULGAR FRACTION ONE HALF}.",
         names={"D_x": "D(x), data", "D_Gz": "D(G(z)), samples"},
-        levels=(Level(label="\N{VULGAR FRACTION ONE HALF}", y=0.5),),
+        levels=(HLine(label="\N{VULGAR FRACTION ONE HALF}", y=0.5),),
         limits=(0.0, 1.0),
     ),
     Panel(
-        title="What G descends, J",
-        meaning="Nats. It falls when G gains on D and rises when D gains on G: no measure of how "
-        "good the samples are.",
+        title="The loss of G, J",
+        meaning="Nats. It falls when G improves against D and rises when D improves against G. It "
+        "does not measure the quality of samples.",
         names={"J": "J"},
     ),
     Panel(
         title="Gradient norms",
-        meaning="The Euclidean norm of each player's gradient, on a logarithmic axis.",
+        meaning="The Euclidean norms of the gradients of G and D, on a logarithmic axis.",
         names={"G_gradient": "of G", "D_gradient": "of D"},
         log=True,
     ),
     Panel(
-        title="How far apart the samples are",
+        title="Spread of the samples",
         meaning="Mean distance between the samples of the fixed z, over that between examples. "
-        "It falls where the samples become one.",
+        "It falls under mode collapse.",
         names={"spread": "samples over examples"},
-        levels=(Level(label="as the data", y=1.0),),
+        levels=(HLine(label="as the data", y=1.0),),
         limits=(0.0, None),
     ),
 )
 
 
-def section(metrics: Records, clock: Records, result: Evaluation | None, *, used: int) -> Markup:
-    """The curves of a run, as the page shows them; nothing where there are none."""
+UNSHOWN = {"inside"}
+"""Values that are logged for the monitor only."""
+
+
+def section(
+    metrics: Records,
+    clock: Records,
+    result: Evaluation | None,
+    *,
+    used: int,
+    note: str = "",
+) -> Markup:
+    """The section of curves and a note below them; empty where there are none."""
     charts = drawn(metrics, clock, result, used=used)
-    return markup.render("curves.html", {"charts": charts}) if charts else Markup()
+    return markup.render("curves.html", {"charts": charts}) + note if charts else Markup()
 
 
 def drawn(metrics: Records, clock: Records, result: Evaluation | None, *, used: int) -> list[Chart]:
@@ -84,11 +95,11 @@ def drawn(metrics: Records, clock: Records, result: Evaluation | None, *, used: 
     Args:
         metrics: The lines of `metrics.jsonl`.
         clock: The lines of `clock.jsonl`.
-        result: The scores of the run, for the line of real examples.
+        result: The scores of the run, for the reference line of real examples.
         used: The update whose checkpoint the page shows.
     """
     known = series({k: v for k, v in r.items() if k != "validation"} for r in metrics)
-    named = {name for panel in GAME for name in panel.names}
+    named = {name for panel in GAME for name in panel.names} | UNSHOWN
     others = [Panel(title=name, names={name: name}) for name in known if name not in named]
     end = max([used, *(r["update"] for r in [*metrics, *clock])])
     figures: list[Chart | None] = [_validation(metrics, result, used, end)]
@@ -106,7 +117,7 @@ SPEED = Panel(
 
 
 def series(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Array, Array]]:
-    """Updates and values of everything that was logged, by dotted name; finite numbers only."""
+    """Updates and finite values of everything logged, by dotted name."""
     points: dict[str, list[tuple[float, float]]] = {}
     for record in records:
         for name, value in flat(record).items():
@@ -132,7 +143,7 @@ def _panel(
 
 
 def _smoothing(x: Array, window: int) -> str:
-    """What was done to a noisy curve before it was drawn."""
+    """A note on the smoothing of a curve."""
     if window < 2:
         return ""
     faint = "as logged" if len(x) <= 2 * curves.POINTS else "the range of what was logged"
@@ -153,7 +164,7 @@ def _validation(metrics: Records, result: Evaluation | None, used: int, end: int
     if not lines:
         return None
     real = [] if result is None else [li for li in result.lines if li.name == REFERENCES[0]]
-    levels = [Level(label="real training examples", y=line.validation.mean) for line in real]
+    levels = [HLine(label="real training examples", y=line.validation.mean) for line in real]
     svg = curves.draw(lines, name="validation", end=end, levels=levels, at=used)
     meaning = (
         "Parzen, nats, on validation examples; bars or band: one standard error either way. "

@@ -1,4 +1,4 @@
-"""The pictures of a run: samples as training went on, and the paper's figures."""
+"""The pictures of a run: samples during training, and the paper's figures."""
 
 import io
 from collections.abc import Callable
@@ -14,14 +14,13 @@ from advnets.experiments import FIGURES
 from advnets.html import markup
 from advnets.html.markup import Picture
 from advnets.plotting import images
-from advnets.runs.loaded import Run
+from advnets.report import embedded
+from advnets.runs.run import Run
 
 MOST = 8
-"""Pictures of the training that a page shows."""
+"""Most pictures of the training on a page."""
 MOST_BYTES, MOST_PIXELS = 2**26, 2**26
-"""A larger file is no picture that a run has drawn."""
-BYTES, SIDE = 200_000, 640
-"""A picture of more bytes is shown at most so many pixels wide."""
+"""Limits of a picture; larger files are not from a run."""
 
 CAPTIONS = {
     "2": (
@@ -39,20 +38,21 @@ CAPTIONS = {
 
 
 def over_time(run: Run) -> Markup:
-    """Pictures of the same random numbers as training went on, early ones among them."""
+    """Pictures of the same z during training, including early ones."""
     shown = [_shown(path, "update {}") for path in spread(run.folder.pictures(), MOST)]
     whole = [picture for picture in shown if picture is not None]
     if not whole:
         return Markup()
     image = images.is_image(run.folder.data().event_shape)
     behind = "" if image else " Behind them: validation examples."
+    kind = "pictures" if image else "pictures plots"
     same = "z" if isinstance(run.sampler(), LatentSampler) else "random numbers"
     about = f"Samples of the same {same} at every update, none picked.{behind}"
-    return markup.render("samples.html", {"about": about, "pictures": whole})
+    return markup.render("samples.html", {"about": about, "pictures": whole, "kind": kind})
 
 
 def spread(paths: list[Path], most: int) -> list[Path]:
-    """At most so many, the first and the last among them, closer together at the beginning."""
+    """A selection that includes the first and the last, denser at the start."""
     if len(paths) <= most:
         return paths
     chosen: list[int] = []
@@ -62,13 +62,13 @@ def spread(paths: list[Path], most: int) -> list[Path]:
 
 
 def figures(run: Run, say: Callable[[str], object]) -> Markup:
-    """The paper's figures; of points, the last picture of them."""
+    """The paper's figures; for points, the last picture of samples."""
     found = _figures(run, say) if run.learner.samplers() else []
     return markup.render("figures.html", {"figures": found}) if found else Markup()
 
 
 def _figures(run: Run, say: Callable[[str], object]) -> list[tuple[str, Picture | str]]:
-    """Each figure with its kind; or, in its place, the sentence that says why there is none."""
+    """Each figure with its kind, or the reason why it is missing."""
     if not images.is_image(run.sampler().event_shape):
         caption = "Samples on validation examples at update {}. Figures 2 and 3 show images only."
         last = run.folder.pictures()[-1:]
@@ -78,7 +78,7 @@ def _figures(run: Run, say: Callable[[str], object]) -> list[tuple[str, Picture 
 
 
 def _numbered(run: Run, number: str, say: Callable[[str], object]) -> Picture | str:
-    """A figure of the paper, or the sentence that says why there is none."""
+    """A figure of the paper, or the reason why it is missing."""
     title, meaning = CAPTIONS[number]
     meaning = meaning.format(next(iter(run.learner.samplers())))
     try:
@@ -110,19 +110,13 @@ def _shown(path: Path, caption: str) -> Picture | None:
 
 
 def reduced(path: Path) -> tuple[bytes, tuple[int, int], str] | None:
-    """A picture's bytes, size and type, a heavy one made smaller; None for a damaged one."""
+    """A picture's bytes, size and type, reduced where it is large; None for a damaged one."""
     try:
         data = files.read(path, most=MOST_BYTES)
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
             image.load()
-            if len(data) <= BYTES:
-                return data, image.size, "image/png"
-            small = image.convert("RGB")
+            return embedded.within_limits(data, image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    small.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    small.save(file, format="JPEG", quality=85)
-    return file.getvalue(), small.size, "image/jpeg"

@@ -1,1 +1,1 @@
-"""Composition: the list of all models, a run from its configuration, a trained run."""
+"""Runs: the list of all models, training from a configuration, trained runs."""

@@ -1,58 +1,82 @@
 """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shlex
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar, overload
 
 import torch
-from torch import Tensor
 
 from advnets.base import errors
+from advnets.base.choices import Which as Which
 from advnets.base.conditioning import Context
-from advnets.base.distributed import ALONE, Ranks
-from advnets.base.process import settings_of_a_run
-from advnets.base.protocols import Learner, Problem, Sampler
+from advnets.base.protocols import Learner, Problem
+from advnets.base.state import below
 from advnets.base.terminal import say
-from advnets.data import Splits
-from advnets.evaluation import features, metrics, protocol
-from advnets.evaluation.metrics import Against
-from advnets.evaluation.protocol import Evaluation, EvaluationConfig
-from advnets.plotting import images
-from advnets.runs import registry
-from advnets.runs.train import RunConfig, config_of, moved, read_again, refuse_foreign
-from advnets.sampling.samplers import class_by_class, draw
+from advnets.runs import pretrained, registry
+from advnets.runs.run import Run
+from advnets.runs.run_config import config_of, moved
+from advnets.runs.same_run import refuse_foreign
 from advnets.storage import checkpoints, schema
-from advnets.storage.checkpoints import below
-from advnets.storage.run_folder import RunDir
+from advnets.storage.checkpoints import Checkpoint
+from advnets.storage.run_folder import RunDir, is_shared
+from advnets.training.trainer import Fitted
 
-Which = Literal["best", "last"]
+HUB = "hf://"
+"""What the address of a generator on the Hugging Face Hub begins with."""
+Trained = TypeVar("Trained", bound=Learner)
 
 
+@overload
+def load(folder: Path | str, *, into: Trained, checkpoint: Which | None = None) -> Trained: ...
+@overload
 def load(
     folder: Path | str,
     *,
-    checkpoint: Which = "best",
+    checkpoint: Which | int | None = None,
     data_path: str | None = None,
     data_root: str | None = None,
-) -> "Run":
-    """Load a run at one of its checkpoints, on the CPU.
+) -> "Run": ...
+def load(
+    folder: Path | str,
+    *,
+    into: Learner | None = None,
+    checkpoint: Which | int | None = None,
+    data_path: str | None = None,
+    data_root: str | None = None,
+) -> "Run | Learner":
+    """Load a run at one of its checkpoints, on the CPU; or continue a learner of `fit`.
+
+    A shared generator (`advnets export RUN --to hub-folder`) is loaded as a run that only draws
+    samples (`Pretrained`): it has one checkpoint and no data.
 
     Args:
-        folder: A run's folder.
-        checkpoint: 'best' by the validation score, or 'last'.
-        data_path: Where the data lies by now (`--data.path`), when it has been moved.
-        data_root: The same for data that is given by its `--data.root`.
+        folder: A run's folder; that of a shared generator, its file `NAME.safetensors`, or
+            "hf://user/name" for one on the Hugging Face Hub.
+        into: The learner that `fit` trained in this folder, constructed again in the same way. It
+            loads the last checkpoint and is returned; `fit` then continues as if it had never
+            stopped. Construct torch's schedulers before, and pass them to `fit`.
+        checkpoint: 'best' by the validation score (the default of a run), 'last' (with `into`), or
+            the number of an update whose checkpoint is kept.
+        data_path: New location of the data (`--data.path`), where it was moved.
+        data_root: The same for data with `--data.root`.
 
     Raises:
-        BadFile: When the folder is no run's, or has no whole checkpoint, or one with weights that
-            are not finite.
+        BadFile: When the folder is no run folder, or has no intact checkpoint, or one with weights
+            that are not finite.
     """
+    if into is None and (str(folder).startswith(HUB) or _is_shared(Path(folder))):
+        given = {"data.path": data_path, "data.root": data_root}
+        for name in (name for name, at in given.items() if at is not None):
+            raise errors.bad_value(name, "left out for a shared generator, without data", "a path")
+        return _shared(folder)
     run_folder = RunDir(folder)
+    if into is not None:
+        return _into(into, run_folder, checkpoint or "last")
+    if (run_folder.path / "config.toml").read_bytes().startswith(b"own = "):
+        raise errors.bad_value("into", "the game that fit trained in this folder", "nothing")
+    checkpoint = checkpoint or "best"
     config = moved(config_of(run_folder), path=data_path, root=data_root)
-    saved = run_folder.best(say) if checkpoint == "best" else run_folder.latest(say)
-    if saved is None:
-        raise errors.no_checkpoint(run_folder.path)
+    saved = _checkpoint(run_folder, checkpoint)
     facts, context = run_folder.data(), None
     if config.model.conditional:
         context = Context.like(schema.contexts(run_folder.path, facts))
@@ -69,7 +93,7 @@ def load(
     refuse_foreign(saved, config)
     bad = checkpoints.first_non_finite(saved.tensors)
     if bad is not None:
-        raise errors.checkpoint_not_finite(saved.path, bad.removeprefix("learner."))
+        raise _checkpoint_not_finite(saved.path, bad.removeprefix("learner."))
     with errors.foreign_checkpoints(saved.path):
         state = below("learner.", saved.tensors)
         checkpoints.refuse_other_types(learner.state(), state)
@@ -77,143 +101,57 @@ def load(
     return Run(run_folder, config, learner, saved.update, saved.path.name)
 
 
-@dataclass(frozen=True)
-class Run:
-    """A trained run, at one of its checkpoints."""
+def _checkpoint_not_finite(path: Path, name: str) -> errors.BadFile:
+    """The error for a checkpoint with NaN or infinity."""
+    return errors.BadFile(
+        f"{path}: '{name}' must be finite, got NaN or infinity; use another checkpoint."
+    )
 
-    folder: RunDir
-    config: RunConfig
-    learner: Learner
-    update: int
-    checkpoint: str
 
-    def sampler(self, weights: str | None = None) -> Sampler:
-        """One of the model's samplers; by default the model proper (a game's `raw` weights)."""
-        samplers = self.samplers()
-        if weights is not None and weights not in samplers:
-            raise errors.unknown("weights", weights, samplers)
-        return samplers[weights or next(iter(samplers))]
+def _shared(folder: Path | str) -> Run:
+    """A shared generator, from the Hub or a disk."""
+    if not str(folder).startswith(HUB):
+        return pretrained.load(Path(folder))
+    from advnets.runs import hub  # what few need
 
-    def samplers(self) -> Mapping[str, Sampler]:
-        """All of the model's samplers by name. Raises `BadValue` where it has none."""
-        samplers = self.learner.samplers()
-        if not samplers:
-            raise errors.no_sampler(self.config.model.kind)
-        return samplers
+    return hub.fetched(str(folder))
 
-    def sample(
-        self,
-        n: int,
-        *,
-        seed: int = 0,
-        start: int = 0,
-        weights: str | None = None,
-        context: Tensor | None = None,
-        ranks: Ranks = ALONE,
-    ) -> Tensor:
-        """Samples number `start` to `start + n - 1` of this seed, of shape `(n, *event_shape)`.
 
-        Args:
-            n: How many.
-            seed: The seed of the samples.
-            start: Number of the first.
-            weights: Which of the model's samplers; by default the model proper.
-            context: What a conditional model is asked for: one context for all samples, or one
-                each. By default it is drawn as often as the training set has it.
-            ranks: The processes that share the work.
-        """
-        sampler = self.sampler(weights)
-        return draw(sampler, n, seed=seed, start=start, context=context, ranks=ranks)
+def _is_shared(path: Path) -> bool:
+    return is_shared(path) or (path.suffix == ".safetensors" and path.is_file())
 
-    def of_classes(
-        self,
-        classes: Sequence[str],
-        n: int,
-        *,
-        seed: int = 0,
-        start: int = 0,
-        weights: str | None = None,
-    ) -> Tensor:
-        """Samples number `start` to `start + n - 1` of each of these classes, class after class."""
-        sampler = self.sampler(weights)
-        return class_by_class(sampler, n, seed=seed, start=start, classes=classes)
 
-    def span(self) -> tuple[float, float]:
-        """The values that pictures of this run draw black and white."""
-        facts = self.folder.data()
-        low, high = facts.span or images.wide(facts.low, facts.high)
-        return low, high
+def _checkpoint(run_folder: RunDir, which: Which | int) -> Checkpoint:
+    """One of a run's checkpoints. Raises `BadFile` where there is none, or none that is whole."""
+    if isinstance(which, int):
+        return run_folder.at(which)
+    saved = run_folder.best(say) if which == "best" else run_folder.latest(say)
+    if saved is None:
+        raise _no_checkpoint(run_folder.path)
+    return saved
 
-    def splits(self) -> Splits:
-        """The data it was trained on. Raises `BadValue` where that is other data by now."""
-        with settings_of_a_run():  # the data is the run's only when it is read as the run did
-            return read_again(self.folder, self.config, say)
 
-    def evaluate(
-        self,
-        config: EvaluationConfig | None = None,
-        *,
-        seed: int = 0,
-        quality: bool = True,
-        ranks: Ranks = ALONE,
-    ) -> Evaluation:
-        """Section 5's protocol on the run's own data, raw and averaged weights side by side.
+def _into(learner: Trained, run_folder: RunDir, checkpoint: Which | int) -> Trained:
+    """A learner with the state of a checkpoint, ready to continue."""
+    saved = _checkpoint(run_folder, checkpoint)
+    progress = schema.convert(saved.path, saved.facts, schema.Progress)
+    with errors.foreign_checkpoints(saved.path):
+        state = below("learner.", saved.tensors)
+        checkpoints.refuse_other_types(learner.state(), state)
+        learner.load_state(state)
+    learner.fitted = Fitted(  # type: ignore[attr-defined]
+        saved.update,
+        progress.settings.get("seed"),
+        below("rng.", saved.tensors),
+        run_folder.path.absolute(),
+        progress.settings.get("schedulers"),
+    )
+    return learner
 
-        Args:
-            config: The protocol's constants; the run's own by default.
-            seed: The seed of the samples.
-            quality: Whether other measures than the Parzen score are taken too. The first time on
-                some data, that trains a small network.
-            ranks: The processes that share the work.
-        """
-        samplers, config = self.samplers(), config or self.config.evaluation
-        splits = self.splits()
-        space = features.learn(splits, say=say) if quality and ranks.first else None
-        return protocol.evaluate(samplers, splits, config, seed=seed, space=space, ranks=ranks)
 
-    def quality(
-        self, n: int | None = None, *, seed: int = 0, against: Against = "test"
-    ) -> metrics.Quality:
-        """The other measures alone, against test or, where something is chosen, validation data.
-
-        Args:
-            n: Samples of each sampler; as many as the protocol draws by default.
-            seed: The seed of the samples.
-            against: The part of the data that samples are compared with.
-        """
-        samplers, n = self.samplers(), n or self.config.evaluation.samples
-        splits = self.splits()
-        drawn = {name: draw(s, n, seed=seed) for name, s in samplers.items()}
-        space = features.learn(splits, say=say)
-        return metrics.measure(drawn, splits, space, seed=seed, against=against)
-
-    def score(
-        self,
-        config: EvaluationConfig | None = None,
-        *,
-        seed: int = 0,
-        quality: bool = True,
-        ranks: Ranks = ALONE,
-    ) -> Evaluation:
-        """`evaluate`, kept in the folder where that can be written; else a line says why not."""
-        result = self.evaluate(config, seed=seed, quality=quality, ranks=ranks)
-        if ranks.first:
-            try:
-                self.keep(result, seed=seed)
-            except errors.CannotWrite as refused:
-                say(errors.not_kept(refused))
-        return result
-
-    def keep(self, result: Evaluation, *, seed: int = 0) -> None:
-        """Keep scores of this checkpoint: evaluation.json, and a picture of what was scored.
-
-        Raises:
-            CannotWrite: When the folder does not take them.
-        """
-        shown = min(result.lines[0].test.centres, images.picture_size(self.sampler().event_shape))
-        with checkpoints.written_aside(self.folder.place("evaluation.png")) as aside:
-            images.save_samples(aside, self.sample(shown, seed=seed), span=self.span())
-        kept = protocol.Kept(
-            checkpoint=self.checkpoint, update=self.update, seed=seed, **vars(result)
-        )
-        checkpoints.write_atomically(self.folder.place("evaluation.json"), kept.to_json())
+def _no_checkpoint(path: Path) -> errors.BadFile:
+    """The error for a run without a checkpoint."""
+    quoted = shlex.quote(str(path))
+    return errors.BadFile(
+        f"{path}: has no checkpoint yet; go on with: advnets train --resume {quoted}"
+    )

@@ -1,180 +1,129 @@
-"""A run from its configuration: train it, go on with it."""
+"""Training of a run from its configuration, and resuming it."""
 
 import contextlib
 import dataclasses
-import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
-from advnets import data, networks
+from advnets import data
 from advnets.base import errors
 from advnets.base.conditioning import Context
-from advnets.base.config import (
-    FREE,
-    Kinds,
-    differences,
-    dumps,
-    expanded,
-    from_dict,
-    read_toml,
-    refuse_unrepresentable,
-    settings,
-)
-from advnets.base.distributed import Ranks, joined
+from advnets.base.distributed import Ranks, init_process_group
 from advnets.base.memory import refuse_larger
 from advnets.base.process import settings_of_a_run
 from advnets.base.progress import Display, Silent
-from advnets.base.protocols import Choosy, Learner, ModelConfig, Problem
-from advnets.base.rng import Streams
-from advnets.data import Batches, DataConfig, Order, Splits
+from advnets.base.protocols import Batch, Learner, Problem
+from advnets.base.rng import Generators
+from advnets.data import Batches, Splits, few_labels
 from advnets.evaluation import protocol as evaluation
 from advnets.evaluation.parzen import LogLikelihood
-from advnets.evaluation.protocol import EvaluationConfig
 from advnets.game import GameConfig
-from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.plotting import images
 from advnets.runs import registry
+from advnets.runs.run_config import (
+    RunConfig,
+    config_of,
+    found_from_anywhere,
+    reproducibility_settings,
+)
+from advnets.runs.same_run import describe, read_again, refuse_changes, refuse_foreign
 from advnets.sampling.samplers import class_by_class, class_rows
-from advnets.storage import checkpoints, schema
+from advnets.storage import checkpoints
 from advnets.storage import run_folder as rundir
-from advnets.storage.checkpoints import Checkpoint
 from advnets.storage.environment import differences_of_bits, environment, has_bfloat16, resolved
 from advnets.storage.run_folder import RunDir
+from advnets.training.callbacks import Callback
+from advnets.training.limits import Limit
 from advnets.training.monitor import Monitor, spread
-from advnets.training.trainer import Trainer, TrainerConfig
-
-KINDS: Kinds = {
-    DataConfig: data.KINDS,
-    ModelConfig: registry.KINDS,
-    GeneratorKind: networks.GENERATORS,
-    DiscriminatorKind: networks.DISCRIMINATORS,
-}
-
-Device = Literal["cpu", "cuda"]
-
-PLACES = ("path", "root")
-"""The settings of data that say where it lies."""
+from advnets.training.trainer import Trainer
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """All that a run is made of."""
-
-    recipe: str = dataclasses.field(default="", metadata=FREE)
-    """The recipe it began from."""
-    seed: int = 0
-    """Seed of everything: first weights, order of the data, noise, masks."""
-    batch_size: int = 100
-    """Examples in a minibatch; under `torchrun` each process takes its share of them."""
-    device: Device = "cpu"
-    """Where it trains: 'cpu', or 'cuda' for an NVIDIA GPU (whose noise is another one)."""
-    data: DataConfig
-    model: ModelConfig
-    trainer: TrainerConfig = TrainerConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-
-    def __post_init__(self) -> None:
-        refuse_unrepresentable(self)
-        errors.at_least(0, seed=self.seed)
-        errors.at_least(1, batch_size=self.batch_size)
-        errors.one_of(get_args(Device), device=self.device)
-
-    def to_toml(self) -> str:
-        """As TOML text, which `read_config` takes back."""
-        return dumps(self)
-
-
-def read_config(path: Path | str) -> RunConfig:
-    """A configuration from a TOML file. Raises `BadFile` or `BadValue`, naming what is wrong."""
-    table = read_toml(Path(path))
-    try:
-        return from_dict(RunConfig, table, kinds=KINDS)
-    except errors.BadValue as error:
-        raise errors.bad_config(Path(path), error) from None
-
-
-def train(config: RunConfig, folder: Path | str, *, display: Display | None = None) -> bool:
+def train(
+    config: RunConfig,
+    folder: Path | str,
+    *,
+    display: Display | None = None,
+    callbacks: Sequence[Callback] = (),
+    limit: Limit | None = None,
+) -> bool:
     """Start a run in a new folder and train it to the end.
 
+    Args:
+        config: The run.
+        folder: A new folder.
+        display: Shows the progress.
+        callbacks: Called after every update (`advnets.training.callbacks`).
+        limit: Ends this call earlier.
+
     Returns:
-        False when Ctrl-C or SIGTERM ended it before; then all is saved and `resume` goes on.
+        False when Ctrl-C, SIGTERM or the limit ended it; then all is saved and `resume` continues.
 
     Raises:
-        BadFile: When something is in the folder already, or the data cannot be read.
+        BadFile: When the folder exists already, or the data cannot be read.
         BadValue: When a setting does not fit the data.
         Diverged: When a value or a parameter is no longer finite.
-        OthersLost: When another process of a run of several is gone.
+        OthersLost: When another process of the run has ended.
     """
+    if not isinstance(config, RunConfig):
+        need = "a RunConfig: advnets.recipes.get(NAME), or advnets.read_config(FILE)"
+        raise errors.bad_value("config", need, f"a {type(config).__name__}")
     path, config = Path(folder), found_from_anywhere(config)
-    with settings_of_a_run(), joined(config.device) as own:
+    with settings_of_a_run(), init_process_group(config.device) as own:
         if own.first:
             rundir.refuse_existing(path)  # before the data is read
         splits = data.load(config.data, seed=config.seed)
         config = in_its_precision(config, splits, own)
         parts = build(config, splits, own)
+        display = display if own.first and display else Silent()
+        more: Any = {"display": display, "callbacks": callbacks, "limit": limit}
+        training = trainer(config, splits, *parts, own, **more)  # before a folder is made
         if not own.first:
-            return trainer(config, splits, *parts, own).fit()
+            return training.fit()
         context = contexts(config, splits)
         about = describe(splits) | ({} if context is None else {"context": context.facts()})
         run_folder = RunDir.create(
             path, config=config.to_toml(), data=about, environment=environment()
         )
-        display = display or Silent()
         for line in header(run_folder, config, splits, samples=bool(parts[0].samplers())):
             display.say(line)
         with run_folder.lock():
             note_start(run_folder, 0)
-            return trainer(config, splits, *parts, own, run_folder, display).fit()
-
-
-def found_from_anywhere(config: RunConfig) -> RunConfig:
-    """The same with whole paths of the data, which hold in another working directory too."""
-    places = {name: getattr(config.data, name, None) for name in PLACES}
-    whole = {name: str(expanded(at).absolute()) for name, at in places.items() if at}
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, **whole))
-
-
-def moved(config: RunConfig, *, path: str | None = None, root: str | None = None) -> RunConfig:
-    """The same with data that lies elsewhere by now.
-
-    Raises:
-        BadValue: For data that is not given by such a path.
-    """
-    fields = {f.name for f in dataclasses.fields(config.data)}
-    given = {name: at for name, at in {"path": path, "root": root}.items() if at is not None}
-    for name in given:
-        if name not in fields:
-            other = " or ".join(f"--data.{n}" for n in PLACES if n in fields) or "no place"
-            raise errors.data_lies_otherwise(f"data.{name}", other, config.data.kind)
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, **given))
+            training.folder = run_folder
+            return training.fit()
 
 
 def resume(
-    folder: Path | str, config: RunConfig | None = None, *, display: Display | None = None
+    folder: Path | str,
+    config: RunConfig | None = None,
+    *,
+    display: Display | None = None,
+    callbacks: Sequence[Callback] = (),
+    limit: Limit | None = None,
 ) -> bool:
-    """Go on with a run, bit for bit as if it had never stopped.
+    """Resume a run, bit for bit as if it had never stopped.
 
     Args:
         folder: A run's folder.
-        config: Settings to go on with; the run's own by default. Only those that change no update
-            may differ: the number of steps (unless the learning rate anneals towards its end), and
-            how often pictures and checkpoints are made. A run made longer keeps what was logged at
-            its old last update.
-        display: Where a person looks.
+        config: Settings of the resumed run; the run's own by default. Only those that change no
+            update may differ: the number of steps (unless the learning rate anneals towards the
+            end), and the intervals of pictures and checkpoints. An extended run keeps what was
+            logged at its old last update.
+        display: Shows the progress.
+        callbacks: As those of `train`.
+        limit: Ends this call earlier.
 
     Returns:
         As `train`.
 
     Raises:
-        BadFile: When the folder is no run's, is another model's, or no checkpoint in it is whole.
-        BadValue: When a setting that matters was changed, or the data was; names it.
-        WrongMoment: When another process is training there.
-        OthersLost: When another process of a run of several is gone.
+        BadFile: When the folder is no run folder, is of another model, or has no intact checkpoint.
+        BadValue: When a setting that results depend on, or the data, was changed; names it.
+        WrongMoment: When another process trains in this folder.
+        OthersLost: When another process of the run has ended.
     """
     run_folder = RunDir(folder)
     saved = config_of(run_folder)
@@ -182,13 +131,13 @@ def resume(
     refuse_changes(run_folder, saved, config)
     with contextlib.ExitStack() as stack:
         stack.enter_context(settings_of_a_run())
-        own = stack.enter_context(joined(config.device))
+        own = stack.enter_context(init_process_group(config.device))
         display = display if own.first and display else Silent()
         if own.first:
             stack.enter_context(run_folder.lock())
         splits = read_again(run_folder, config, display.say)
         parts = build(config, splits, own)
-        going_on = trainer(config, splits, *parts, own, run_folder, display)
+        going_on = trainer(config, splits, *parts, own, run_folder, display, callbacks, limit)
         checkpoint = run_folder.latest(display.say)
         if checkpoint is not None:
             refuse_foreign(checkpoint, config)
@@ -209,7 +158,7 @@ def resume(
 
 
 def in_its_precision(config: RunConfig, splits: Splits, ranks: Ranks) -> RunConfig:
-    """The configuration with a precision 'auto' chosen, alike in all processes."""
+    """The configuration with 'auto' precision resolved, equal in all processes."""
     wished = getattr(config.model, "precision", None)
     if wished != "auto":
         return config
@@ -224,7 +173,7 @@ def _in_precision(config: RunConfig, precision: str) -> RunConfig:
 
 
 def _kept_precision(config: RunConfig, saved: RunConfig) -> RunConfig:
-    """On resume, 'auto' is what was chosen when the run began."""
+    """On resume, 'auto' is the precision chosen at the start of the run."""
     chosen = getattr(saved.model, "precision", None)
     if chosen is None or getattr(config.model, "precision", None) != "auto":
         return config
@@ -232,28 +181,29 @@ def _kept_precision(config: RunConfig, saved: RunConfig) -> RunConfig:
 
 
 def note_start(folder: RunDir, update: int) -> str:
-    """Write down what goes on with a run here; a notice where that changes its bits, else "".
+    """Record the environment of a start; a notice where it changes rounding, else "".
 
-    `environment.json` is of the first start; `environment.jsonl` has a line for each.
+    `environment.json` is of the first start; `environment.jsonl` has a line for every start.
     """
     now = environment()
     earlier = folder.records("environment")
     if update and not earlier:  # of a run that began before there were lines
         with contextlib.suppress(errors.BadFile):
             earlier = [folder.facts("environment")]
-    line = json.dumps({"update": update, **now})
-    path = folder.path / "environment.jsonl"
-    with errors.saving(path), path.open("a", encoding="utf-8") as lines:
-        lines.write(line + "\n")
+    folder.note_start({"update": update, **now})
     changed = differences_of_bits(earlier[-1], now) if update and earlier else ""
-    return errors.goes_on_elsewhere(update, changed) if changed else ""
+    return (
+        f"From update {update:,} on the run is not bit for bit what it would have been: {changed}."
+        if changed
+        else ""
+    )
 
 
 @settings_of_a_run()
 def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Batches]:
-    """The learner of a run and the order of its data."""
+    """The learner of a run and its minibatches."""
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise errors.no_gpu()
+        raise errors.bad_value("device", "cpu: torch finds no CUDA GPU here", "cuda")
     low, high, mean = splits.statistics
     device = torch.device(config.device)
     batches = Batches(
@@ -267,12 +217,11 @@ def build(config: RunConfig, splits: Splits, ranks: Ranks) -> tuple[Learner, Bat
         batches_per_epoch=batches.per_epoch,
         steps=config.trainer.steps,
         context=contexts(config, splits),
+        labelled=labelled(config, splits),
         ranks=ranks,
         device=device,
     )
     learner = registry.build(config.model, problem, seed=config.seed)
-    if isinstance(learner, Choosy):  # before a folder is made
-        learner.refuse_sizes(batches.sizes)
     refuse_too_large(config, splits, learner)
     return learner, batches
 
@@ -287,7 +236,7 @@ def refuse_too_large(config: RunConfig, splits: Splits, learner: Learner) -> Non
 
 
 def contexts(config: RunConfig, splits: Splits) -> Context | None:
-    """What a conditional model is told of each example; None for any other.
+    """The contexts of a conditional model; None for any other.
 
     Raises:
         BadValue: For data without labels.
@@ -299,6 +248,19 @@ def contexts(config: RunConfig, splits: Splits) -> Context | None:
     return Context.of(splits.train.context, splits.classes, seed=config.seed)
 
 
+def labelled(config: RunConfig, splits: Splits) -> Batch | None:
+    """The training examples that a model of few labels is told the class of; None for any other.
+
+    Raises:
+        BadValue: For data without classes, or more labels than it has.
+    """
+    if config.model.told is None:
+        return None
+    n, draw = config.model.told
+    told = few_labels.choose(splits.train, n, seed=draw, name="model.labels")
+    return Batch(told.x[:], told.context)
+
+
 def trainer(
     config: RunConfig,
     splits: Splits,
@@ -307,6 +269,8 @@ def trainer(
     ranks: Ranks,
     folder: RunDir | None = None,
     display: Display | None = None,
+    callbacks: Sequence[Callback] = (),
+    limit: Limit | None = None,
 ) -> Trainer:
     """The trainer of a run, with its validation score and its pictures."""
 
@@ -338,25 +302,33 @@ def trainer(
         learner,
         batches,
         config.trainer,
-        streams=Streams(config.seed, device=config.device),
+        generators=Generators(config.seed, device=config.device),
         folder=folder,
         score=score if samples else None,
         picture=picture if samples else None,
         monitor=monitor,
         display=display,
-        settings=matters(config),
+        settings=reproducibility_settings(config),
+        callbacks=callbacks,
+        limit=limit,
+        advice=advice(config, splits.event_shape),
         ranks=ranks,
     )
 
 
-def config_of(folder: RunDir | Path | str) -> RunConfig:
-    """The configuration that a run was made from."""
-    folder = folder if isinstance(folder, RunDir) else RunDir(folder)
-    return read_config(folder.path / "config.toml")
+def advice(config: RunConfig, event_shape: tuple[int, ...]) -> str:
+    """What shortens a run of hours, in one line."""
+    model, ways = config.model, ["fewer updates (--steps)"]
+    if isinstance(model, GameConfig) and not model.compile and not model.augment:
+        ways += ["a compiled step (--model.compile)"] * (model.G_optimizer.optimizer == "momentum")
+    if config.data.kind == "images" and max(event_shape) > 32:
+        ways.append("smaller pictures (--data.size 32)")
+    ways.append("a smaller recipe (advnets recipes: their times)")
+    return f"What shortens it, in a new run: {', '.join(ways)}."
 
 
 def header(folder: RunDir, config: RunConfig, splits: Splits, *, samples: bool) -> list[str]:
-    """What a person should know while a run goes on; `samples`: whether the model has a sampler."""
+    """The header of a run; `samples`: whether the model has a sampler."""
     n, shape = len(splits.train), " x ".join(map(str, splits.event_shape))
     every = config.trainer.score_every
     rule = (
@@ -381,81 +353,18 @@ def _played_in(config: RunConfig) -> str:
 
 
 def notices(config: RunConfig) -> list[str]:
-    """Lines on what will be slow, before a run begins or goes on."""
+    """Notices about slow settings, before a run starts or resumes."""
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
-    lines = [errors.slow_bfloat16()] if slow and has_bfloat16() is False else []
-    return lines + ([errors.compiling()] if getattr(config.model, "compiled", False) else [])
-
-
-def refuse_changes(folder: RunDir, own: RunConfig, config: RunConfig) -> None:
-    """Raise where a resumed run would not be the same run."""
-    if config.recipe != own.recipe:
-        raise errors.another_model(folder.path, f"recipe '{config.recipe}'", f"'{own.recipe}'")
-    for name, (need, got) in differences(matters(own), matters(config)).items():
-        raise errors.setting_changed(folder.path, name, need, got)
-
-
-def refuse_foreign(checkpoint: Checkpoint, config: RunConfig) -> None:
-    """Raise where a checkpoint was saved by a run with other settings."""
-    progress = schema.convert(checkpoint.path, checkpoint.facts, schema.Progress)
-    saved, own = progress.settings, matters(config)
-    known = {name: own[name] for name in own if name in saved}  # others are younger than it
-    for name, (got, need) in differences(saved, known).items():
-        raise errors.foreign_settings(checkpoint.path, name, need, got)
-
-
-def matters(config: RunConfig) -> dict[str, Any]:
-    """The settings that a run's results depend on, by dotted name."""
-    last = {"trainer.steps": config.trainer.steps} if config.model.ends_with_the_run else {}
-    return settings(config) | last
-
-
-def describe(splits: Splits) -> dict[str, Any]:
-    """What `data.json` says of the data: sizes, range, and a fingerprint of all its bytes.
-
-    It says no order where rows stand as in their file: runs from before rows were shuffled do not.
-    """
-    low, high, _ = splits.statistics
-    about = {
-        "order": splits.order if splits.order != "file" else "",
-        "classes": list(splits.classes),
-        "notice": splits.notice,
-        "span": list(splits.span or ()),
-    }
-    return {name: fact for name, fact in about.items() if fact} | {
-        "event_shape": list(splits.event_shape),
-        "examples": [len(s) for s in (splits.train, splits.validation, splits.test)],
-        "low": low,
-        "high": high,
-        "crc32": splits.fingerprint,
-    }
-
-
-def read_again(folder: RunDir, config: RunConfig, say: Callable[[str], None]) -> Splits:
-    """The data of a run, in the order that it had when the run began.
-
-    Args:
-        folder: The run's folder.
-        config: Where the data lies now, and the run's seed.
-        say: Hears of a run whose rows were not shuffled.
-
-    Raises:
-        BadValue: When it is other data by now.
-    """
-    order = folder.facts("data").get("order", "file")
-    if order not in get_args(Order):
-        need = f"'order' must be one of {', '.join(get_args(Order))}"
-        raise errors.damaged_facts(folder.path / "data.json", need)
-    if order == "file":
-        say(errors.rows_as_in_file(folder.path))
-    splits = data.load(config.data, seed=config.seed, order=order)
-    refuse_other_data(folder, describe(splits))
-    return splits
-
-
-def refuse_other_data(folder: RunDir, found: dict[str, Any]) -> None:
-    """Raise where the data is not the data that the run began with, whatever is said of it."""
-    own = folder.facts("data")
-    for name, value in found.items():
-        if name != "notice" and own.get(name) != value:
-            raise errors.setting_changed(folder.path, f"data ({name})", own.get(name), value)
+    lines = (
+        [
+            "This processor does not compute in bfloat16 (no AVX512-BF16, no AMX), so "
+            "--model.precision bfloat16 will be slower than float32; it goes on all the same."
+        ]
+        if slow and has_bfloat16() is False
+        else []
+    )
+    return lines + (
+        ["The step is compiled in one of the first updates, which takes about half a minute."]
+        if getattr(config.model, "compile", False)
+        else []
+    )

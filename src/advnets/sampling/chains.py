@@ -1,8 +1,7 @@
 r"""Sampling by Markov chains: burn-in, thinning, many chains side by side.
 
-A model gives the transition (a `Kernel`); this module runs it. Nothing of a chain is kept between
-two calls: whoever asks for samples number 900 to 999 has the first 899 made again, and gets the
-same bits.
+A model gives the transition (a `Kernel`); this module runs it. No state is kept between two calls:
+samples number 900 to 999 need a run from the start, and are the same bits each time.
 """
 
 from collections.abc import Iterator
@@ -21,24 +20,24 @@ Begin = Literal["noise", "data"]
 
 @dataclass(frozen=True, kw_only=True)
 class ChainConfig:
-    """How a model's Markov chains are run, and what is seen of them."""
+    """How a model's Markov chains are run, and what is shown of their states."""
 
     chains: int = 100
-    """Chains that run side by side; sample number i is of chain i % `chains`."""
+    """Parallel chains; sample number i is of chain i % `chains`."""
     burn_in: int = 1_000
-    """Moves of each chain before the first state that is kept (0 keeps where it begins)."""
+    """Steps of each chain before its first kept state (0 keeps the initial state)."""
     thin: int = 10
-    """Moves between two states that are kept."""
-    begin: Begin = "noise"
-    """Where chains begin: 'noise', or 'data', the first examples seen."""
+    """Steps between two kept states."""
+    init: Begin = "noise"
+    """Initial states: 'noise', or 'data', the first examples seen."""
     shown: Shown = "means"
-    """What is seen of a state: 'means' (what a Parzen window is put on, as the field does) or
-    'binary' (drawn from them)."""
+    """What is shown of a state: 'means' (the usual choice for Parzen windows) or 'binary' values
+    drawn from them."""
 
     def __post_init__(self) -> None:
         errors.at_least(1, chains=self.chains, thin=self.thin)
         errors.at_least(0, burn_in=self.burn_in)
-        errors.one_of(get_args(Begin), begin=self.begin)
+        errors.one_of(get_args(Begin), init=self.init)
         errors.one_of(get_args(Shown), shown=self.shown)
 
     def run(self, kernel: Kernel) -> "MarkovChain":
@@ -49,24 +48,24 @@ class ChainConfig:
 class MarkovChain:
     r"""Chains of one kernel, side by side: a `Chain` sampler.
 
-    .. math:: s_0 \sim begin, \quad s_{t+1} \sim move(s_t), \quad
-              x_j = show(s_{burn\_in + j \cdot thin})
+    .. math:: s_0 \sim init, \quad s_{t+1} \sim step(s_t), \quad
+              x_j = observe(s_{burn\_in + j \cdot thin})
 
-    Sample number i is x_j of chain i % chains, with j = i // chains. All chains move at every step,
-    whatever is asked for, so `sample(n)[:m]` equals `sample(m)` bit for bit.
+    Sample number i is x_j of chain i % chains, with j = i // chains. All chains make every step,
+    whatever n is, so `sample(n)[:m]` equals `sample(m)` bit for bit.
 
     Args:
         kernel: The transition.
-        chains: Chains that run side by side.
-        burn_in: Moves before the first state that is kept; with 0 that is where a chain begins.
-        thin: Moves between two states that are kept.
-        bound: Largest absolute value of a state that is not taken for a runaway. (The check waits
-            for the device at every step.)
+        chains: Number of parallel chains.
+        burn_in: Steps before the first kept state; 0 keeps the initial state.
+        thin: Steps between two kept states.
+        bound: Absolute value of a state above which a chain counts as diverged. (The check
+            synchronises the device at every step.)
 
     Raises:
-        BadValue: For no chain, or a thinning below 1.
-        Diverged: From what samples, when a state leaves the bound or the finite numbers: names the
-            step and the value.
+        BadValue: For fewer than one chain, or a thinning below 1.
+        Diverged: While sampling, for a state beyond the bound or not finite; names the step and the
+            value.
     """
 
     def __init__(
@@ -97,12 +96,12 @@ class MarkovChain:
 
     @torch.no_grad()
     def walk(self, length: int, *, seed: int, first: int = 0) -> Tensor:
-        """What chains of `length` states each keep.
+        """The kept states of chains of `length` states each.
 
         Args:
-            length: States of each chain, the first one and the burn-in among them.
-            seed: Of the moves; where chains begin may depend on it too.
-            first: Number of the first kept state that is shown.
+            length: States of each chain, including the first one and the burn-in.
+            seed: Seed of the steps and the initial states.
+            first: Number of the first kept state to return.
 
         Returns:
             Of shape `(kept, chains, *event_shape)`.
@@ -111,23 +110,32 @@ class MarkovChain:
             BadValue: When no state is left after the burn-in.
         """
         if length <= self.burn_in:
-            raise errors.chain_too_short(length, self.burn_in)
+            raise errors.bad_value(
+                "length",
+                f"above the burn-in, {self.burn_in} states, of which none is kept",
+                f"a chain of {length}",
+            )
         shown = []
         for t, state in enumerate(self._states(length, seed)):
             j, between = divmod(t - self.burn_in, self.thin)
             if j >= first and between == 0:
                 # A stream for each: what is shown must not depend on what was shown before.
                 own = rng.for_samples(seed, "shown of the chains", j)
-                shown.append(self.kernel.show(state, rng=own))
+                shown.append(self.kernel.observe(state, rng=own))
         return torch.stack(shown)
 
     def _states(self, length: int, seed: int) -> Iterator[Tensor]:
         moves = rng.for_samples(seed, "moves of the chains")
-        state = self.kernel.begin(self.chains, rng=moves)
+        state = self.kernel.init(self.chains, rng=moves)
         for t in range(length):
             if t:
-                state = self.kernel.move(state, rng=moves)
+                state = self.kernel.step(state, rng=moves)
             largest = state.abs().max().item()
             if not largest <= self.bound:  # what is not a number is below nothing
-                raise errors.runaway_chain(largest, t, self.bound)
+                raise errors.Diverged(
+                    f"The chain's state reaches {largest:g} at step {t} (bound {self.bound:g}): "
+                    "the feedback loop "
+                    "has no bound of its own. Sigmoid or tanh units have one; piecewise linear "
+                    "units do not."
+                )
             yield state

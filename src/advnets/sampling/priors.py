@@ -37,7 +37,7 @@ class _Vector:
     dim: int
 
     def __post_init__(self) -> None:
-        errors.at_least(1, dim=self.dim)
+        errors.whole(1, dim=self.dim)
 
 
 @dataclass(frozen=True)

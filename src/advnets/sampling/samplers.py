@@ -1,9 +1,9 @@
-"""Drawing from a model: one seed a sample, pictures and arrays of samples."""
+"""Samplers: one random stream for each sample, and files of samples."""
 
 import contextlib
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,15 +18,18 @@ from advnets.base.memory import refuse_larger
 from advnets.base.protocols import Chain, Examples, Sampler
 from advnets.sampling.priors import Prior
 
-_CHUNK = 1000
+CHUNK = 1000
+"""Samples that are drawn at once."""
+Show = Callable[[int], object]
+"""Hears how many samples are drawn so far."""
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @contextlib.contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode and without gradients; afterwards as it was.
+    """Inside, the network is in evaluation mode and without gradients; its mode is restored.
 
-    It is the network itself that changes its mode: where another thread may be training it, use
+    This changes the mode of the network itself: where another thread may be training it, use
     `untouched`.
     """
     training = {m: m.training for m in network.modules()}
@@ -43,10 +46,9 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 def untouched(network: Network) -> Iterator[Network]:
     """The network in evaluation mode and without gradients, while another thread may train it.
 
-    Inside, what is given is a copy of its modules around the same parameters, buffers and hooks,
-    made anew each time: it has today's weights, and an update that is under way is seen as far as
-    it has come. The network itself stays as it is. It is given itself where it is in evaluation
-    mode already; one that cannot be copied changes its mode for the time (`evaluating`).
+    It yields a copy of the modules with the same parameters, buffers and hooks, so the network
+    itself is unchanged. An update in progress is partly visible. A network in evaluation mode is
+    yielded itself; one that cannot be copied changes its mode meanwhile (`evaluating`).
     """
     twin: Network | None = network
     if any(module.training for module in network.modules()):
@@ -59,7 +61,7 @@ def untouched(network: Network) -> Iterator[Network]:
 
 
 def _shared(network: nn.Module) -> dict[int, Any]:
-    """What a copy of the network has in common with it, as `copy.deepcopy` is told."""
+    """The tensors that a copy shares with the network, as the memo of `copy.deepcopy`."""
     modules, shared = [*network.modules()], dict[int, Any]()
     inside = {id(module) for module in modules}
     for module in modules:
@@ -79,10 +81,9 @@ def _shared(network: nn.Module) -> dict[int, Any]:
 class GeneratorSampler:
     r"""Ancestral sampling from p_g: z ~ p_z, then x = G(z), with G in evaluation mode.
 
-    Sample number i is a function of (seed, i): its z bit for bit, its x to rounding, whatever n and
-    however the samples are cut into calls. A conditional G makes x = G(z | c) of the c that is
-    asked for; where none is, c is drawn as often as the training set has it. The z is the same
-    whatever is asked.
+    Sample number i is a function of (seed, i), for any n and any division into calls: its z bit for
+    bit, its x to rounding. A conditional G gives x = G(z | c) for the requested c; without one, c
+    is drawn with the frequencies of the training set. z does not depend on c.
 
     Args:
         G: The generator.
@@ -101,7 +102,7 @@ class GeneratorSampler:
         return torch.cat([self.prior.sample(1, rng=r) for r in rng.per_sample(seed, start, n)])
 
     def contexts(self, n: int, *, seed: int, start: int = 0) -> Tensor | None:
-        """The contexts that these samples have where none is asked for; None without any."""
+        """The contexts of these samples where none is requested; None without contexts."""
         if self.context is None:
             return None
         u = []
@@ -110,13 +111,23 @@ class GeneratorSampler:
             u.append(torch.rand(1, generator=r, dtype=torch.float64))
         return self.context.at(torch.cat(u))
 
+    def _refuse_other_z(self, z: object) -> None:
+        need, dim = "a tensor (torch.from_numpy makes one of an array)", self.prior.dim
+        errors.require(isinstance(z, Tensor), "z", need, f"a {type(z).__name__}")
+        if isinstance(z, Tensor) and (z.dim() != 2 or z.shape[1] != dim):
+            raise errors.wrong_shape("z", f"(n, {dim})", z.shape)
+
     def decode(self, z: Tensor, *, context: Tensor | None = None) -> Tensor:
         """X = G(z | c), of shape `(n, *event_shape)`.
 
         Args:
             z: Of shape `(n, z_dim)`.
-            context: Of a conditional G: one for all z, or one each.
+            context: For a conditional G: one for all z, or one each.
+
+        Raises:
+            BadValue: For a z that is no tensor of that shape, or a context that does not fit.
         """
+        self._refuse_other_z(z)
         inputs = [z]
         if self.context is not None:
             if context is None:
@@ -125,7 +136,7 @@ class GeneratorSampler:
         elif context is not None:
             raise errors.not_conditional()
         like = next(self.G.parameters(), z)
-        parts = zip(*(torch.split(t, _CHUNK) for t in inputs), strict=True)
+        parts = zip(*(torch.split(t, CHUNK) for t in inputs), strict=True)
         with untouched(self.G) as G:
             x = torch.cat([G(*(t.to(like) for t in part)) for part in parts])
         return _finite(x)
@@ -138,10 +149,10 @@ class GeneratorSampler:
 
 
 class TrainingSet:
-    """Real examples as a sampler: the line in every table that no honest score should be far above.
+    """Real examples as a sampler: the reference row in every table of scores.
 
-    Sample number i is entry i of a permutation of the examples drawn from the seed (it begins again
-    after the last one).
+    Sample number i is entry i of a permutation of the examples drawn from the seed (repeated after
+    the last one).
     """
 
     def __init__(self, x: Examples) -> None:
@@ -165,24 +176,38 @@ def draw(
     start: int = 0,
     context: Tensor | None = None,
     ranks: Ranks = ALONE,
+    show: Show | None = None,
 ) -> Tensor:
-    """Samples number `start` to `start + n - 1`, of which each process draws its own.
+    """Samples number `start` to `start + n - 1`; each process draws its share.
 
-    A Markov chain cannot be cut, nor is a list of contexts: every process draws the whole of it.
+    Markov chains and lists of contexts are not divided: every process draws all of them. `show`
+    hears how many are drawn, of a sampler whose samples one process draws part by part.
     """
     _refuse_too_many(n, sampler, start)
     rows, whole = ranks.rows(n), isinstance(sampler, Chain) or context is not None
-    if ranks.world == 1 or n < ranks.world or whole:
+    if ranks.world > 1 and n >= ranks.world and not whole:
+        own = sampler.sample(rows.stop - rows.start, seed=seed, start=start + rows.start)
+        return _finite(ranks.gather(own, n))
+    if show is None or isinstance(sampler, Chain):
         return _finite(sampler.sample(n, seed=seed, start=start, context=context))
-    own = sampler.sample(rows.stop - rows.start, seed=seed, start=start + rows.start)
-    return _finite(ranks.gather(own, n))
+    parts = []
+    for first in range(0, n, CHUNK):
+        size = min(CHUNK, n - first)
+        c = context if context is None or context.ndim == 0 else context[first : first + size]
+        parts.append(sampler.sample(size, seed=seed, start=start + first, context=c))
+        show(first + size)
+    return _finite(torch.cat(parts))
 
 
 def refuse_non_finite(x: Tensor) -> None:
     """Raise `Diverged` where a sample has NaN or infinity."""
     if not x.isfinite().all():
         finite = x.flatten(1).isfinite().all(dim=1)
-        raise errors.samples_not_finite(int(finite.logical_not().nonzero()[0]))
+        raise errors.Diverged(
+            "The samples must be finite, got NaN or infinity, first in sample "
+            f"{int(finite.logical_not().nonzero()[0])}: weights of the "
+            "model are not finite, or its output overflows."
+        )
 
 
 def _finite(x: Tensor) -> Tensor:
@@ -191,67 +216,75 @@ def _finite(x: Tensor) -> Tensor:
 
 
 def _refuse_too_many(n: int, sampler: Sampler, start: int) -> None:
-    errors.at_least(1, n=n)
-    errors.at_least(0, start=start)
+    if isinstance(n, Tensor):
+        need = "a number of samples; G at z of your own is game.samplers()['raw'].decode(z)"
+        raise errors.bad_value("n", need, f"a tensor of shape {tuple(n.shape)}")
+    errors.whole(1, n=n)
+    errors.whole(0, start=start)
     errors.at_least(0, **{"start + n": start + n})
     refuse_larger("n", n, numbers=n * math.prod(sampler.event_shape))
 
 
 def class_rows(sampler: Sampler, most: int = 10) -> list[str]:
-    """The classes that a picture has a row for, evenly from all; none without classes."""
+    """The classes that get a row in a picture, evenly chosen from all; none without classes."""
     context: Context | None = getattr(sampler, "context", None)
     names = () if context is None else context.names
     rows = min(most, len(names))
     return [names[row * len(names) // rows] for row in range(rows)]
 
 
+def classes_named(sampler: Sampler, names: Sequence[str]) -> list[str]:
+    """Classes of a conditional sampler as the data spells them (`Context.spelled`).
+
+    Raises:
+        BadValue: For an unknown class, or a sampler without classes.
+    """
+    return [_context_of(sampler, names).spelled(name) for name in names]
+
+
+def _context_of(sampler: Sampler, names: Sequence[str]) -> Context:
+    context: Context | None = getattr(sampler, "context", None)
+    if context is None:
+        raise errors.bad_value(
+            "class",
+            "left out: the run is not conditional (train one with --model.context labels)",
+            " ".join(names),
+        )
+    return context
+
+
 def class_by_class(
-    sampler: Sampler, n: int, *, seed: int, start: int = 0, classes: Sequence[str]
+    sampler: Sampler,
+    n: int,
+    *,
+    seed: int,
+    start: int = 0,
+    classes: Sequence[str],
+    show: Show | None = None,
 ) -> Tensor:
     """Samples number `start` to `start + n - 1` of each class, class after class.
 
     In a picture of n columns each class is a row, and each column has one z.
 
     Raises:
-        BadValue: For an unknown class, or a sampler that knows of none.
+        BadValue: For an unknown class, or a sampler without classes.
     """
-    context: Context | None = getattr(sampler, "context", None)
-    if context is None:
-        raise errors.not_conditional_run(" ".join(classes))
-    labels = [context.named(name) for name in classes]
+    labels = [_context_of(sampler, classes).named(name) for name in classes]
     _refuse_too_many(n * len(labels), sampler, start)
-    return torch.cat([draw(sampler, n, seed=seed, start=start, context=c) for c in labels])
+    parts = []
+    for i, label in enumerate(labels):
+        own = show and counted_from(i * n, show)
+        parts.append(draw(sampler, n, seed=seed, start=start, context=label, show=own))
+    return torch.cat(parts)
 
 
-def interpolate(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
-    r"""Points on the straight line between two points, both ends included.
-
-    .. math:: z_s = (1 - t_s) z_0 + t_s z_1, \qquad t_s = s / (steps - 1)
-
-    Between two independent z the line passes nearer to the origin than either end is likely to lie:
-    its middle has :math:`1 / \sqrt 2` of their root mean square norm, where G has seen little.
-
-    Args:
-        z0: Where it begins, of shape `(..., d)`.
-        z1: Where it ends, of the same shape.
-        steps: Points on the line, at least 2.
-
-    Returns:
-        Of shape `(..., steps, d)`; the ends are those given, bit for bit.
-
-    Example:
-        >>> interpolate(torch.zeros(1), torch.ones(1), 3).flatten()
-        tensor([0.0000, 0.5000, 1.0000])
-    """
-    errors.at_least(2, steps=steps)
-    if z0.shape != z1.shape:
-        raise errors.wrong_shape("z1", f"({', '.join(map(str, z0.shape))}), as z0 is", z1.shape)
-    t = torch.linspace(0, 1, steps, dtype=z0.dtype, device=z0.device)[:, None]
-    return (1 - t) * z0[..., None, :] + t * z1[..., None, :]
+def counted_from(done: int, show: Show) -> Show:
+    """The same, where so many are drawn already."""
+    return lambda n: show(done + n)
 
 
 def save_array(path: Path, x: Tensor) -> None:
-    """Write samples as a `.npy` array of shape `(n, *event_shape)`; refuse what is not finite."""
+    """Write samples as a `.npy` array, `(n, *event_shape)`; all values must be finite."""
     refuse_non_finite(x)
     with path.open("wb") as file:  # numpy would put another suffix after any but .npy
         np.save(file, x.cpu().numpy())

@@ -1,1 +1,1 @@
-"""What lies on the disk: run folders, checkpoints, their schema, the environment of a run."""
+"""Files: run folders, checkpoints, their schema, the environment of a run."""

@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file each, with its JSON in the header and a checksum over both.
 
-A file is written aside, flushed to the disk and renamed, so that a run killed at any moment finds
-its last one whole. No code is ever unpickled; a damaged or foreign file is refused by name.
+A file is written to a temporary name, flushed to the disk and renamed, so that the last checkpoint
+of a killed run is always complete. Nothing is unpickled; a damaged or foreign file is refused by
+name.
 """
 
 import json
@@ -18,13 +19,13 @@ from torch import Tensor
 
 from advnets.base import errors, files
 from advnets.base.blocks import blocks
+from advnets.base.files import atomic_path as atomic_path
 from advnets.base.files import write_atomically as write_atomically
-from advnets.base.files import written_aside as written_aside
 from advnets.base.protocols import Examples
 from advnets.storage import schema
 
 FORMAT = 2
-"""Version of what a checkpoint holds."""
+"""Version of the format."""
 DTYPES = {
     *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool),
     *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
@@ -34,7 +35,7 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was saved after one update: tensors by name, and facts that JSON can hold."""
+    """The state after one update: tensors by name, and metadata as JSON."""
 
     path: Path
     update: int
@@ -49,15 +50,20 @@ def write_checkpoint(
 
     Raises:
         Diverged: When a tensor is not finite; nothing is written then.
-        CannotWrite: When the disk does not take it.
+        CannotWrite: When it cannot be written.
     """
+    data = encoded(update, tensors, facts)
+    for path in paths:
+        write_atomically(path, data)
+
+
+def encoded(update: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
+    """The bytes of a checkpoint. Raises `Diverged` when a tensor is not finite."""
     refuse_non_finite(update, tensors)
     still = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     header = {"format": FORMAT, "update": update, **facts}
     header["crc32"] = checksum(still, header)
-    data = safetensors.torch.save(still, metadata={"advnets": json.dumps(header)})
-    for path in paths:
-        write_atomically(path, data)
+    return safetensors.torch.save(still, metadata={"advnets": json.dumps(header)})
 
 
 def refuse_non_finite(update: int, tensors: Mapping[str, Tensor]) -> None:
@@ -78,14 +84,21 @@ def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read one checkpoint. Raises `BadFile` when it is damaged or is not ours."""
-    raw = files.read(path)
+    return decoded(path, files.read(path))
+
+
+def decoded(path: Path, raw: bytes) -> Checkpoint:
+    """The checkpoint in some bytes. Raises `BadFile`, which names the file, where it is none."""
     try:
         tensors = safetensors.torch.load(raw)
     except Exception as error:  # whatever the parser of a foreign format says of it
         raise errors.damaged_checkpoint(path, str(error) or type(error).__name__) from None
     header, facts = _header(path, raw)
     if header.format != FORMAT:
-        raise errors.another_format(path, header.format, FORMAT)
+        raise errors.BadFile(
+            f"{path}: was written by another version (format {header.format}); this one reads "
+            f"{FORMAT}."
+        )
     _refuse_unusual(path, tensors)
     if checksum(tensors, {n: f for n, f in facts.items() if n != "crc32"}) != header.crc32:
         raise errors.damaged_checkpoint(path, "its checksum is wrong")
@@ -94,14 +107,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _header(path: Path, raw: bytes) -> tuple[schema.Header, dict[str, Any]]:
-    """What a checkpoint says of itself, and all its facts."""
+    """The header of a checkpoint, and its metadata."""
     text = raw[8 : 8 + int.from_bytes(raw[:8], "little")]
 
     def ours(words: bytes | str, of: Any) -> Any:
-        return schema.decode(path, words, of, failure=lambda *why: errors.not_a_checkpoint(*why))
+        return schema.decode(path, words, of, failure=lambda *why: _not_a_checkpoint(*why))
 
     words = ours(text, schema.SafeTensors).metadata.advnets
     return ours(words, schema.Header), ours(words, dict[str, Any])
+
+
+def _not_a_checkpoint(path: Path, why: object) -> errors.BadFile:
+    """The error for a file of tensors that this library did not write."""
+    return errors.damaged_checkpoint(path, f"it is not a checkpoint of advnets: {why}")
 
 
 def _refuse_unusual(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -123,15 +141,10 @@ def refuse_other_types(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -
             errors.require(got.ndim == 0, name, "one number", f"shape {tuple(got.shape)}")
 
 
-def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name begins with `prefix`, without it."""
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
 def checksum(tensors: Mapping[str, Tensor | Examples], facts: Mapping[str, Any]) -> int:
     """CRC-32 over facts and over all tensors: names, types, shapes and bytes.
 
-    What is in a file still is read in blocks; its checksum is that of the tensor it would be.
+    Data in a file is read in blocks; its checksum equals that of the same tensor in memory.
     """
     crc = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):

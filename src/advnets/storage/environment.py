@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, commit, for whoever reads its numbers later."""
+"""The environment of a run: versions, machine, commit."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 
-from advnets.base.distributed import here
+from advnets.base.distributed import get_rank
 
 Precision = Literal["auto", "float32", "bfloat16"]
 _ASK_TORCH = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -19,7 +19,7 @@ _ASK_TORCH = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
 
 
 def environment() -> dict[str, Any]:
-    """Versions, machine and command, for whoever reads the numbers later."""
+    """Versions, machine, command and commit."""
     versions = {name: metadata.version(name) for name in ("advnets", "torch", "numpy")}
     return {
         "command": sys.argv,
@@ -30,12 +30,12 @@ def environment() -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "processes": here().world,
+        "processes": get_rank().world,
     }
 
 
 def has_bfloat16(device: torch.device | str = "cpu") -> bool | None:
-    """Whether this processor or GPU multiplies in bfloat16; None where the system does not tell."""
+    """Whether this processor or GPU has bfloat16 instructions; None where that is unknown."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
@@ -55,10 +55,10 @@ def has_bfloat16(device: torch.device | str = "cpu") -> bool | None:
 def resolved(
     precision: Precision, event_shape: Sequence[int], device: torch.device | str
 ) -> Literal["float32", "bfloat16"]:
-    """What 'auto' is here: bfloat16 for pictures where there are instructions for it.
+    """The precision that 'auto' means here: bfloat16 for pictures where there are instructions.
 
-    The numbers of a point or a vector can lie far from 0 and close together, which 8 bits do not
-    tell apart; and networks for them are small.
+    Other data stays in float32: its values can be far from 0 and close together, which the 8 bits
+    of bfloat16 cannot resolve, and its networks are small.
     """
     if precision != "auto":
         return precision
@@ -66,18 +66,18 @@ def resolved(
 
 
 BITS = ("processor", "torch", "threads", "processes")
-"""What the last bits of a run depend on."""
+"""The parts of the environment that rounding depends on."""
 
 
 def differences_of_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What changed of the things that the last bits depend on, in words; nothing where none did."""
+    """Changes of the environment that affect rounding, in words; empty where there are none."""
     changed = [name for name in BITS if name in before and before[name] != now[name]]
     return ", ".join(f"{name} {before[name]} became {now[name]}" for name in changed)
 
 
 def commit() -> str | None:
     """The commit of the source tree that runs; None for an installed copy, wherever it lies."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     words = ["git", "-C", str(package), "rev-parse", "--show-toplevel", "HEAD"]
     try:
         found = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -88,7 +88,7 @@ def commit() -> str | None:
 
 
 def processor() -> str:
-    """The processor's name, as well as the system tells it."""
+    """The processor's name, as far as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,24 +1,26 @@
-"""The folder of one run, which explains itself and is never left unreadable.
+"""The folder of one run, complete and readable at any moment.
 
     config.toml           the resolved configuration
     data.json             shape, range and fingerprint of the training set
     environment.json      versions, machine, commit
-    metrics.jsonl         what the game did: a pure function of the configuration and the machine
-    clock.jsonl           how fast it did it
+    metrics.jsonl         logged values: a pure function of the configuration and the machine
+    clock.jsonl           the speed
     checkpoints/          00012000.safetensors (the newest two), best.safetensors
-    samples/              a picture of the same fixed z every so often
-    tensorboard/          the same metrics, where that extra is installed
+    samples/              pictures of the same fixed z
+    tensorboard/          the same metrics, where TensorBoard is installed; wandb/ likewise
 
-A checkpoint is written when all that belongs to its update is on the disk, the best one before the
-numbered one that speaks of it; what was logged, drawn or saved after it is dropped on resume.
+A checkpoint is written after everything else of its update, and the best one before the numbered
+one that refers to it. What was logged, drawn or saved after the last checkpoint is dropped on
+resume.
 
-Nothing in it is trusted: what is read is checked (`schema`), and nothing is written through a link
-or into a folder that took this one's place.
+The folder is untrusted: everything that is read is checked (`schema`), and nothing is written
+through a link or into a folder that replaced this one.
 """
 
 import contextlib
 import json
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,10 +31,13 @@ from torch import Tensor
 from advnets.base import errors, files
 from advnets.storage import schema
 from advnets.storage.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from advnets.storage.tensorboard import Board
 
 KEEP = 2
-"""Numbered checkpoints kept: the newest, and the one before in case that is damaged."""
+"""Numbered checkpoints that are kept: the newest, and the one before in case it is damaged."""
+
+
+SHARED = "config.json"
+"""What the folder of a shared generator has (`shared_folder`), and a run's has not."""
 
 
 class RunDir:
@@ -54,16 +59,17 @@ class RunDir:
             found = False
         except (OSError, ValueError) as error:
             raise errors.unreadable(self.path, error) from None
+        if not found and is_shared(self.path):
+            raise not_a_run(self.path)
         if not found:
-            raise errors.not_a_run(self.path)
-        self._board = Board(self.path / "tensorboard")
+            raise errors.BadFile(f"{self.path}: is not a run folder (it has no config.toml).")
 
     @classmethod
     def create(cls, path: Path | str, *, config: str, **facts: Mapping[str, Any]) -> "RunDir":
         """Make the folder of a new run, all at once or not at all.
 
         Args:
-            path: Where; nothing may be there yet.
+            path: The path, which must not exist yet.
             config: The configuration as TOML.
             facts: One JSON file for each.
 
@@ -82,11 +88,11 @@ class RunDir:
         return cls(path)
 
     def data(self) -> schema.Data:
-        """What `data.json` says of the training set."""
+        """`data.json`: the description of the training set."""
         return schema.read(self.path / "data.json", schema.Data)
 
     def facts(self, name: str) -> dict[str, Any]:
-        """All that one of the JSON files holds which `create` wrote, checked by its class."""
+        """The content of a JSON file of `create`, checked by its class."""
         return schema.facts(self.path / f"{name}.json", schema.FILES[name])
 
     @contextlib.contextmanager
@@ -94,19 +100,21 @@ class RunDir:
         """Keep other processes from training here.
 
         Raises:
-            WrongMoment: When one does already.
+            WrongMoment: When another process trains here already.
             BadFile: When a folder in this one, or the lock, is a link to somewhere else.
         """
         for name in files.FOLDERS:
             self._own(name)
         with self._kept_open(), files.locked(self._own() / ".lock") as free:
             if not free:
-                raise errors.folder_in_use(self.path)
+                raise errors.WrongMoment(
+                    f"{self.path}: another process is training in this folder."
+                )
             yield
 
     @contextlib.contextmanager
     def _kept_open(self) -> Iterator[None]:
-        """Inside, the system gives no new folder the number that this one is known by."""
+        """Inside, no new folder can get this folder's inode number."""
         handle = None
         with contextlib.suppress(OSError):  # Windows opens no folders
             handle = os.open(self.path, os.O_RDONLY)
@@ -117,16 +125,22 @@ class RunDir:
                 os.close(handle)
 
     def _own(self, name: str = "") -> Path:
-        """This folder, or one in it, as long as it is still the one that the run began in."""
+        """This folder, or one in it; an error where it was replaced since the run began."""
         try:
             same = os.path.samestat(self.path.stat(), self._identity)
         except OSError:
             same = False
         if not same:
-            raise errors.folder_replaced(self.path)
+            raise errors.WrongMoment(
+                f"{self.path}: was moved away, deleted or replaced under the run, which stops; "
+                "nothing is "
+                "written into what is there now."
+            )
         path = self.path / name if name else self.path
         if name and os.path.lexists(path) and not stat.S_ISDIR(path.lstat().st_mode):
-            raise errors.linked_folder(path)
+            raise errors.BadFile(
+                f"{path}: must be a folder of the run itself, got a symbolic link or a file."
+            )
         return path
 
     def place(self, name: str) -> Path:
@@ -138,14 +152,18 @@ class RunDir:
     def log(self, record: Mapping[str, Any], *, to: str = "metrics") -> None:
         """Append one JSON line to `metrics.jsonl` or `clock.jsonl`. It has an entry `update`."""
         files.append(self.place(f"{to}.jsonl"), json.dumps(record) + "\n")
-        numbers = {f"{to}/{name}": value for name, value in flat(record).items()}
-        self._board.add(numbers, record["update"])
+
+    def note_start(self, record: Mapping[str, Any]) -> None:
+        """Add a line to `environment.jsonl`, in place of one that a kill cut off."""
+        kept = [line + b"\n" for line, _ in self._lines("environment")]
+        line = json.dumps(record).encode() + b"\n"
+        files.write_atomically(self.place("environment.jsonl"), b"".join([*kept, line]))
 
     def records(self, name: str = "metrics") -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl` or `clock.jsonl`, without those that a kill cut off.
+        """The lines of `metrics.jsonl` or `clock.jsonl`, without incomplete lines at the end.
 
         Raises:
-            BadFile: For a damaged line with a whole one after it.
+            BadFile: For a damaged line before an intact one.
         """
         return [record for _, record in self._lines(name)]
 
@@ -155,8 +173,7 @@ class RunDir:
             yield from schema.lines(path, files.read(path, most=schema.LINES))
 
     def forget_after(self, update: int) -> None:
-        """Drop what was logged, drawn and saved after this update: the run goes on from there."""
-        self._board.after = update
+        """Drop what was logged, drawn and saved after this update, from which the run resumes."""
         for name in ("metrics", "clock"):
             kept = [line + b"\n" for line, r in self._lines(name) if r["update"] <= update]
             files.write_atomically(self.place(f"{name}.jsonl"), b"".join(kept))
@@ -168,7 +185,7 @@ class RunDir:
             files.clear_stale(folder)
 
     def picture_path(self, update: int) -> Path:
-        """Where the picture of this update goes."""
+        """Path of the picture of this update."""
         return self._own("samples") / f"{update:08d}.png"
 
     def pictures(self) -> list[Path]:
@@ -180,11 +197,11 @@ class RunDir:
     def save(
         self, update: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], *, best: bool
     ) -> None:
-        """Save a checkpoint, and keep it as the best one too if it is.
+        """Save a checkpoint, and also as the best one if it is.
 
         Raises:
             Diverged: When a tensor is not finite; nothing is written then.
-            CannotWrite: When the disk does not take it; what was saved before stays.
+            CannotWrite: When it cannot be written; earlier checkpoints are unchanged.
         """
         for file in (self.path / "metrics.jsonl", self.path / "clock.jsonl"):
             if file.exists():
@@ -196,19 +213,27 @@ class RunDir:
         for old in self._numbered()[:-KEEP]:
             _unlink(old)
 
+    def at(self, update: int) -> Checkpoint:
+        """The checkpoint of this update. Raises `BadValue` where it is not kept."""
+        kept = {int(path.stem): path for path in self._numbered()}
+        if update not in kept:
+            need = f"an update whose checkpoint is kept ({', '.join(map(str, kept)) or 'none is'})"
+            raise errors.bad_value("checkpoint", need, update)
+        return read_checkpoint(kept[update])
+
     def latest(self, say: Callable[[str], object]) -> Checkpoint | None:
-        """The newest checkpoint that is whole, or None where nothing was saved yet.
+        """The newest intact checkpoint; None where nothing was saved yet.
 
         Args:
-            say: Is told when a damaged one had to be passed over.
+            say: Called with a message for each damaged checkpoint.
 
         Raises:
-            BadFile: When there are checkpoints and none is whole.
+            BadFile: When there are checkpoints and none is intact.
         """
         return self._first_whole([*reversed(self._numbered()), *self._best()], say)
 
     def best(self, say: Callable[[str], object]) -> Checkpoint | None:
-        """The checkpoint with the best validation score; the newest where there is none whole."""
+        """The checkpoint with the best validation score; else the newest intact one."""
         return self._first_whole([*self._best(), *reversed(self._numbered())], say)
 
     def _first_whole(
@@ -222,7 +247,7 @@ class RunDir:
                 damage = damage or error
                 continue
             if damage is not None:
-                say(errors.used_another(damage, path))
+                say(f"{damage} Using the newest that is whole: {path.name}.")
             return checkpoint
         if damage is not None:
             raise damage
@@ -234,6 +259,21 @@ class RunDir:
 
     def _numbered(self) -> list[Path]:
         return _numbered_files(self.path / "checkpoints", ".safetensors")
+
+
+def is_shared(path: Path) -> bool:
+    """Whether a folder is that of a shared generator, and not of a run."""
+    with contextlib.suppress(OSError, ValueError):
+        return (path / SHARED).is_file() and not (path / "config.toml").exists()
+    return False
+
+
+def not_a_run(path: Path) -> errors.BadFile:
+    """A shared generator where a run is needed."""
+    return errors.BadFile(
+        f"{path}: must be a run folder, got a shared generator (it draws samples; training, "
+        "scores and inference need the run)."
+    )
 
 
 def _numbered_files(folder: Path, suffix: str) -> list[Path]:
@@ -251,7 +291,13 @@ def _unlink(path: Path) -> None:
 def refuse_existing(path: Path) -> None:
     """Raise `BadFile` where a new run would be written over something."""
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise errors.folder_exists(path, is_run=(path / "config.toml").is_file())
+        raise _folder_exists(path, is_run=(path / "config.toml").is_file())
+
+
+def _folder_exists(path: Path, *, is_run: bool) -> errors.BadFile:
+    """A run would be written over something."""
+    resume = f"Go on with: advnets train --resume {shlex.quote(str(path))}. Or c" if is_run else "C"
+    return errors.BadFile(f"{path}: exists already. {resume}hoose another folder with --folder.")
 
 
 def flat(record: Mapping[str, Any], at: str = "") -> dict[str, float]:

@@ -1,8 +1,7 @@
-"""What the JSON files of a run folder hold: one class each, read strictly, old ones included.
+"""The JSON files of a run folder: one class each, checked strictly, old versions included.
 
-A run folder may come from anywhere, so nothing in it is trusted. What does not fit its class is
-refused in one line that names file and field. A field that older versions did not write has a
-default; one that is not known here is kept and not looked at.
+A run folder is untrusted. What does not fit its class is refused in one line that names file and
+field. Fields that older versions did not write have defaults; unknown fields are kept and ignored.
 """
 
 import math
@@ -18,12 +17,12 @@ from advnets.base import errors, files
 
 T = TypeVar("T")
 FORMAT = 1
-"""Version of the files; a file without one is of the first."""
+"""Version of the files; a file without one has the first."""
 FACTS, LINES = 2**26, 2**31
-"""Bytes that a file of facts, and a log, may have."""
+"""Largest size of a JSON file, and of a log, in bytes."""
 LARGEST = 2**63 - 1
 MOST = 2**31
-"""Numbers that one example may have."""
+"""Largest number of values in one example."""
 
 Version = Annotated[int, Meta(ge=1, le=FORMAT)]
 Count = Annotated[int, Meta(ge=0, le=LARGEST)]
@@ -33,7 +32,7 @@ Value = Scalar | list[Scalar] | dict[str, Scalar | dict[str, Scalar]]
 
 
 class Contexts(Struct, frozen=True):
-    """What has to be known of a conditional model's contexts before they are loaded."""
+    """The contexts of a conditional model, as far as they must be known before loading."""
 
     classes: tuple[str, ...]
     shape: Annotated[tuple[Size, ...], Meta(min_length=1, max_length=2)]
@@ -70,14 +69,14 @@ class Data(Struct, frozen=True):
 
 
 def contexts(path: Path, data: Data) -> dict[str, Any]:
-    """What a conditional run knows of its contexts. Raises `BadFile` where it does not say."""
+    """The contexts of a conditional run. Raises `BadFile` where they are missing."""
     if data.context is None:
         raise errors.damaged_facts(path / "data.json", "object missing required field context")
     return {"classes": data.context.classes, "shape": data.context.shape}
 
 
 class Environment(Struct, frozen=True):
-    """`environment.json`: what a run was made with."""
+    """`environment.json`: the environment of a run."""
 
     command: list[str] | None = None
     commit: str | None = None
@@ -87,7 +86,7 @@ class Environment(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """A line of `metrics.jsonl` or `clock.jsonl`: what is read of it by name."""
+    """A line of `metrics.jsonl` or `clock.jsonl`: the fields that are read by name."""
 
     update: Count
     seconds: float | UnsetType = UNSET
@@ -99,7 +98,7 @@ class Line(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """The facts in a checkpoint of a run."""
+    """The metadata in a checkpoint of a run."""
 
     best: dict[str, Annotated[int, Meta(ge=0, le=LARGEST)] | float]
     """Update and score of the best one so far; empty before the first."""
@@ -113,7 +112,7 @@ class Progress(Struct, frozen=True):
 
 
 class Header(Struct, frozen=True):
-    """What every checkpoint holds beside tensors and facts."""
+    """The header of every checkpoint."""
 
     format: Count
     update: Count
@@ -125,13 +124,13 @@ class _Advnets(Struct, frozen=True):
 
 
 class SafeTensors(Struct, frozen=True):
-    """The header of a safetensors file, as far as it is ours."""
+    """The part of a safetensors header that this library writes."""
 
     metadata: _Advnets = msgspec.field(name="__metadata__")
 
 
 class CachedNetwork(Struct, frozen=True):
-    """The facts beside a cached network of features, as far as they are read by name."""
+    """The metadata of a cached feature network, as far as it is read by name."""
 
     score: float | None
 
@@ -144,17 +143,17 @@ class Cell(Struct, frozen=True):
 
 
 FILES: Mapping[str, type[Any]] = {"data": Data, "environment": Environment}
-"""The files of facts."""
+"""The JSON files by name."""
 
 
 def read(path: Path, of: type[T], *, most: int = FACTS) -> T:
-    """What a JSON file holds. Raises `BadFile` where it is not of this class."""
+    """The content of a JSON file. Raises `BadFile` where it is not of this class."""
     found: T = decode(path, files.read(path, most=most), of)
     return found
 
 
 def facts(path: Path, of: type[Any]) -> dict[str, Any]:
-    """All that a JSON file of this class holds, as it stands there, but for its version."""
+    """The content of a JSON file of this class, unconverted and without its version."""
     raw = files.read(path, most=FACTS)
     decode(path, raw, of)
     found: dict[str, Any] = decode(path, raw, dict[str, Any])
@@ -176,8 +175,8 @@ def decode(
         path: The file, for the error.
         raw: The text.
         of: The class.
-        at: The place in the file, for the error.
-        failure: Words the error.
+        at: The position in the file, for the error.
+        failure: Makes the error.
     """
     try:
         return msgspec.json.decode(raw, type=of)
@@ -186,7 +185,7 @@ def decode(
 
 
 def convert(path: Path, facts: Any, of: type[T], *, at: str = "") -> T:
-    """Facts that were parsed already, as an object of a class."""
+    """Parsed JSON as an object of a class."""
     try:
         return msgspec.convert(facts, of)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -223,10 +222,10 @@ def reason(error: Exception, at: str = "") -> str:
 
 
 def lines(path: Path, raw: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines of a log and what they hold, without those at its end that a kill cut off.
+    """The lines of a log and their content, without incomplete lines at the end.
 
     Raises:
-        BadFile: For a damaged line with a whole one after it.
+        BadFile: For a damaged line before an intact one.
     """
     damage: errors.BadFile | None = None
     for number, line in enumerate(raw.split(b"\n"), start=1):

@@ -1,7 +1,7 @@
-"""Distributions over finitely many outcomes: tables, and grids as tables of their cells' masses.
+"""Distributions over finitely many outcomes: tables, and grids as tables of cell probabilities.
 
-What Section 4 measures are averages of functions of the *ratio* of two densities. The volume of a
-cell cancels in the ratio, so that a grid needs no formulas of its own.
+The quantities of Section 4 are averages of functions of the *ratio* of two densities. The volume of
+a cell cancels in the ratio, so the same formulas hold for grids.
 """
 
 import math
@@ -12,10 +12,10 @@ from torch import Tensor
 from advnets.base import errors
 
 MASS = 1e-6
-"""How far from 1 a total may be: what float32 loses, and the tails beyond a wide grid. What passes
-is scaled to 1, so that identities hold to rounding."""
+"""Allowed deviation of a total from 1, for float32 rounding and the tails beyond a wide grid.
+Totals within it are scaled to 1, so that identities hold to rounding."""
 EVEN = 1e-3
-"""How much the spacing of an axis may vary, relative to itself: float32 of a far-off axis."""
+"""Allowed relative variation of the spacing of an axis, for float32 axes far from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Density:
     axes: tuple[Tensor, ...]
 
     def __post_init__(self) -> None:
-        """Refuse axes that are no grid."""
+        """Refuse axes that do not form a grid."""
         shape = tuple(len(axis) for axis in self.axes)
         if tuple(self.values.shape) != shape or len(shape) not in (1, 2):
             need = f"(n) or (n, m), as long as its {len(shape)} axes: {shape}"
@@ -51,7 +51,7 @@ class Density:
             steps = axis.double().diff()
             mean = steps.mean() if len(steps) else steps.sum()
             if not (mean > 0 and (steps - mean).abs().max() <= EVEN * mean):
-                raise errors.uneven_axis(axis.tolist())
+                raise _uneven_axis(axis.tolist())
 
     @property
     def spacing(self) -> tuple[float, ...]:
@@ -65,6 +65,14 @@ class Density:
         return math.prod(self.spacing)
 
 
+def _uneven_axis(got: list[float]) -> errors.BadValue:
+    """The cells' centres of a grid are not evenly spaced."""
+    few = ", ".join(f"{v:g}" for v in got[:4]) + (", ..." if len(got) > 4 else "")
+    return errors.bad_value(
+        "axes", "of at least 2 increasing, evenly spaced values each", few or "none"
+    )
+
+
 Distribution = Tensor | Density
 """Probabilities of any shape that sum to 1, or a density on a grid."""
 
@@ -73,7 +81,7 @@ def masses(name: str, p: Distribution) -> Tensor:
     """The probabilities of the outcomes of a table, or of the cells of a grid.
 
     Args:
-        name: What an error calls it.
+        name: Its name in errors.
         p: The distribution.
 
     Returns:
@@ -85,24 +93,37 @@ def masses(name: str, p: Distribution) -> Tensor:
     mass = p.values.double() * p.cell if isinstance(p, Density) else p.double()
     good = (mass >= 0) & mass.isfinite()
     if not good.all():
-        raise errors.not_a_mass(name, mass[~good][0].item())
+        raise errors.bad_value(
+            name, "finite and at least 0 everywhere", f"{mass[~good][0].item():g}"
+        )
     total = mass.sum()
     if not abs(total.item() - 1) <= MASS:
         if isinstance(p, Density):
-            raise errors.misses_mass(name, total.item())
-        raise errors.not_one(name, total.item())
+            raise _misses_mass(name, total.item())
+        raise errors.bad_value(name, "probabilities that sum to 1", f"a sum of {total.item():.9g}")
     return mass / total
 
 
+def _misses_mass(name: str, total: float) -> errors.BadValue:
+    """A density whose integral over its grid is not one."""
+    off = abs(1 - total)
+    why = "the grid misses" if total < 1 else "the grid is too coarse for it or it is not scaled:"
+    more = "" if total < 1 else " too much"
+    need = "a density with an integral of 1 over its grid"
+    return errors.bad_value(name, need, f"{total:.9g}: {why} {off:.3g} of the mass{more}")
+
+
 def pair(**two: Distribution) -> tuple[Tensor, Tensor]:
-    """The masses of two distributions over the same outcomes, which errors call by their names.
+    """The masses of two distributions over the same outcomes; errors use their names.
 
     Raises:
         BadValue: Where one of them is no distribution, or where their tables or grids differ.
     """
     (first, p), (second, q) = two.items()
     if not _over_the_same(p, q):
-        raise errors.another_grid(second, first, _described(p), _described(q))
+        raise errors.bad_value(
+            second, f"over the outcomes of '{first}', {_described(p)}", _described(q)
+        )
     return masses(first, p), masses(second, q)
 
 

@@ -1,11 +1,11 @@
 r"""Section 4 on tables and grids: D*_G, the criterion C(G), the divergences, Danskin's subgradient.
 
-A distribution is a table of probabilities or a `Density` on a grid (`tables`); an outcome that one
-of the two never produces is fine. Everything is in nats and in float64.
+A distribution is a table of probabilities or a `Density` on a grid (`distributions`). Outcomes of
+probability zero are allowed. Everything is in nats and in float64.
 
-D enters as its logit, :math:`a = \log D - \log(1 - D)`, which may be infinite. D itself keeps too
-few digits of 1 - D where it is close to 1: at :math:`D = 1 - 10^{-20}` it is 1, and
-:math:`p_g \log(1 - D)` is lost.
+D enters as its logit, :math:`a = \log D - \log(1 - D)`, which may be infinite. D itself has too few
+digits of 1 - D where it is close to 1: :math:`D = 1 - 10^{-20}` rounds to 1, and :math:`p_g \log(1
+- D)` is lost.
 
 Reference: Goodfellow et al. (2014), Section 4.
 """
@@ -15,106 +15,14 @@ import math
 import torch
 from torch import Tensor
 
-from advnets.base import errors
 from advnets.theory.distributions import Distribution, masses, pair
 
 LEAST = -math.log(4)
-"""The least value of C(G), which p_g = p_data alone attains, in nats."""
-_THIRDS = 120
-"""Times that the search keeps two thirds of its interval: (2/3)^120 is below 1e-21."""
-
-
-def D_star(p_data: Distribution, p_g: Distribution) -> Tensor:
-    r"""The optimal discriminator for a fixed generator.
-
-    .. math:: D^*_G(x) = \frac{p_\text{data}(x)}{p_\text{data}(x) + p_g(x)}
-
-    Outside the union of the supports it is free: no term of V holds D there.
-
-    Reference: Goodfellow et al. (2014), Proposition 1, eq. (2).
-
-    Args:
-        p_data: Distribution of the data.
-        p_g: Distribution of the samples, over the same outcomes.
-
-    Returns:
-        Of the shape of the table or grid; NaN where both are zero.
-
-    Raises:
-        BadValue: Where one of them is no distribution, or where their tables or grids differ.
-
-    Example:
-        >>> D_star(torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.5, 0.0, 0.5]))
-        tensor([0.5000, 1.0000, 0.0000], dtype=torch.float64)
-    """
-    p, q = pair(p_data=p_data, p_g=p_g)
-    return p / (p + q)
-
-
-def D_star_logit(p_data: Distribution, p_g: Distribution) -> Tensor:
-    r"""The logit of the optimal discriminator, :math:`\log p_\text{data}(x) - \log p_g(x)`.
-
-    Infinite where only one of the two is zero, NaN where both are.
-    """
-    p, q = pair(p_data=p_data, p_g=p_g)
-    return p.log() - q.log()
-
-
-def D_by_search(p_data: Distribution, p_g: Distribution) -> Tensor:
-    r"""The optimal discriminator, found without its formula.
-
-    At each x the integrand of V is maximised over y = D(x) in [0, 1],
-
-    .. math:: a \log y + b \log(1 - y), \qquad a = p_\text{data}(x),\ b = p_g(x),
-
-    by ternary search: it is concave, so that of two points inside the interval the lower one cuts
-    off its side. What is compared are differences of values, by log1p: the values themselves agree
-    in all their digits once the points are 1e-8 apart.
-
-    Reference: Goodfellow et al. (2014), the proof of Proposition 1.
-
-    Returns:
-        As `D_star`.
-    """
-    a, b = pair(p_data=p_data, p_g=p_g)
-    low, high = torch.zeros_like(a), torch.ones_like(a)
-    for _ in range(_THIRDS):
-        third = (high - low) / 3
-        y, further = low + third, high - third
-        gain = a * torch.log1p(third / y) + b * torch.log1p(-third / (1 - y))
-        low, high = torch.where(gain > 0, y, low), torch.where(gain > 0, high, further)
-    return torch.where(a + b > 0, (low + high) / 2, torch.nan)
-
-
-def V(a: Tensor, p_data: Distribution, p_g: Distribution) -> Tensor:
-    r"""The value of the game, as sums over the outcomes.
-
-    As a function of p_g it is the U(p_g, D) of Proposition 2.
-
-    .. math:: V(D, G) = \sum_x p_\text{data}(x) \log D(x) + p_g(x) \log(1 - D(x))
-
-    Reference: Goodfellow et al. (2014), eqs. (1) and (3).
-
-    Args:
-        a: Logits of D, of the shape of the table or grid. Where both distributions are zero
-            anything will do, NaN too.
-        p_data: Distribution of the data.
-        p_g: Distribution of the samples, over the same outcomes.
-
-    Returns:
-        V in nats, 0-d; minus infinity where D is sure and wrong.
-
-    Raises:
-        BadValue: As `D_star`, and where `a` is of another shape.
-    """
-    p, q = pair(p_data=p_data, p_g=p_g)
-    if a.shape != p.shape:
-        raise errors.wrong_shape("a", f"{tuple(p.shape)}", a.shape)
-    return (_weighted(p, _log_sigmoid(a)) + _weighted(q, _log_sigmoid(-a))).sum()
+"""The minimum of C(G), attained only at p_g = p_data, in nats."""
 
 
 def C(p_data: Distribution, p_g: Distribution) -> Tensor:
-    r"""The criterion that is left for G when D is optimal.
+    r"""The training criterion of G when D is optimal.
 
     .. math:: C(G) = \max_D V(D, G)
               = \sum_x p_\text{data} \log \frac{p_\text{data}}{p_\text{data} + p_g}
@@ -142,7 +50,7 @@ def C(p_data: Distribution, p_g: Distribution) -> Tensor:
 
 
 def C_terms(p: Tensor, q: Tensor) -> Tensor:
-    """What C(G) is the sum of, in nats, from masses; either may hold many tables in rows."""
+    """The terms of the sum C(G), in nats, from masses; either may hold many tables in rows."""
     return _weighted(p, (p / (p + q)).log()) + _weighted(q, (q / (p + q)).log())
 
 
@@ -171,16 +79,16 @@ def JSD(p: Distribution, q: Distribution) -> Tensor:
 def posterior(p_data: Distribution, p_g: Distribution) -> Tensor:
     """P(Y = 1 | x), by Bayes' rule from the joint distribution of `labelled`; NaN as `D_star`.
 
-    D*_G is this very function: to play against G well is to know where an example comes from.
+    D*_G equals this function: the optimal D is the posterior of the source of an example.
     """
     joint = labelled(p_data, p_g)
     return joint[1] / joint.sum(dim=0)
 
 
 def labelled(p_data: Distribution, p_g: Distribution) -> Tensor:
-    """The joint distribution P(Y, x) of an example and of where it comes from.
+    """The joint distribution P(Y, x) of an example and its source.
 
-    A fair coin says Y = 1, x from the data, or Y = 0, x from the generator.
+    Y is a fair coin flip: x comes from the data for Y = 1 and from the generator for Y = 0.
 
     Returns:
         `(2, *shape)`: the row of Y = 0, then that of Y = 1. It sums to 1.
@@ -194,8 +102,8 @@ def conditional_log_likelihood(a: Tensor, p_data: Distribution, p_g: Distributio
 
     .. math:: E_{x, Y} \log P_D(Y | x) = \tfrac12 V(D, G)
 
-    so D's objective is maximum likelihood for a classifier, and its maximum is
-    :math:`-H(Y | x) = \tfrac12 C(G)`.
+    so D's objective is the log-likelihood of a classifier, and its maximum is :math:`-H(Y | x) =
+    \tfrac12 C(G)`.
 
     Reference: Goodfellow et al. (2014), Section 4.1, after the proof of Proposition 1.
 
@@ -220,7 +128,7 @@ def subgradient(p_data: Distribution, p_g: Distribution) -> Tensor:
     .. math:: g(x) = \log(1 - D^*_G(x)) = \log \frac{p_g(x)}{p_\text{data}(x) + p_g(x)}, \qquad
               C(q) \ge C(p_g) + \sum_x g(x) (q(x) - p_g(x))
 
-    D itself is not differentiated: that it moves with p_g changes nothing to first order.
+    D is not differentiated: its dependence on p_g has no effect to first order.
 
     Reference: Goodfellow et al. (2014), the proof of Proposition 2; Danskin (1967).
 
@@ -233,13 +141,14 @@ def subgradient(p_data: Distribution, p_g: Distribution) -> Tensor:
 
 
 def over_chord(values: Tensor) -> Tensor:
-    """How far a function on a segment rises above its chord, at each of the points.
+    """The difference of a function on a segment and its chord, at each of the points.
 
     Args:
         values: Its values at evenly spaced points of the segment, both ends included, `(n,)`.
 
     Returns:
-        Its values less the chord's, `(n,)`: 0 at the ends, never above 0 if the function is convex.
+        Its values minus the chord's, `(n,)`: 0 at the ends, never above 0 if the function is
+        convex.
 
     Example:
         >>> over_chord(torch.tensor([0.0, 1.0, 0.0, -1.0]))
@@ -250,7 +159,7 @@ def over_chord(values: Tensor) -> Tensor:
 
 
 def reachable(p_data: Distribution, p_g: Distribution) -> Tensor:
-    r"""The best p_g without outcomes that the present one lacks: p_data given the support S of p_g.
+    r"""The optimal p_g on the support S of the present one: p_data given S.
 
     With P the probability of S under p_data,
 
@@ -271,7 +180,7 @@ def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 def _weighted(weight: Tensor, of: Tensor) -> Tensor:
-    """The product, and nothing where the weight is nothing: 0 log 0 = 0."""
+    """The product, and 0 where the weight is 0: 0 log 0 = 0."""
     return torch.where(weight > 0, weight * of, 0.0)
 
 

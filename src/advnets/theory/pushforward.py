@@ -1,8 +1,8 @@
-r"""The distribution p_g of x = G(z) on the line: what G makes of the prior.
+r"""The distribution p_g of x = G(z) in one dimension: the pushforward of the prior.
 
 Everything is a cumulative distribution function, :math:`F_g(x) = P(G(z) \le x)`. Its differences
-are the probabilities of the cells of an axis, exact however steep G is: a density taken at points
-would miss the spikes between them.
+are the probabilities of the cells of an axis, exact for any G. A density evaluated at points could
+miss spikes between them.
 
 Reference: Goodfellow et al. (2014), Section 3 and the caption of Figure 1.
 """
@@ -15,7 +15,7 @@ _BLOCK = 2_000
 
 
 def monotone(G_z: Tensor) -> bool:
-    """Whether G rises everywhere, or falls everywhere: its values at increasing z, `(n,)`."""
+    """Whether G is strictly monotone, from its values at increasing z, `(n,)`."""
     steps = G_z.diff()
     return bool((steps > 0).all() or (steps < 0).all())
 
@@ -26,12 +26,12 @@ def by_change_of_variables(G_z: Tensor, F_z: Tensor, x: Tensor) -> Tensor:
     .. math:: F_g(x) = F_z(G^{-1}(x)) \quad \text{(1 - that for a falling G)}, \qquad
               p_g(x) = \frac{p_z(z)}{|dG / dz|}\ \text{at}\ z = G^{-1}(x)
 
-    Between two neighbours given, probability is taken to be spread evenly.
+    Between neighbouring points, probability is interpolated linearly.
 
     Args:
         G_z: G at increasing z, of shape `(n,)`, strictly monotone.
         F_z: The prior's cumulative distribution there, of shape `(n,)`.
-        x: Where F_g is asked for, of shape `(m,)`.
+        x: Points at which F_g is computed, of shape `(m,)`.
 
     Returns:
         F_g, of shape `(m,)`, float64: 0 below all values of G and 1 above them.
@@ -57,7 +57,7 @@ def by_kernels(G_z: Tensor, x: Tensor, width: float) -> Tensor:
 
     Args:
         G_z: Values of G at draws or quantiles of the prior, of shape `(n,)`.
-        x: Where it is asked for, of shape `(m,)`.
+        x: Points at which F is computed, of shape `(m,)`.
         width: h, the standard deviation of the kernel.
 
     Returns:

@@ -1,4 +1,4 @@
-r"""The game on a table: Proposition 2 as an algorithm, and what is left of it when D lags behind.
+r"""The game on a table: Proposition 2 as an algorithm, with an optimal D and with a lagging D.
 
 G is the table p_g itself. It descends by mirror descent on the simplex, which multiplies every
 probability by the exponential of minus a step times its gradient and scales the sum back to 1:
@@ -20,8 +20,8 @@ convex function that is L-smooth relative to its mirror never rises for steps
 .. math:: C(q_t) - C(p) \le \frac{KL(p \| q_0)}{\eta\, t}
 
 With the exact D* the step is :math:`q' \propto q^{1 - \eta} (p + q)^\eta`. At :math:`\eta = 1`, the
-largest step allowed, it is :math:`q' = (p + q) / 2`: half of the error is gone at every step. Near
-p the error shrinks by :math:`1 - \eta / 2`.
+largest step allowed, it is :math:`q' = (p + q) / 2`: every step halves the error. Near p the error
+shrinks by :math:`1 - \eta / 2`.
 
 Reference: Goodfellow et al. (2014), Proposition 2; Bauschke, Bolte and Teboulle (2017), Lu, Freund
     and Nesterov (2018) for relative smoothness.
@@ -40,8 +40,8 @@ from advnets.theory.distributions import Distribution, pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
-    """How a game went, from its start on.
+class Trajectory:
+    """The states of a game, from its start on.
 
     Attributes:
         p_g: G's table at the start and after each step, `(steps + 1, *shape)`.
@@ -53,24 +53,24 @@ class Course:
 
     @property
     def largest_rise(self) -> float:
-        """The most that C(G) rose in one step, in nats; negative where it fell in every one."""
+        """The largest increase of C(G) in one step, in nats; negative where it always fell."""
         return self.C.diff().max().item() if len(self.C) > 1 else 0.0
 
 
 def descend(
     p_data: Distribution, p_g: Distribution, *, steps: int, step_size: float = 1.0
-) -> Course:
+) -> Trajectory:
     """Proposition 2: at each step D is optimal and p_g is updated so as to improve the criterion.
 
-    From any start that gives every outcome of p_data some probability it ends at p_data, and C(G)
-    falls at every step to `-log 4`, as long as `step_size` is at most 1. With a longer one it may
-    rise. Beyond 2 nothing is left of the descent: far below p_data, a step multiplies log p_g by
-    1 - eta, which then grows in size for ever.
+    From any start whose support contains that of p_data it converges to p_data, and C(G) falls at
+    every step to `-log 4`, if `step_size` is at most 1. With a larger one it may rise. Beyond 2 it
+    diverges: far below p_data, a step multiplies log p_g by 1 - eta, whose absolute value is then
+    above 1.
 
-    An outcome that p_g has lost stays lost, as a sampler never hears what D thinks of what it never
-    draws: zero times anything is zero. (For steps below 1 the formula says the same; at 1 alone it
-    is (p + 0) / 2, from 0 times infinity.) The end is then `theory.reachable(p_data, p_g)`, and
-    C(G) stays above `-log 4`.
+    An outcome of probability zero keeps it, just as a sampler gets no gradient from outcomes that
+    it never draws. (For steps below 1 the formula says the same; at 1 it would be (p + 0) / 2, from
+    0 times infinity.) The limit is then `theory.reachable(p_data, p_g)`, and C(G) stays above `-log
+    4`.
 
     Args:
         p_data: Distribution of the data.
@@ -79,10 +79,10 @@ def descend(
         step_size: The step, eta, at most 2.
 
     Returns:
-        The course of the game.
+        The trajectory of the game.
 
     Raises:
-        BadValue: Where a distribution is none, or an argument is outside what is allowed.
+        BadValue: For an invalid distribution or an argument outside its limits.
 
     Example:
         >>> p, q = torch.tensor([0.5, 0.5]), torch.tensor([0.9, 0.1])
@@ -110,18 +110,18 @@ def play(
     steps: int,
     step_size: float = 1.0,
     lr: float = 1.0,
-) -> Course:
-    r"""The same with a D that takes k steps of its own before each of G's: Algorithm 1 on a table.
+) -> Trajectory:
+    r"""The same with a D that takes k steps before each one of G: Algorithm 1 on a table.
 
-    D is a table of logits. It begins at D = 1/2 and goes on from where it stood, by k steps of
-    gradient ascent on V,
+    D is a table of logits. It starts at D = 1/2 and makes k steps of gradient ascent on V before
+    each step of G,
 
     .. math:: a(x) \leftarrow a(x) + \mathrm{lr}\, \big(p_\text{data}(x)
               - (p_\text{data}(x) + p_g(x))\, \sigma(a(x))\big)
 
     and G takes a mirror step against that D. Proposition 2 assumes that D reaches its optimum: with
-    few steps G descends a gradient that is out of date: p_g swings past p_data and back, by less
-    and less, and C(G) rises with every swing.
+    few steps G descends an outdated gradient: p_g oscillates around p_data with decreasing
+    amplitude, and C(G) rises in every oscillation.
 
     Args:
         p_data: Distribution of the data.
@@ -133,10 +133,10 @@ def play(
             V rises at steps up to 2.
 
     Returns:
-        The course of the game.
+        The trajectory of the game.
 
     Raises:
-        BadValue: Where a distribution is none, or an argument is outside what is allowed.
+        BadValue: For an invalid distribution or an argument outside its limits.
     """
     errors.at_least(1, k=k)
     errors.positive(step_size=step_size, lr=lr)
@@ -159,7 +159,7 @@ def _mirror_step(log_q: Tensor, gradient: Tensor, step_size: float) -> Tensor:
     return moved - moved.flatten().logsumexp(dim=0)
 
 
-def _course(p: Tensor, tables: Iterator[Tensor], steps: int) -> Course:
+def _course(p: Tensor, tables: Iterator[Tensor], steps: int) -> Trajectory:
     errors.at_least(0, steps=steps)
     p_g = torch.stack([log_q.exp() for log_q in islice(tables, steps + 1)])
-    return Course(p_g=p_g, C=divergences.C_terms(p, p_g).flatten(1).sum(dim=1))
+    return Trajectory(p_g=p_g, C=divergences.C_terms(p, p_g).flatten(1).sum(dim=1))

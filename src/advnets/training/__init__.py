@@ -1,1 +1,1 @@
-"""The one training loop, and the monitor that reads its log."""
+"""The training loop, and the monitor that reads its log."""

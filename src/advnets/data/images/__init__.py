@@ -1,11 +1,12 @@
-"""A folder or a zip of pictures: the user's own, with or without classes.
+"""A user's folder or zip of pictures, with or without classes.
 
 Pictures are listed (`listing`), given a split and a class (`layout`, `tables`), decoded by fixed
 rules (`decoding`) and cached once as an array of bytes (`cache`), of which only the rows of a
-minibatch are ever read. Pixels are divided by 255. What was read is said in one line (`summary`).
+minibatch are read. Pixels are divided by 255. `summary` describes what was read in one line.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +17,8 @@ import torch
 from rich.console import Console
 
 from advnets.base import errors
-from advnets.base.config import FREE, expanded
-from advnets.base.distributed import here
+from advnets.base.config import RESUMABLE, expanded
+from advnets.base.distributed import get_rank
 from advnets.base.files import open_regular
 from advnets.base.progress import Lines
 from advnets.base.rng import generator
@@ -36,43 +37,67 @@ class ImagesConfig(DataConfig):
 
     kind: ClassVar[str] = "images"
 
-    path: str = field(default="", metadata=FREE)
+    path: str = field(default="", metadata=RESUMABLE)
     """The folder or zip. Sub-folders are classes, or a labels.csv names them; train/, test/ and
     validation/ (or training/, testing/, valid/, val/, dev/) at the top are splits."""
-    size: int = 32
-    """Pixels on a side: the largest centred square of each picture is resized to it."""
+    size: int | str = 32
+    """Pixels on a side, or HEIGHTxWIDTH such as 48x64: the largest centred rectangle of that shape
+    is cut from each picture and resized to it."""
     grey: bool = False
     """Whether pictures have one channel, grey, instead of three."""
     smallest: int = 8
     """A picture whose shorter side has fewer pixels is not used."""
     labels: Literal["auto", "none"] = "auto"
-    """Whether classes are looked for."""
+    """Whether to search for classes."""
     splits: Literal["auto", "none"] = "auto"
-    """Whether splits are looked for; without, train/ and test/ are folders like others."""
-    unreadable: Literal["skip", "refuse"] = field(default="skip", metadata=FREE)
-    """What a picture gets that is damaged, animated, too small or too large, a link, or that has no
-    place beside splits or classes: it is left out, or ends it."""
+    """Whether to search for splits; with 'none', train/ and test/ are folders like others."""
+    unreadable: Literal["skip", "refuse"] = field(default="skip", metadata=RESUMABLE)
+    """What happens to a picture that is damaged, animated, too small or too large, a link, or
+    outside splits and classes: it is left out, or the run is refused."""
     validation: float = 0.1
     """Share of the pictures held out for validation, where there is no validation/."""
     test: float = 0.1
     """Share of the pictures held out for the test, where there is no test/."""
-    cache: str | None = field(default=None, metadata=FREE)
+    cache: str | None = field(default=None, metadata=RESUMABLE)
     """Folder of the decoded pictures; one in your cache folder by default."""
 
     def __post_init__(self) -> None:
-        errors.at_least(1, size=self.size, smallest=self.smallest)
+        sides(self.size)
+        errors.at_least(1, smallest=self.smallest)
         for name in ("validation", "test"):
             v = getattr(self, name)
             errors.require(0 < v < 1, name, "above 0 and below 1", v)
+
+
+def sides(size: int | str) -> int | tuple[int, int]:
+    """Pixels on a side; height and width where they differ.
+
+    Raises:
+        BadValue: For less than one pixel, and for words of another form.
+
+    Example:
+        >>> sides(32), sides("48x64"), sides("32x32")
+        (32, (48, 64), 32)
+    """
+    if isinstance(size, int):
+        errors.at_least(1, size=size)
+        return size
+    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", size)
+    if match is None:
+        need = "pixels on a side, such as 32, or HEIGHTxWIDTH, such as 48x64"
+        raise errors.bad_value("size", need, errors.short(size, 40))
+    height, width = int(match[1]), int(match[2])
+    errors.at_least(1, size=min(height, width))
+    return height if height == width else (height, width)
 
 
 def load(config: ImagesConfig, *, seed: int) -> Splits:
     """Read a folder or zip of pictures: from the cache, which is built the first time.
 
     Returns:
-        Pictures of shape `(n, 3, size, size)` (grey: `(n, 1, size, size)`) in [0, 1], left in the
-        cache, with their labels where they have classes. Splits that the source does not have are
-        drawn at random, class by class.
+        Pictures of shape `(n, 3, height, width)` (grey: `(n, 1, height, width)`) in [0, 1], left in
+        the cache, with their labels where they have classes. Splits that the source does not have
+        are drawn at random, class by class.
 
     Raises:
         BadFile: For a source that is missing, damaged, without pictures, or hostile.
@@ -81,7 +106,7 @@ def load(config: ImagesConfig, *, seed: int) -> Splits:
     need = "the folder or zip of pictures to train on"
     errors.require(bool(config.path), "data.path", need, "nothing")
     cache, others = _found(config)
-    with cache.images.open("rb") as file:
+    with open_regular(cache.images) as file:
         header = read_header(file)
         assert header is not None
         x = Mapped(cache.images, file, header)
@@ -101,7 +126,7 @@ def _found(config: ImagesConfig) -> tuple[Cache, int]:
     """The decoded pictures of a source, and its number of files that are no pictures."""
     root = expanded(config.cache) if config.cache else Path(pooch.os_cache("advnets"))
     rules = Rules(
-        look=Look(size=config.size, grey=config.grey, smallest=config.smallest),
+        look=Look(size=sides(config.size), grey=config.grey, smallest=config.smallest),
         labels=config.labels == "auto",
         splits=config.splits == "auto",
         refuse=config.unreadable == "refuse",
@@ -111,7 +136,7 @@ def _found(config: ImagesConfig) -> tuple[Cache, int]:
 
 
 def _say(text: str) -> None:
-    if here().first:
+    if get_rank().first:
         Lines(Console(stderr=True)).say(text)
 
 
@@ -122,7 +147,7 @@ def opened(path: Path) -> Iterator[Source]:
         yield Folder(path)
         return
     if not path.exists():
-        raise errors.not_pictures(path)
+        raise errors.BadFile(f"{path}: no such folder or zip; give the pictures with --data.path.")
     with open_regular(path, missing="give the pictures with --data.path") as file:
         yield Zip(path, file)
 

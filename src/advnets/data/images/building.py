@@ -1,8 +1,8 @@
-"""A cache as it is built: pictures decoded block by block, each taken down when it is on the disk.
+"""Building of a cache: pictures are decoded block by block, and progress is saved after each.
 
-Interrupted, it goes on after the last block; what is in the array by then is checked first. Where
-16-bit grey pictures turn out to use fewer bits than 16, all are decoded once more, scaled by the
-bits that the set uses.
+After an interruption it continues after the last block, once the array so far is verified. If
+16-bit grey pictures use fewer than 16 bits, all are decoded a second time, scaled by the bits that
+the set uses.
 """
 
 import contextlib
@@ -24,18 +24,19 @@ from numpy.lib import format as npy
 
 from advnets.base import errors
 from advnets.base.progress import counting
+from advnets.base.terminal import printable
 from advnets.data.images import listing
 from advnets.data.images.decoding import Decoded, Look, decoded, depth_of
-from advnets.data.images.layout import printable, text
+from advnets.data.images.layout import text
 from advnets.data.images.sources import Entry, Source
 
 BLOCK = 1_024
-"""Pictures decoded between two looks at the disk."""
+"""Pictures decoded between two saves of the progress."""
 CHUNK = 32
 """Pictures that a thread takes at a time."""
 SMALL = 4_096
-"""Bytes of a file on average, from which threads decode side by side. The time of smaller pictures
-goes into Python, where threads stand in each other's way: one alone is quicker."""
+"""Average file size in bytes from which on several threads decode. Smaller pictures take most of
+their time in Python, where threads block each other, so one thread is faster."""
 BUFFER = 2**20
 """Bytes that are read or written at a time."""
 
@@ -44,13 +45,13 @@ class _Progress(NamedTuple):
     """How far a cache is built."""
 
     done: int = 0
-    """Files that were tried."""
+    """Files that were processed."""
     rows: int = 0
     """Pictures in the array."""
     crc: int = 0
     """CRC-32 of their pixels."""
     depth: int = 16
-    """Bits that 16-bit grey pictures are taken to use."""
+    """Assumed bits of 16-bit grey pictures."""
     deepest: int = -1
     """The largest number in one of them; -1 without any."""
     brightest: int = 0
@@ -60,10 +61,10 @@ class _Progress(NamedTuple):
 def build(
     source: Source, folder: Path, look: Look, *, labels: bool, splits: bool, refuse: bool
 ) -> None:
-    """Build a cache in a folder, or go on with one.
+    """Build a cache in a folder, or continue an interrupted one.
 
     Raises:
-        BadFile: For a source that is not as it must be; with `refuse` also for any left out.
+        BadFile: For an invalid source; with `refuse` also for any picture that is left out.
     """
     folder.mkdir(exist_ok=True)
     with contextlib.closing(sqlite3.connect(folder / "listing", isolation_level=None)) as db:
@@ -89,7 +90,7 @@ def build(
 
 
 def checksum(file: IO[bytes]) -> int:
-    """CRC-32 of what is left of a file, of which a buffer at a time is in memory."""
+    """CRC-32 of the rest of a file, with one buffer at a time in memory."""
     crc = 0
     while block := file.read(BUFFER):
         crc = zlib.crc32(block, crc)
@@ -99,7 +100,7 @@ def checksum(file: IO[bytes]) -> int:
 def _decode_all(
     db: sqlite3.Connection, source: Source, file: IO[bytes], look: Look, *, refuse: bool
 ) -> None:
-    """Decode all pictures into the array, a second time where the bits that they use ask for it."""
+    """Decode all pictures into the array, twice where their bits require it."""
     progress = _Progress(*db.execute("SELECT * FROM progress").fetchone())
     _write_header(file, (progress.rows, *look.shape))
     start = file.tell()
@@ -124,7 +125,7 @@ def _decode_from(
     *,
     refuse: bool,
 ) -> _Progress:
-    """Append pictures to the array, from where the last look at the disk was."""
+    """Append pictures to the array, from the saved progress on."""
     (total,) = db.execute("SELECT COUNT(*) FROM files").fetchone()
     _write_header(file, (p.rows, *look.shape))
     file.truncate(file.seek(p.rows * math.prod(look.shape), os.SEEK_CUR))
@@ -172,7 +173,7 @@ def _take_down(db: sqlite3.Connection, p: _Progress, problems: list[tuple[str, i
 def _block(
     db: sqlite3.Connection, done: int, pool: Executor, source: Source, look: Look, depth: int
 ) -> Iterator[tuple[str, Decoded | errors.Unusable]]:
-    """The next pictures, in order: the name of each, and what it is or why it is nothing."""
+    """The next pictures, in order: the name of each, and its pixels or why it is left out."""
     query = (
         "SELECT name, size, stamp, place, packed, method FROM files "
         "WHERE rowid > ? ORDER BY rowid LIMIT ?"
@@ -198,7 +199,7 @@ def _picture(source: Source, entry: Entry, look: Look, depth: int) -> Decoded | 
 
 
 def _conclude(db: sqlite3.Connection, source: Source, folder: Path) -> None:
-    """Write down what belongs to the array."""
+    """Write the metadata of the array."""
     classes = [name for (name,) in db.execute("SELECT name FROM classes ORDER BY rowid")]
     good = "FROM files WHERE problem IS NULL"
     examples = [0, 0, 0]
@@ -208,7 +209,7 @@ def _conclude(db: sqlite3.Connection, source: Source, folder: Path) -> None:
     if sum(examples) < listing.FEWEST:
         raise errors.too_few_pictures(source.path, listing.FEWEST, sum(examples), skipped, first)
     if examples[0] == 0:
-        raise errors.no_training_pictures(source.path, skipped, first)
+        raise _no_training_pictures(source.path, skipped, first)
     _refuse_unseen(db, source, classes)
     if classes:
         query = f"SELECT COALESCE(label, -1) {good} ORDER BY rowid"
@@ -218,6 +219,12 @@ def _conclude(db: sqlite3.Connection, source: Source, folder: Path) -> None:
     facts = {"classes": classes, "examples": examples, "skipped": skipped, **_origin(db)}
     facts["crc32"] = [_pixels_crc(db), _file_crc(folder / "labels.npy") if classes else 0]
     (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _no_training_pictures(path: Path, skipped: int, first: str) -> errors.BadFile:
+    """A training set of which no picture can be used."""
+    more = f" and {skipped} that cannot be used, first {first}" if skipped else ""
+    return errors.BadFile(f"{path}: must hold training pictures, got none{more}.")
 
 
 def _refuse_unseen(db: sqlite3.Connection, source: Source, classes: list[str]) -> None:
@@ -237,7 +244,7 @@ def _refuse_unseen(db: sqlite3.Connection, source: Source, classes: list[str]) -
 
 
 def _write_skipped(db: sqlite3.Connection, folder: Path) -> None:
-    """Name each picture that is left out, and why."""
+    """Write the name of each picture that is left out, and why."""
     query = (
         "SELECT name, why FROM left UNION "
         "SELECT name, problem FROM files WHERE problem IS NOT NULL ORDER BY name"
@@ -269,13 +276,13 @@ def _file_crc(path: Path) -> int:
 
 
 def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
-    """The first bytes of a `.npy` file; they are as many, however many rows follow."""
+    """Write the header of a `.npy` file, of constant length for any number of rows."""
     file.seek(0)
     npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _processors() -> int:
-    """How many this process may use."""
+    """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

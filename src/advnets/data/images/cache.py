@@ -1,14 +1,14 @@
-"""Pictures decoded once, into an array of bytes that is never read whole.
+"""The cache of decoded pictures: an array of bytes that is never read whole.
 
     CACHE/NAME-KEY/
-        images.npy     uint8 (n, C, size, size): training, validation, test; in each by name
+        images.npy     uint8 (n, C, H, W): training, validation, test; in each by name
         labels.npy     int64 (n,), where there are classes; -1 in a split without
         facts.json     names of the classes, sizes of the splits, where both come from, checksums
         skipped.txt    each picture that is not among them, and why
 
-The key is drawn from the names, sizes and stamps of all pictures and from the options, so that a
-changed source gets a cache of its own. It is built in a folder aside (`building`). Its checksums
-are compared whenever it is opened: a damaged one is built again, with a word.
+The key is a hash of the names, sizes and stamps of all pictures and of the options, so that a
+changed source gets a new cache. It is built in a temporary folder (`building`). Its checksums are
+verified whenever it is opened; a damaged one is rebuilt, with a message.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -24,16 +25,17 @@ from typing import Any
 
 import numpy as np
 
-from advnets.base import errors
+from advnets.base import errors, files
+from advnets.base.terminal import printable
 from advnets.data.images import listing
 from advnets.data.images.building import build, checksum
 from advnets.data.images.decoding import Look
-from advnets.data.images.layout import printable
 from advnets.data.images.sources import Source
 from advnets.data.mapped import read_header
+from advnets.storage import schema
 
-FORMAT = 2
-"""Version of what a cache holds; one of another version has another key."""
+FORMAT = 3
+"""Version of the format; another version has another key."""
 DARK = 64
 """A set whose brightest byte is below this is nearly black."""
 Say = Callable[[str], None]
@@ -41,13 +43,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Cache:
-    """A whole cache."""
+    """A complete cache."""
 
     folder: Path
     classes: tuple[str, ...]
     """Names of the classes, by label; empty where there are none."""
     examples: tuple[int, int, int]
-    """Pictures that are the source's own training, validation and test set."""
+    """Numbers of pictures in the source's own training, validation and test sets."""
     skipped: int
     """Pictures that are left out."""
     classes_from: str
@@ -55,7 +57,7 @@ class Cache:
     folders: tuple[tuple[str, ...], ...]
     """The folders of each split; empty where the source has no such split."""
     others: int
-    """Files without an ending that are no pictures."""
+    """Files without an extension that are no pictures."""
     left: tuple[tuple[str, int, str], ...]
     """Why pictures are left out: the reason, how many, and the first of them."""
     depth: int
@@ -85,30 +87,30 @@ class Rules:
     """How a source is read."""
 
     look: Look
-    """What the pictures are made to look like."""
+    """The format of decoded pictures."""
     labels: bool
     """Whether the pictures have classes."""
     splits: bool
     """Whether folders may be splits."""
     refuse: bool
-    """Whether a picture that would be left out ends it."""
+    """Whether a picture that would be left out is an error."""
 
 
 def find_or_build(source: Source, root: Path, rules: Rules, *, say: Say) -> tuple[Cache, int]:
-    """The cache of a source: the one that is there, or one that is built now.
+    """The cache of a source: an existing one, or a new one.
 
     Args:
         source: A folder or a zip.
         root: Where caches are kept.
         rules: How the source is read.
-        say: Hears what was left out.
+        say: Called with what was left out.
 
     Returns:
         The cache, and how many files of the source are no pictures.
 
     Raises:
-        BadFile: For a source that is not as it must be.
-        CannotWrite: When the disk does not take it; what was decoded is kept.
+        BadFile: For an invalid source.
+        CannotWrite: When it cannot be written; what was decoded is kept.
     """
     key, others = _key(source, rules)
     stem = os.fsencode(source.path.resolve().stem)[:80].decode(errors="ignore")
@@ -123,14 +125,22 @@ def find_or_build(source: Source, root: Path, rules: Rules, *, say: Say) -> tupl
     if cache.skipped:
         if rules.refuse:
             raise errors.unusable_picture(source.path, cache.first_skipped())
-        say(errors.pictures_skipped(cache.skipped, cache.first_skipped(), cache.folder))
+        say(
+            f"Pictures left out: {cache.skipped:,}, first {cache.first_skipped()}; all are "
+            f"named in {cache.folder}/skipped.txt."
+        )
     if cache.brightest < DARK:
-        say(errors.nearly_black(source.path, cache.brightest))
+        say(
+            f"{source.path}: nearly black: the brightest value of all pictures is "
+            f"{cache.brightest} of 255. Colour "
+            "pictures of 16 bits that use fewer are read so: save them with 8 bits."
+        )
     return cache, others + cache.others
 
 
 def _build(source: Source, root: Path, name: str, rules: Rules) -> Cache:
     aside = root / f".part.{name}"
+    _refuse_planted(aside)
     settings = {"labels": rules.labels, "splits": rules.splits, "refuse": rules.refuse}
     try:
         build(source, aside, rules.look, **settings)
@@ -147,6 +157,20 @@ def _build(source: Source, root: Path, name: str, rules: Rules) -> Cache:
     return cache
 
 
+def _refuse_planted(aside: Path) -> None:
+    """Begin anew where a half-built cache is, or holds, what was not built there.
+
+    Through a link, pictures would be written over what lies elsewhere.
+    """
+    own = not aside.is_symlink()
+    if own and aside.is_dir():
+        own = all(stat.S_ISREG(path.lstat().st_mode) for path in aside.iterdir())
+        if not own:
+            shutil.rmtree(aside)  # links in it are removed, and not what they lead to
+    elif os.path.lexists(aside):
+        aside.unlink()
+
+
 def _key(source: Source, rules: Rules) -> tuple[str, int]:
     """Sixteen letters for a source and the options, and its number of other files."""
     number, others = listing.fingerprint(source)
@@ -156,25 +180,24 @@ def _key(source: Source, rules: Rules) -> tuple[str, int]:
 
 
 def _open(folder: Path, look: Look, say: Say | None) -> Cache | None:
-    """The cache in a folder; None where there is none, or one that is damaged, which is said."""
-    try:
-        facts = (folder / "facts.json").read_text(encoding="utf-8")
-    except FileNotFoundError:
+    """The cache in a folder; None where it is missing, or damaged (with a message)."""
+    if not os.path.lexists(folder / "facts.json"):
         return None
-    except (OSError, ValueError):
-        facts = ""
     try:
-        cache = _read(folder, json.loads(facts))
+        cache = _read(folder, json.loads(files.read(folder / "facts.json", most=schema.FACTS)))
         whole = _whole(cache, look)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError):
         whole = False
     if not whole and say:
-        say(errors.cache_damaged(folder))
+        say(
+            f"{folder}: this cache is damaged (a checksum is wrong); the pictures are decoded "
+            "again."
+        )
     return cache if whole else None
 
 
 def _read(folder: Path, facts: dict[str, Any]) -> Cache:
-    """What `facts.json` says; raises one of Python's own errors where it is of another shape."""
+    """The content of `facts.json`; raises a Python exception where it is malformed."""
     train, validation, test = (int(n) for n in facts["examples"])
     pixels, labels = (int(n) for n in facts["crc32"])
     return Cache(
@@ -193,22 +216,22 @@ def _read(folder: Path, facts: dict[str, Any]) -> Cache:
 
 
 def _whole(cache: Cache, look: Look) -> bool:
-    """Whether the files are those that the facts belong to."""
-    with cache.images.open("rb") as file:
+    """Whether the files match the metadata."""
+    with files.open_regular(cache.images) as file:
         header = read_header(file)
         if header is None or header.shape != (sum(cache.examples), *look.shape):
             return False
         if os.fstat(file.fileno()).st_size != header.end or checksum(file) != cache.crc32[0]:
             return False
     if cache.classes:
-        with (cache.folder / "labels.npy").open("rb") as file:
+        with files.open_regular(cache.folder / "labels.npy") as file:
             return checksum(file) == cache.crc32[1]
     return len(cache.folders) == 3 and (cache.folder / "skipped.txt").exists()
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Inside, no other process is; a second one waits."""
+    """Inside, a lock that other processes wait for."""
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -223,7 +246,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _saving(path: Path) -> Iterator[None]:
-    """Inside, refusals of the disk are worded as ours, the database's too."""
+    """Inside, failures to write, also of the database, raise `CannotWrite`."""
     with errors.saving(path):
         try:
             yield

@@ -1,21 +1,21 @@
-"""One picture's file as pixels, by rules that depend on nothing but its bytes.
+"""Decoding of one picture by rules that depend only on its bytes.
 
 1. The first picture in the file counts; a file with several frames is not used, unless they are
-   layers (PSD) or views (MPO, as telephones write it).
+   layers (PSD) or views (MPO and HEIC, as telephones write them).
 2. Palettes, black and white, and CMYK become RGB by Pillow's own conversions, without a colour
-   profile; what is transparent lies on white. Of 16-bit grey the upper 8 of the bits that the set
-   uses are kept: cameras store 8, 10, 12 or 14 bits in files of 16.
-3. It is turned as the camera's note (EXIF) asks.
-4. The largest centred square is cut out (from the left and the top the smaller half, rounded down)
-   and resized by a Lanczos filter, which averages where it makes smaller. A square of the right
-   size is left as it is. A large JPEG is decoded at 1/2, 1/4 or 1/8, as long as that leaves twice
-   the pixels.
-5. It is made grey (ITU-R 601-2) where grey is asked.
+   profile; transparent pixels are blended with white. Of 16-bit grey the upper 8 of the bits that
+   the set uses are kept: cameras store 8, 10, 12 or 14 bits in files of 16.
+3. It is rotated by its EXIF orientation.
+4. The largest centred rectangle of the requested shape is cut out (sides and offsets rounded down)
+   and resized by a Lanczos filter, which averages when it reduces. One of the right size is
+   unchanged. A large JPEG is decoded at 1/2, 1/4 or 1/8, as long as that leaves twice the pixels.
+5. It is converted to grey (ITU-R 601-2) where grey is requested.
 
 Reference: Pillow's documentation, "Concepts" (modes, filters).
 """
 
 import functools
+import importlib.util
 import io
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -28,10 +28,12 @@ from advnets.base import errors
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 MOST_PIXELS = 2**27
-"""134 million; a picture of more is taken for a decompression bomb."""
+"""134 million; a larger picture is treated as a decompression bomb."""
 LAYERED = ("MPO", "PSD")
+HEIF = "HEIF"
+"""Pillow's name of the format of `.heic` files, which the extra `heic` adds."""
 NOT_OPENED = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
-"""What Pillow gives to other programs, or only recognises."""
+"""Formats that Pillow passes to other programs, or only recognises."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -41,34 +43,40 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each orientation that a camera notes (EXIF 2.3, tag 0x0112)."""
+"""The transposition that undoes each orientation (EXIF 2.3, tag 0x0112)."""
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits that cameras and scanners use of a file of 16."""
+LANCZOS = Image.Resampling.LANCZOS
 COMMON = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What all pictures are made to look like."""
+    """The format of all decoded pictures."""
 
-    size: int
-    """Pixels on a side."""
+    size: int | tuple[int, int]
+    """Pixels on a side, or height and width where they differ."""
     grey: bool
     """Whether they have one channel instead of three."""
     smallest: int
     """A picture whose shorter side has fewer pixels is not used."""
 
     @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    @property
     def shape(self) -> tuple[int, int, int]:
-        """`(C, size, size)`."""
-        return (1 if self.grey else 3, self.size, self.size)
+        """`(C, height, width)`."""
+        return (1 if self.grey else 3, *self.sides)
 
 
 class Decoded(NamedTuple):
-    """A picture, and what it tells of the set's depth."""
+    """A decoded picture, and its contribution to the set's bit depth."""
 
     pixels: Pixels
-    """Of the shape of the look."""
+    """Pixels of shape `Look.shape`."""
     deepest: int | None
     """The largest number of a 16-bit grey picture; None for any other."""
 
@@ -78,18 +86,29 @@ def depth_of(deepest: int) -> int:
     return next(bits for bits in DEPTHS if deepest < 2**bits)
 
 
+def reads_heic() -> bool:
+    """Whether the extra `heic` is installed."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
 @functools.cache
 def formats() -> list[str]:
-    """The formats that Pillow opens itself, the common ones first."""
+    """The formats that Pillow opens itself, the common ones first; HEIC with the extra `heic`."""
     Image.init()
-    return COMMON + sorted({*Image.OPEN} - {*COMMON} - NOT_OPENED)
+    left_out = NOT_OPENED | {HEIF}
+    if reads_heic():
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        left_out = NOT_OPENED
+    return COMMON + sorted({*Image.OPEN} - {*COMMON} - left_out)
 
 
 @functools.cache
 def suffixes() -> frozenset[str]:
-    """The endings of their files' names, such as `.png`."""
-    known = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, name in known if name in {*formats(), *LAYERED})
+    """Their file extensions, such as `.png`."""
+    read = {*formats(), *LAYERED}
+    return frozenset(suffix for suffix, n in Image.registered_extensions().items() if n in read)
 
 
 def decode(raw: bytes, look: Look) -> Pixels:
@@ -102,11 +121,11 @@ def decoded(raw: bytes, look: Look, *, depth: int) -> Decoded:
 
     Args:
         raw: The whole file.
-        look: What the picture is made to look like.
+        look: The format of the decoded picture.
         depth: Bits that the set's 16-bit grey pictures use.
 
     Raises:
-        Unusable: For what cannot be read whole, moves, or is too small; says why.
+        Unusable: For a picture that is damaged, animated or too small; says why.
         Bomb: For a picture of more pixels than are decoded.
     """
     if not raw:
@@ -133,18 +152,19 @@ def _refuse(image: Image.Image, look: Look) -> None:
         raise errors.bomb(f"{MOST_PIXELS:,} pixels", f"{width} x {height}")
     if min(width, height) < look.smallest:
         raise errors.unusable(f"{width} x {height} pixels, fewer than {look.smallest} on a side")
-    if getattr(image, "is_animated", False) and image.format not in LAYERED:
+    if getattr(image, "is_animated", False) and image.format not in (*LAYERED, HEIF):
         raise errors.unusable("animated, or of several pages")
 
 
 def _to_look(image: Image.Image, look: Look, depth: int) -> Decoded:
     if image.format in ("JPEG", "MPO"):
-        image.draft(None, (2 * look.size, 2 * look.size))
+        height, width = look.sides
+        image.draft(None, (2 * width, 2 * height))
     image.load()
     turn = _turn(image)
     deepest = int(np.asarray(image).max()) if _is_deep(image) else None
     flat = _eight_bit(image, depth)
-    flat = _squared(flat if turn is None else flat.transpose(turn), look.size)
+    flat = _cropped(flat if turn is None else flat.transpose(turn), *look.sides)
     if flat.mode != ("L" if look.grey else "RGB"):
         flat = flat.convert("L" if look.grey else "RGB")
     pixels: Pixels = np.asarray(flat)
@@ -152,9 +172,9 @@ def _to_look(image: Image.Image, look: Look, depth: int) -> Decoded:
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What turns a loaded picture upright.
+    """The transposition that makes a loaded picture upright.
 
-    Only after loading: Pillow turns a TIFF itself when it loads it, and then drops the note.
+    Call it after loading: Pillow rotates a TIFF while loading it, and then drops the tag.
     """
     try:
         return TURNS.get(image.getexif().get(0x0112, 1))
@@ -162,17 +182,16 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _squared(image: Image.Image, size: int) -> Image.Image:
-    """The largest centred square, resized."""
-    width, height = image.size
-    if width == height == size:
+def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
+    """The largest centred rectangle of this shape, resized to it."""
+    W, H = image.size
+    if image.size == (width, height):
         return image
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    if side == size:
-        return square
-    return square.resize((size, size), Image.Resampling.LANCZOS)
+    w = min(W, max(1, H * width // height))
+    h = min(H, max(1, W * height // width))
+    left, top = (W - w) // 2, (H - h) // 2
+    part = image.crop((left, top, left + w, top + h))
+    return part if part.size == (width, height) else part.resize((width, height), LANCZOS)
 
 
 def _is_deep(image: Image.Image) -> bool:
@@ -181,7 +200,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _eight_bit(image: Image.Image, depth: int) -> Image.Image:
-    """A picture of bytes, grey or RGB, that hides nothing."""
+    """The picture as opaque 8-bit grey or RGB."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
     if _is_deep(image):  # by hand, because Pillow's conversion cuts off instead

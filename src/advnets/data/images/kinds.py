@@ -1,17 +1,16 @@
-"""Which files of a source are pictures: by the ending of the name, else by the first bytes.
+"""Which files of a source are pictures: by extension, else by the first bytes.
 
-A name without an ending (`IMG_0042`, `photo.1`) says nothing, so that its file is looked into.
-Files of other endings (`.txt`, `.mp4`) are counted and not opened.
+A file without an extension (`IMG_0042`, `photo.1`) is opened to look at its first bytes. Files with
+other extensions (`.txt`, `.mp4`) are counted and not opened.
 """
 
-from advnets.data.images.decoding import suffixes
+from advnets.data.images import decoding
 from advnets.data.images.sources import LABELS, Entry, Source
 
-FOREIGN = frozenset(
+HEIC = frozenset((".heic", ".heif", ".hif", ".heics", ".heifs"))
+"""Extensions of the pictures of many telephones, which the extra `heic` reads."""
+FOREIGN = HEIC | frozenset(
     [
-        ".heic",
-        ".heif",
-        ".hif",
         ".jxl",
         ".svg",
         ".eps",
@@ -28,14 +27,15 @@ FOREIGN = frozenset(
         ".dcm",
     ]
 )
-"""Endings of pictures that Pillow does not read; where a plug-in reads them, it decides."""
+"""Extensions of pictures that Pillow reads only with a plug-in."""
 STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+NEEDS_HEIC = "of the format HEIC, which needs: pip install 'advnets[heic]'"
 UNREAD = "in a format that Pillow does not read; convert it to PNG or JPEG"
 
 
 def ending(name: str) -> str:
-    """The ending of a name, such as `.png`; empty where there is none, or only a number."""
+    """The extension of a name, such as `.png`; empty where there is none, or only a number."""
     _, dot, last = name.rpartition("/")[2].rpartition(".")
     return "" if not dot or last.isdecimal() else f".{last.lower()}"
 
@@ -46,8 +46,8 @@ def is_table(name: str) -> bool:
 
 
 def may_be_picture(name: str) -> bool:
-    """Whether the name allows a picture: its ending says so, or it has none."""
-    return ending(name) in suffixes() | FOREIGN | {""}
+    """Whether the name may be a picture: by its extension, or because it has none."""
+    return ending(name) in decoding.suffixes() | FOREIGN | {""}
 
 
 def why_not(source: Source, entry: Entry) -> str | None:
@@ -59,13 +59,15 @@ def why_not(source: Source, entry: Entry) -> str | None:
     if entry.why:
         return entry.why
     end = ending(entry.name)
-    if end in suffixes():
+    if end in decoding.suffixes():
         return None
     if end:
-        return UNREAD
+        return NEEDS_HEIC if end in HEIC else UNREAD
     first = source.start(entry)
     if first.startswith(STARTS) or (first[:4], first[8:12]) == (b"RIFF", b"WEBP"):
         return None
     if first[4:8] == b"ftyp":
-        return None if first[8:12] == b"avif" else UNREAD if first[8:12] in HEIF else ""
+        if first[8:12] in HEIF:
+            return None if decoding.reads_heic() else NEEDS_HEIC
+        return None if first[8:12] == b"avif" else ""
     return ""

@@ -1,30 +1,34 @@
-"""What the folders of a source mean: where its structure begins, its splits, its classes.
+"""The meaning of the folders of a source: its top, its splits, its classes.
 
-1. *Where it begins.* Folders that hold nothing but one folder are passed through, and so are those
-   with some stray pictures or empty folders beside it where splits or classes lie below.
+1. *Where it begins.* Folders with only one sub-folder are skipped, also with a few stray pictures
+   or empty folders beside it where splits or classes lie below.
 2. *Splits.* `train` or `training`; `validation`, `valid`, `val` or `dev`; `test` or `testing`, in
    any case, are splits where there is a training set and another one. What lies in other folders
    beside them, or loose, is left out. Such a name among other folders may be a class as well: that
-   is refused, and so are splits further down (`cat/train`, `cat/test`).
+   is refused, and so are longer names of two splits (`training_set` and `test_set`, `train2017` and
+   `val2017`, `trainA` and `testA`) and splits further down (`cat/train`, `cat/test`).
 3. *Classes.* In each split, sub-folders are classes, however deep the pictures lie in them, where
    the training set has at least two. Stray pictures beside them, at most one in ten of a split, are
    left out; with more of them a split has no classes, and without classes in training none has any.
 """
 
+import re
 import sqlite3
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from advnets.base import errors
+from advnets.data.class_names import class_name
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), 0),
     **dict.fromkeys(("validation", "valid", "val", "dev"), 1),
     **dict.fromkeys(("test", "testing"), 2),
 }
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_OF_A_SPLIT = re.compile(r"(.+?)(set|data|images|imgs)")
 STRAY = 0.1
 """Share of a split's pictures that may lie beside its class folders and be left out."""
 Label = Callable[[str], str | None]
@@ -33,13 +37,13 @@ Label = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a source's own structure begins, and whether it begins with splits."""
+    """The top folder of a source's structure, and whether it has splits."""
 
     top: str
     splits: bool
 
     def below(self, name: str) -> list[str]:
-        """The parts of a name below the top and the split."""
+        """The parts of a path below the top and the split."""
         return name.removeprefix(self.top).split("/")[self.splits :]
 
     def split(self, name: str) -> int:
@@ -52,7 +56,7 @@ class Layout:
         return class_name(parts[0]) if len(parts) > 1 else None
 
     def outside(self, name: str) -> str | None:
-        """Why a picture has no place; None where it has one."""
+        """Why a picture is outside splits and classes; None where it is inside."""
         if not name.startswith(self.top):
             return f"outside {self.top}"
         first, deeper, _ = name.removeprefix(self.top).partition("/")
@@ -63,7 +67,7 @@ class Layout:
 
 @dataclass
 class _Inside:
-    """What lies in a folder."""
+    """The content of a folder."""
 
     loose: int = 0
     """Pictures directly in it."""
@@ -117,12 +121,17 @@ def _inside(db: sqlite3.Connection, top: str) -> _Inside:
 
 
 def _refuse_unclear(db: sqlite3.Connection, path: Path, layout: Layout, here: _Inside) -> None:
-    """Raise where pictures might be meant for the test and would be trained on."""
+    """Raise where test pictures might be trained on."""
     unclear = sorted(name for name in here.folders if name.lower() in SPLITS)
+    if not unclear:
+        spoken_of = {name: _splits_in(name) for name in here.folders}
+        kinds_at_top = set().union(*spoken_of.values())
+        if 0 in kinds_at_top and len(kinds_at_top) > 1:
+            unclear = sorted(name for name, found in spoken_of.items() if found - {0})
     if unclear:
         others = sorted(name for name in here.folders if name not in unclear)
         beside = [*others[:3], *(["pictures"] if here.loose else [])]
-        raise errors.split_or_class(path, f"{layout.top}{unclear[0]}", beside)
+        raise _split_or_class(path, f"{layout.top}{unclear[0]}", beside)
     kinds: dict[str, set[int]] = {}
     for name in names(db, "found", layout.top):
         parent = layout.top
@@ -132,11 +141,35 @@ def _refuse_unclear(db: sqlite3.Connection, path: Path, layout: Layout, here: _I
             parent += f"{part}/"
     for parent, found in kinds.items():
         if 0 in found and len(found) > 1:
-            raise errors.splits_too_deep(path, parent)
+            raise errors.BadFile(
+                f"{path}: must hold its splits at the top (train/CLASS/), got them in {parent}; "
+                "if they are folders like others, choose --data.splits none."
+            )
+
+
+def _split_or_class(path: Path, name: str, beside: Iterable[str]) -> errors.BadFile:
+    """The error for a folder that may be a split or a class."""
+    others = f" beside {', '.join(beside)}" if beside else ""
+    return errors.BadFile(
+        f"{path}: must hold train/ and test/ or validation/ to have splits, got {name}/{others}; "
+        "if it is a class, choose --data.splits none."
+    )
+
+
+def _splits_in(name: str) -> set[int]:
+    """The splits that a longer name speaks of.
+
+    Example:
+        >>> [_splits_in(name) for name in ("test_set", "train2017", "valB", "trainset", "contest")]
+        [{2}, {0}, {1}, {0}, set()]
+    """
+    words = [word.lower() for word in _WORDS.findall(name)]
+    words += [match[1] for match in map(_OF_A_SPLIT.fullmatch, words) if match]
+    return {SPLITS[word] for word in words if word in SPLITS}
 
 
 def labels_of_folders(db: sqlite3.Connection, path: Path, layout: Layout) -> tuple[Label, str]:
-    """The class of each picture by its folder, and where classes come from or why there are none.
+    """The class of each picture by its folder, and the origin of classes or why there are none.
 
     Stray pictures beside class folders are left out, in the database too.
 
@@ -203,26 +236,10 @@ def names(db: sqlite3.Connection, table: str, top: str = "") -> Iterator[str]:
 
 
 def text(name: bytes) -> str:
-    """A name as the database holds it, as a string; what is no UTF-8 comes back as it went."""
+    """A name from the database as a string; bytes that are not UTF-8 are preserved."""
     return name.decode("utf-8", "surrogateescape")
 
 
 def raw(name: str) -> bytes:
     """A name as the database holds it."""
     return name.encode("utf-8", "surrogateescape")
-
-
-def printable(name: str) -> str:
-    """A name in one line that every terminal takes."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
-
-
-def class_name(name: str) -> str:
-    """A class as it is shown and stored: printable, its accents composed (Unicode NFC)."""
-    return printable(unicodedata.normalize("NFC", name))
-
-
-def in_order(classes: Iterable[str]) -> list[str]:
-    """Names of classes in their order: by number where all are numbers, else by letters."""
-    ordered = sorted(classes)
-    return sorted(ordered, key=int) if all(name.isdecimal() for name in ordered) else ordered

@@ -1,39 +1,39 @@
 """The pictures of a source in their order, with split and class, in a database on the disk.
 
-A million names would fill a hundred megabytes of memory. They are sorted and looked up where they
-are written, and read again block by block. The order is that of the names, whatever the source's,
-so that a zip and the folder that it unpacks to give the same examples, and a disk is read as it
-was written.
+A million names would take a hundred megabytes of memory, so they are sorted in a database on the
+disk and read block by block. The order is that of the names, so that a zip and its unpacked folder
+give the same examples.
 
-What names mean is said in `kinds` (which files are pictures), `layout` (splits and classes by
-folder) and `tables` (classes from a `labels.csv`). What is left out is written down with a reason.
+Names are interpreted by `kinds` (which files are pictures), `layout` (splits and classes by folder)
+and `tables` (classes from a `labels.csv`). What is left out is recorded with a reason.
 """
 
 import json
 import sqlite3
 from collections.abc import Iterator
 from hashlib import blake2b
+from pathlib import Path
 
 from advnets.base import errors
-from advnets.data.images import tables
-from advnets.data.images.kinds import is_table, may_be_picture, why_not
+from advnets.base.terminal import printable
+from advnets.data.class_names import in_order
+from advnets.data.images import decoding, tables
+from advnets.data.images.kinds import HEIC, ending, is_table, may_be_picture, why_not
 from advnets.data.images.layout import (
     Label,
     Layout,
     find,
-    in_order,
     labels_of_folders,
     leave_out,
     names,
     no_label,
-    printable,
     raw,
     text,
 )
 from advnets.data.images.sources import Entry, Source
 
 FEWEST = 10
-"""Pictures that make three splits."""
+"""Fewest pictures for three splits."""
 TABLES = """
 CREATE TABLE found (name BLOB PRIMARY KEY, size, stamp, place, packed, method) WITHOUT ROWID;
 CREATE TABLE left (name BLOB PRIMARY KEY, why) WITHOUT ROWID;
@@ -47,17 +47,20 @@ CREATE TABLE progress (done, rows, crc, depth, deepest, brightest)
 
 
 def fingerprint(source: Source) -> tuple[int, int]:
-    """A number that changes with the names, sizes and stamps of the files that matter.
+    """A hash of the names, sizes and stamps of the pictures and label tables.
 
-    The sum of a hash of each: their order does not matter, and none has to be kept.
+    Pictures in HEIC have another with the extra `heic`: a cache without them is not used then.
+
+    It is a sum of hashes, so that the order has no effect and nothing has to be kept in memory.
 
     Returns:
-        The number, and how many files do not matter: those that are no pictures.
+        The hash, and the number of other files.
     """
     total = others = 0
     for e in source.entries():
         if e.why or may_be_picture(e.name) or is_table(e.name):
-            facts = raw(f"{e.name}\0{e.size}\0{e.stamp}\0{e.why}")
+            read = "\0heic" if ending(e.name) in HEIC and decoding.reads_heic() else ""
+            facts = raw(f"{e.name}\0{e.size}\0{e.stamp}\0{e.why}{read}")
             total += int.from_bytes(blake2b(facts, digest_size=16).digest(), "big")
         elif not e.name.endswith("/"):
             others += 1
@@ -65,7 +68,7 @@ def fingerprint(source: Source) -> tuple[int, int]:
 
 
 def write(db: sqlite3.Connection, source: Source, *, labels: bool, splits: bool) -> None:
-    """List a source into an empty database, all at once or not at all.
+    """Write the list of a source into an empty database, in one transaction.
 
     Args:
         db: The database, in autocommit mode.
@@ -100,7 +103,7 @@ def write(db: sqlite3.Connection, source: Source, *, labels: bool, splits: bool)
 
 
 def _find(db: sqlite3.Connection, source: Source) -> tuple[list[Entry], int]:
-    """Take down all files; give the tables of labels, and how many might have been pictures."""
+    """Record all files. Returns the label tables, and how many files might be pictures."""
     found: list[Entry] = []
     others = unknown = 0
 
@@ -128,9 +131,16 @@ def _find(db: sqlite3.Connection, source: Source) -> tuple[list[Entry], int]:
         left, first = first_left(db)
         if n == 0:
             others += unknown + len(found)
-            raise errors.no_pictures(source.path, others, left, first)
+            raise _no_pictures(source.path, others, left, first)
         raise errors.too_few_pictures(source.path, FEWEST, n, left, first)
     return found, unknown
+
+
+def _no_pictures(path: Path, others: int, left: int, first: str) -> errors.BadFile:
+    """A folder or zip without a picture; the first that was left out says why."""
+    more = f" and {left} left out, first {first}" if left else ""
+    got = f"none among {others} other files{more}" if others or left else "an empty one"
+    return errors.BadFile(f"{path}: must hold pictures, got {got}.")
 
 
 def first_left(db: sqlite3.Connection) -> tuple[int, str]:

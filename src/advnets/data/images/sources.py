@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder or a zip, whose files are listed and never held."""
+"""Sources of pictures: a folder or a zip, whose files are listed as a stream."""
 
 import contextlib
 import os
@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 from advnets.base import errors
 
 MOST_BYTES = 2**29
-"""A picture's file may be this long; what is longer is taken for a decompression bomb."""
+"""Largest file of a picture; longer ones are treated as decompression bombs."""
 LABELS = "labels.csv"
-"""The file that names each picture's class."""
+"""The name of the table of classes."""
 START = 16
-"""Bytes that tell what kind of file it is."""
+"""Number of first bytes that identify the kind of a file."""
 LINK = "a symbolic link, which is not followed"
 SPECIAL = "no regular file"
 
@@ -27,14 +27,14 @@ class Entry(NamedTuple):
     size: int = 0
     """Bytes, unpacked."""
     stamp: int = 0
-    """What changes with the content: of a file the times of its last changes and its inode, in a
-    zip the CRC-32."""
+    """A stamp that changes with the content: times of the last changes and inode of a file, CRC-32
+    of a member of a zip."""
     offset: int = 0
     """In a zip: where the file begins."""
     packed: int = 0
-    """In a zip: bytes that it takes there."""
+    """In a zip: compressed size in bytes."""
     method: int = 0
-    """In a zip: how it is packed."""
+    """In a zip: compression method."""
     why: str = ""
     """Why it cannot be read, where it is a symbolic link or no regular file."""
 
@@ -45,7 +45,7 @@ class Source(Protocol):
     path: Path
 
     def entries(self) -> Iterator[Entry]:
-        """All files and folders in no particular order, but hidden ones; links are not followed."""
+        """All files and folders except hidden ones, in any order; links are not followed."""
         ...
 
     def expect(self, entries: Iterable[Entry]) -> None:
@@ -62,9 +62,9 @@ class Source(Protocol):
 
 
 def fetch(handle: int, start: int = 0, length: int = 0) -> None:
-    """Ask the disk for some bytes of an open file; 0 is all of it.
+    """Ask the disk to prefetch bytes of an open file; 0 for all of it.
 
-    What cannot be asked for, on some systems anything, is left to the reader to find out.
+    Errors are ignored; the reader will report them.
     """
     if hasattr(os, "posix_fadvise"):
         with contextlib.suppress(OSError, OverflowError):  # a damaged zip names any place
@@ -78,12 +78,12 @@ def refuse_bomb(entry: Entry) -> None:
 
 
 def hidden(name: str) -> bool:
-    """Whether a name is what systems leave behind, and not what a person put there."""
+    """Whether a name is that of a hidden or system file."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 class Folder:
-    """A folder with all that is below it.
+    """A folder and everything below it.
 
     Args:
         path: The folder; it may be a symbolic link itself.
@@ -93,7 +93,7 @@ class Folder:
         self.path = path
 
     def entries(self) -> Iterator[Entry]:
-        """All files and folders, of which only those of one branch are known at a time.
+        """All files and folders, with one branch in memory at a time.
 
         Raises:
             BadFile: For a folder that the system does not let us read.
@@ -147,7 +147,7 @@ class Folder:
 
 
 def _entry(item: "os.DirEntry[str]", below: str) -> Entry:
-    """What one item of a folder is."""
+    """The entry of one item of a folder."""
     name = below + item.name
     if item.is_symlink():
         return Entry(f"{name}/" if os.path.isdir(item.path) else name, why=LINK)  # noqa: PTH112
@@ -160,7 +160,7 @@ def _entry(item: "os.DirEntry[str]", below: str) -> Entry:
 
 
 def _stamp(facts: os.stat_result) -> int:
-    """A number that changes whenever a file's content does, also where its times are set back.
+    """A number that changes with a file's content, also where its times are set back.
 
     Tools such as `rsync -t` and `cp -p` set the time of the last change; nothing sets the time at
     which the inode changed.

@@ -1,4 +1,4 @@
-"""What was read of a folder or zip of pictures, in one line for the header of a run."""
+"""One line on what was read of a folder or zip of pictures, for the header of a run."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ MOST_CLASSES = 10
 
 
 def summary(path: Path, cache: Cache, splits: Splits, others: int) -> str:
-    """Splits and classes with where they come from, and what was left out, with counts.
+    """Splits and classes with their origin, and what was left out, with counts.
 
     Args:
         path: The source as the user named it.
@@ -26,7 +26,16 @@ def summary(path: Path, cache: Cache, splits: Splits, others: int) -> str:
             parts.items(), cache.examples, cache.folders, strict=True
         )
     ]
-    return f"Read {path}: {'; '.join([', '.join(read), _classes(cache), *_rest(cache, others)])}."
+    told = [", ".join(read), *_held_out(splits, cache), _classes(cache), *_rest(cache, others)]
+    return f"Read {path}: {'; '.join(told)}."
+
+
+def _held_out(splits: Splits, cache: Cache) -> list[str]:
+    """The share of the pictures that is not trained on, where it was drawn."""
+    if any(cache.folders):
+        return []
+    held_out = len(splits.validation) + len(splits.test)
+    return [f"{held_out / (held_out + len(splits.train)):.0%} held out for validation and test"]
 
 
 def _part(
@@ -47,7 +56,7 @@ def _classes(cache: Cache) -> str:
 
 
 def _rest(cache: Cache, others: int) -> list[str]:
-    """What there is beside the pictures that are used, and what was done to these."""
+    """What was left out, and how the pictures were converted."""
     left = ", ".join(f"{n:,} {why} (first {first})" for why, n, first in cache.left)
     rest = [f"left out: {left}"] if left else []
     rest += [f"{others:,} other files"] if others else []

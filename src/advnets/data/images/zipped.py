@@ -1,7 +1,7 @@
-"""A zip of pictures, listed as it is read and read where it lies.
+"""A zip of pictures, listed as a stream and read in place.
 
-Python's `zipfile` holds every member in memory, 0.7 kB each: too much for a million files. Here the
-central directory is read as a stream, and a member by one look at its place, from any thread.
+Python's `zipfile` keeps every member in memory, 0.7 kB each: too much for a million files. Here the
+central directory is read as a stream, and a member by one positioned read, from any thread.
 
 Reference: PKWARE, APPNOTE.TXT: 4.3.7 local header, 4.3.12 central directory, 4.3.14 to 4.3.16 its
     end, 4.5.3 the sizes of large archives (Zip64).
@@ -27,13 +27,13 @@ LOCATOR_64 = struct.Struct("<4s4xQ4x")  # 4.3.15
 STORED, DEFLATED = 0, 8
 ENCRYPTED, UTF_8 = 0x1, 0x800
 FULL = 0xFFFFFFFF
-"""Stands in a field of 32 bits whose number is in the extra field."""
+"""Value of a 32-bit field whose number is in the extra field."""
 UNIX = 3
 OUTSIDE = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)")
 
 
 class _Directory(NamedTuple):
-    """Where the central directory is, and how far all is moved by what was put before the zip."""
+    """Position of the central directory, and the offset by data before the zip."""
 
     start: int
     end: int
@@ -45,10 +45,10 @@ class Zip:
 
     Args:
         path: The file.
-        file: The same, open; it stays the caller's.
+        file: The open file; the caller closes it.
 
     Raises:
-        BadFile: When it is no whole zip.
+        BadFile: When it is no complete zip.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
@@ -66,9 +66,11 @@ class Zip:
             try:
                 entry, flags, mode = _member(self._file, self._directory.shift)
             except (struct.error, ValueError):
-                raise errors.bad_zip(self.path, "its central directory is damaged") from None
+                raise _bad_zip(self.path, "its central directory is damaged") from None
             if OUTSIDE.match(entry.name):
-                raise errors.outside_the_zip(self.path, entry.name)
+                raise errors.BadFile(
+                    f"{self.path}: must hold relative paths without '..', got '{entry.name}'."
+                )
             if flags & ENCRYPTED:
                 raise errors.encrypted_zip(self.path, entry.name)
             if any(hidden(part) for part in entry.name.split("/")):
@@ -128,17 +130,17 @@ def _directory(path: Path, file: IO[bytes]) -> _Directory:
         file.seek(end)
         record = file.read(END_64.size)
         if len(record) < END_64.size or not record.startswith(b"PK\x06\x06"):
-            raise errors.bad_zip(path, "its Zip64 record is damaged")
+            raise _bad_zip(path, "its Zip64 record is damaged")
         _, length, offset = END_64.unpack(record)
     if end - length - offset < 0:
-        raise errors.bad_zip(path, "its beginning is missing")
+        raise _bad_zip(path, "its beginning is missing")
     return _Directory(end - length, end, end - length - offset)
 
 
 def _end(path: Path, tail: bytes) -> tuple[int, int, int]:
     """Where the last record of a zip is, and the length and place of the central directory in it.
 
-    The comment that follows may hold the same mark: what it begins is no record that fits.
+    The comment that follows may contain the same signature, but then no valid record.
     """
     found = tail.rfind(b"PK\x05\x06")
     while found >= 0:
@@ -147,7 +149,14 @@ def _end(path: Path, tail: bytes) -> tuple[int, int, int]:
             if found + END.size + comment <= len(tail):
                 return found, length, offset
         found = tail.rfind(b"PK\x05\x06", 0, found)
-    raise errors.bad_zip(path, "it has no central directory at its end")
+    raise _bad_zip(path, "it has no central directory at its end")
+
+
+def _bad_zip(path: Path, why: object) -> errors.BadFile:
+    """A zip that is cut, damaged, or something else."""
+    return errors.BadFile(
+        f"{path}: must be a folder or a whole zip, got a file that is not: {why}."
+    )
 
 
 def _member(file: IO[bytes], shift: int) -> tuple[Entry, int, int]:

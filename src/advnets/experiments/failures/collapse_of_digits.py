@@ -1,4 +1,4 @@
-"""The Helvetica scenario on digits: classes covered, by a small classifier trained here."""
+"""Mode collapse on digits: classes covered, by a small classifier trained here."""
 
 from dataclasses import replace
 
@@ -23,13 +23,13 @@ PLAN = Plan(
 
 
 def measure(data: DataConfig, plan: Plan, splits: Splits, *, say: Say = print) -> Helvetica:
-    """Play digits out of step.
+    """Train on digits with several ratios of updates of G and D.
 
     Args:
         data: The digits.
-        plan: What is played.
+        plan: The plan of the experiment.
         splits: The same digits, read.
-        say: Hears that the classifier is trained, the first time.
+        say: Called when the classifier is trained, the first time.
     """
     space = features.learn(splits, say=say)
     real = splits.validation.x[: plan.samples]
@@ -54,5 +54,5 @@ def measure(data: DataConfig, plan: Plan, splits: Splits, *, say: Say = print) -
 
 
 def classes(space: FeatureSpace, x: Tensor) -> Tensor:
-    """The share of examples that the classifier puts in each class."""
+    """The share of examples in each class, by the classifier."""
     return torch.bincount(space.labels(x), minlength=space.classes).double() / len(x)

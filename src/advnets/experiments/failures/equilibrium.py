@@ -1,9 +1,9 @@
-r"""Equilibrium: V at -log 4 and D at 1/2, and why that alone shows nothing.
+r"""Equilibrium: why V = -log 4 and D = 1/2 alone show nothing.
 
-Where p_g = p_data the best D is 1/2 everywhere and V = -log 4 (Theorem 1). The converse holds for
-the best D only. A D that cannot tell, because it is too small or has not learnt, shows the same two
-numbers beside any G. What tells the cases apart is a D that can: trained anew against a G that is
-held, its V on examples that it has not seen bounds the criterion from below,
+Where p_g = p_data the optimal D is 1/2 everywhere and V = -log 4 (Theorem 1). The converse holds
+only for the optimal D. A D that cannot discriminate, because it is too small or untrained, gives
+the same two values for any G. The cases are distinguished by a new D of sufficient capacity,
+trained against a fixed G: its V on held-out examples is a lower bound of the criterion,
 
 .. math:: V(D, G) \le C(G) = -\log 4 + 2 JSD(p_{data} \| p_g).
 
@@ -23,9 +23,9 @@ from advnets.experiments.failures.play import Play
 from advnets.game import Game, GameConfig
 from advnets.game.value import value
 from advnets.networks import DiscriminatorConfig
-from advnets.runs.train import RunConfig
+from advnets.runs.run_config import RunConfig
 from advnets.sampling.samplers import evaluating
-from advnets.training.trainer import TrainerConfig
+from advnets.training.config import TrainerConfig
 
 AT = -math.log(4)
 """V at the equilibrium, nats."""
@@ -34,18 +34,18 @@ JUDGE_RATE = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is played for each seed and each D."""
+    """The plan for each seed and each D."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     rounds: int = 3_000
     judged: int = 1_500
-    """Updates of the D that is trained anew."""
+    """Updates of the new D."""
     samples: int = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rest:
-    """Where one game came to rest.
+class FinalState:
+    """The final state of one run.
 
     Attributes:
         V: The value in the game, nats, mean over its last tenth.
@@ -53,7 +53,7 @@ class Rest:
         D_Gz: D on samples, likewise.
         modes: Modes of the ring that the samples cover.
         near: Share of the samples near a mode.
-        judged: V of a fresh D on examples that neither it nor G has seen, nats.
+        judged: V of a new D on held-out examples, nats.
         x: Samples.
     """
 
@@ -67,7 +67,7 @@ class Rest:
 
     @property
     def JSD(self) -> float:
-        """The least that the Jensen-Shannon divergence can be, up to sampling: nats."""
+        """A lower bound of the Jensen-Shannon divergence, up to sampling error, nats."""
         return (self.judged - AT) / 2
 
 
@@ -76,12 +76,12 @@ class Equilibrium:
     """Every case, seed by seed."""
 
     plan: Plan
-    cases: dict[str, tuple[Rest, ...]]
+    cases: dict[str, tuple[FinalState, ...]]
     data: torch.Tensor
 
 
 def cases(plan: Plan) -> dict[str, RunConfig]:
-    """The ring against a D that can tell, one that is too small, and one that does not learn."""
+    """The ring with the recipe's D, a linear D, and a D that does not learn."""
     ring = replace(recipes.ring(), trainer=TrainerConfig(steps=plan.rounds))
     model = ring.model
     assert isinstance(model, GameConfig)
@@ -96,7 +96,7 @@ def cases(plan: Plan) -> dict[str, RunConfig]:
 
 
 def measure(plan: Plan) -> Equilibrium:
-    """Play every case to its end, and judge its G by a D of the recipe, trained anew."""
+    """Train every case, and evaluate its G by a new D of the recipe."""
     played = {
         name: tuple(_rest(replace(config, seed=seed), plan) for seed in plan.seeds)
         for name, config in cases(plan).items()
@@ -105,7 +105,7 @@ def measure(plan: Plan) -> Equilibrium:
     return Equilibrium(plan=plan, cases=played, data=data[: plan.samples])
 
 
-def _rest(config: RunConfig, plan: Plan) -> Rest:
+def _rest(config: RunConfig, plan: Plan) -> FinalState:
     play = Play(config)
     late = [play.round() for _ in range(plan.rounds)][-max(1, plan.rounds // 10) :]
     V, D_x, D_Gz = (
@@ -114,7 +114,7 @@ def _rest(config: RunConfig, plan: Plan) -> Rest:
     assert isinstance(config.data, RingConfig)
     x = play.decode(play.latents(plan.samples))
     shares = modes.shares(x, config.data.means(), std=config.data.std)
-    return Rest(
+    return FinalState(
         V=V,
         D_x=D_x,
         D_Gz=D_Gz,
@@ -126,7 +126,7 @@ def _rest(config: RunConfig, plan: Plan) -> Rest:
 
 
 def judged(play: Play, plan: Plan) -> float:
-    """V of the recipe's D, trained anew against this G, on held-out examples and fresh samples."""
+    """V of a new D of the recipe, trained against this G, on held-out examples and new samples."""
     model = recipes.ring().model
     assert isinstance(model, GameConfig)
     seed, G, splits = play.config.seed, play.game.G, play.splits

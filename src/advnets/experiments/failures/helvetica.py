@@ -1,9 +1,9 @@
-r"""The Helvetica scenario: G moves many times while D stands still, and its samples become few.
+r"""Mode collapse, the Helvetica scenario: G is updated many times while D is fixed.
 
 "G must not be trained too much without updating D, in order to avoid 'the Helvetica scenario' in
-which G collapses too many values of z to the same value of x" (Section 6). Against a D that stands
-still the best G puts all of its samples where D is largest: nothing in its objective asks for
-variety, which comes only from a D that answers.
+which G collapses too many values of z to the same value of x" (Section 6). Against a fixed D the
+optimal G puts all of its samples where D is largest: its objective does not reward variety, which
+comes only from a D that responds.
 
 Reference: Goodfellow et al. (2014), Section 6.
 """
@@ -19,13 +19,13 @@ from advnets.data import GridConfig, RingConfig, Splits
 from advnets.evaluation import modes
 from advnets.experiments.failures.play import Play, steady, unequally
 from advnets.plotting.curves import Array
-from advnets.runs.train import RunConfig
+from advnets.runs.run_config import RunConfig
 
 FROZEN = math.inf
-"""The ratio of a D that stands still."""
+"""The ratio of a frozen D."""
 
 Look = Callable[[Tensor], tuple[float, float]]
-"""Of samples: how many modes they cover, and one more number."""
+"""A function of samples: the number of modes they cover, and one more value."""
 
 
 def named(ratio: float) -> str:
@@ -37,61 +37,61 @@ def named(ratio: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is played: for each seed one warm-up, and from there every ratio."""
+    """The plan: for each seed one warm-up, and every ratio from there."""
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     warm_up: int = 300
-    """Rounds of Algorithm 1 before."""
+    """Rounds of Algorithm 1 in the warm-up."""
     updates: int = 2_000
-    """Updates of G alone after them, whatever the ratio."""
+    """Updates of G after the warm-up, for every ratio."""
     ratios: tuple[float, ...] = (1 / 5, 1, 2, 5, 10, 50, FROZEN)
     """Updates of G for each of D."""
     every: int = 100
-    """Updates of G between two looks."""
+    """Updates of G between two measurements."""
     samples: int = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
-    """One seed and one ratio, from the end of the warm-up on."""
+class Trajectory:
+    """The measurements of one seed and one ratio, from the end of the warm-up on."""
 
     seed: int
     ratio: float
     at: Array
-    """Updates of G at each look; the first is 0, the end of the warm-up."""
+    """Updates of G at each measurement; the first is 0, the end of the warm-up."""
     modes: Array
     """Modes covered then."""
     other: Array
-    """The other number then."""
+    """The other value then."""
     x: Tensor
     """Samples at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Helvetica:
-    """All courses on one data set."""
+    """All trajectories on one data set."""
 
     what: str
     of: int
-    """Modes that there are."""
+    """Number of modes."""
     other: str
-    """The name of the other number."""
+    """The name of the other value."""
     plan: Plan
-    courses: tuple[Course, ...]
+    courses: tuple[Trajectory, ...]
     data: Tensor
     """Real examples, as many as the samples or all."""
 
-    def at(self, ratio: float) -> list[Course]:
-        """The courses of one ratio, seed by seed."""
+    def at(self, ratio: float) -> list[Trajectory]:
+        """The trajectories of one ratio, seed by seed."""
         return [course for course in self.courses if course.ratio == ratio]
 
 
 def measure(config: RunConfig, plan: Plan, splits: Splits | None = None) -> Helvetica:
-    """Play a ring or a grid of Gaussians out of step.
+    """Train on a ring or grid of Gaussians with several ratios of updates of G and D.
 
     Args:
-        config: A run of the adversarial pair on such data; its rates do not anneal here.
-        plan: What is played.
+        config: A GAN run on such data; its learning rates do not anneal here.
+        plan: The plan of the experiment.
         splits: The data; it is read by default.
     """
     assert isinstance(config.data, RingConfig | GridConfig)
@@ -115,8 +115,8 @@ def watched(
     of: int,
     other: str,
 ) -> Helvetica:
-    """Play any data out of step and look at the samples now and then."""
-    courses: list[Course] = []
+    """Train on any data with several ratios, and measure the samples at intervals."""
+    courses: list[Trajectory] = []
     for seed in plan.seeds:
         play = Play(steady(config, seed=seed), splits)
         for _ in range(plan.warm_up):
@@ -130,12 +130,12 @@ def watched(
 
 
 def frozen(config: RunConfig, plan: Plan, warm_ups: Sequence[int]) -> list[Helvetica]:
-    """Freeze D after warm-ups of several lengths."""
+    """Freeze D after warm-ups of several lengths, and train G alone."""
     plans = [replace(plan, warm_up=warm_up, ratios=(FROZEN,)) for warm_up in warm_ups]
     return [measure(config, each) for each in plans]
 
 
-def _course(play: Play, plan: Plan, look: Look, seed: int, ratio: float) -> Course:
+def _course(play: Play, plan: Plan, look: Look, seed: int, ratio: float) -> Trajectory:
     z = play.latents(plan.samples)
     at, seen = [0], [look(play.decode(z))]
     for g in range(1, plan.updates + 1):
@@ -145,12 +145,14 @@ def _course(play: Play, plan: Plan, look: Look, seed: int, ratio: float) -> Cour
             seen.append(look(play.decode(z)))
     covered, other = np.array(seen, dtype=np.float64).T
     x = play.decode(z)
-    return Course(seed=seed, ratio=ratio, at=np.array(at, float), modes=covered, other=other, x=x)
+    return Trajectory(
+        seed=seed, ratio=ratio, at=np.array(at, float), modes=covered, other=other, x=x
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collapse:
-    """All that is played of the scenario."""
+    """All experiments on mode collapse."""
 
     ring: Helvetica
     warm_ups: tuple[Helvetica, ...]

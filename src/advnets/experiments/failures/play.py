@@ -1,7 +1,7 @@
-"""A game at hand: the parts of a run without its folder, to be played move by move.
+"""A run without a folder, trained update by update.
 
-`advnets train` plays rounds of Algorithm 1. The failures of this package need what no run does: D
-frozen, G held, several moves of one player for each of the other.
+`advnets train` runs rounds of Algorithm 1. The experiments of this package need other schedules: D
+frozen, G frozen, several updates of one network for each of the other.
 """
 
 import math
@@ -16,16 +16,16 @@ from advnets.base.rng import generator
 from advnets.data import DataConfig, Splits
 from advnets.game import Game, GameConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 from advnets.runs import train
-from advnets.runs.train import RunConfig
+from advnets.runs.run_config import RunConfig
 
 
 class Play:
     """One game, its data and its randomness.
 
     Args:
-        config: A run of the adversarial pair; its seed is the seed of everything here.
+        config: A GAN run; its seed is the seed of everything here.
         splits: The data; it is read by default.
     """
 
@@ -39,7 +39,7 @@ class Play:
         self.minibatches = 0
 
     def round(self) -> Info:
-        """One step of Algorithm 1 as the configuration has it."""
+        """One step of Algorithm 1 of the configuration."""
         k = self.game.batches_per_step
         batches = tuple(self.batches[self.minibatches + j] for j in range(k))
         self.minibatches += k
@@ -55,11 +55,11 @@ class Play:
         return self.game.step_G(self.m, rng=self.rng)
 
     def state(self) -> dict[str, Tensor]:
-        """Both players as they stand, to come back to."""
+        """The state of both networks, to restore later."""
         return {name: t.clone() for name, t in self.game.state().items()}
 
     def back(self, state: dict[str, Tensor], *, name: str) -> None:
-        """Come back to a state, with the stream of this name for what follows."""
+        """Restore a state, with the random stream of this name for what follows."""
         self.game.load_state({n: t.clone() for n, t in state.items()})
         self.minibatches = int(self.game.minibatches)
         self.rng = generator(self.config.seed, name)
@@ -69,14 +69,14 @@ class Play:
         return self.game.samplers()["raw"].latents(n, seed=self.config.seed)
 
     def decode(self, z: Tensor) -> Tensor:
-        """G(z) as G stands, of shape `(n, *event_shape)`."""
+        """G(z) with the current G, of shape `(n, *event_shape)`."""
         return self.game.samplers()["raw"].decode(z)
 
 
 def unequally(play: Play, ratio: float, g: int) -> None:
-    """G's update number g = 1, 2, ..., after as many of D as are due by then: `g / ratio`.
+    """G's update number g = 1, 2, ..., after `g / ratio` updates of D in total.
 
-    A ratio of 10 gives D one update for ten of G, one of 1/5 five for each, and infinity none.
+    A ratio of 10 gives D one update for ten of G, 1/5 five for each, infinity none.
     """
     for _ in range(math.floor(g / ratio) - math.floor((g - 1) / ratio)):
         play.D()
@@ -84,14 +84,14 @@ def unequally(play: Play, ratio: float, g: int) -> None:
 
 
 def digits(data: DataConfig, *, seed: int, lr: float = 1e-3) -> RunConfig:
-    """Algorithm 1 on digits, with the paper's networks a third as wide and Adam at one rate.
+    """Algorithm 1 on digits, with the paper's networks a third as wide and Adam at equal rates.
 
-    The small pair learns digits in two thousand rounds; only comparisons are made with it.
+    The small networks learn digits in two thousand rounds; they serve for comparisons only.
     """
-    rule = OptimizerConfig(rule="adam", lr=lr, beta2=0.99)
+    rule = OptimizerConfig(optimizer="adam", lr=lr, beta2=0.99)
     model = GameConfig(
         order="alternating",
-        D_scale=1.0,
+        D_loss_weight=1.0,
         G=GeneratorConfig(hidden=(400, 400)),
         D=DiscriminatorConfig(units=(80, 80)),
         G_optimizer=rule,
@@ -101,7 +101,7 @@ def digits(data: DataConfig, *, seed: int, lr: float = 1e-3) -> RunConfig:
 
 
 def steady(config: RunConfig, *, seed: int, **rates: float) -> RunConfig:
-    """The same run with this seed, at rates that do not anneal: `G=`, `D=`, or its own."""
+    """The same run with this seed and constant learning rates: `G=`, `D=`, or its own."""
     model = config.model
     assert isinstance(model, GameConfig)
 

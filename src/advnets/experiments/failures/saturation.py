@@ -1,12 +1,12 @@
-r"""Saturation: what is left of G's gradient when D is sure.
+r"""Saturation: G's gradient against a confident D.
 
-On one sample with logit a, D = sigmoid(a), the two objectives pull with
+On one sample with logit a, D = sigmoid(a), the two objectives have the derivatives
 
 .. math:: \frac{d}{da} \log(1 - D) = -D, \qquad \frac{d}{da} (-\log D) = -(1 - D),
 
-so that the first has gone where D rejects the sample, and their ratio is :math:`(1 - D) / D =
-e^{-a}`. What both are multiplied with on the way to G's weights, :math:`\partial a / \partial
-\theta`, is the same; where that has gone too, no objective helps.
+so that the first vanishes where D rejects the sample, and their ratio is :math:`(1 - D) / D =
+e^{-a}`. Both are multiplied by the same :math:`\partial a / \partial \theta` on the way to G's
+weights; where that vanishes too, no objective helps.
 
 Reference: Goodfellow et al. (2014), Section 3: "early in learning, when G is poor, D can reject
     samples with high confidence because they are clearly different from the training data".
@@ -27,40 +27,40 @@ from advnets.game.value import OBJECTIVES
 from advnets.networks import Generator
 
 LOST_RATE = 1e-2
-"""Ten times the rate that works: D wins for good (so it does at 4e-3 in docs/mnist-study.md)."""
+"""Ten times the rate that works: D dominates for good, as at 4e-3 in the MNIST study."""
 _SATURATED = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is played for each seed."""
+    """The plan for each seed."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     rounds: int = 100
-    """Rounds of the published game before G is held."""
+    """Rounds of the published game before G is frozen."""
     updates: tuple[int, ...] = (0, 10, 20, 50, 100, 150, 200, 250, 300)
     """Updates of D alone after which G's gradient is measured."""
     lost: tuple[int, ...] = (50, 100, 200, 400, 800)
-    """Rounds of a game at too high a rate after which it is looked into."""
+    """Rounds of a game at too high a rate after which it is measured."""
     z: int = 500
     """Samples that a gradient is the mean over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """One pair: what D believes, and how strongly each objective pulls at G's weights.
+    """The measurements of one pair: outputs of D, and gradients of both objectives in G's weights.
 
     Attributes:
         D_x: The mean of D on data, without dropout like all that follows.
         D_Gz: The mean of D on samples.
         minimax: Norm of the gradient of log(1 - D(G(z))) in G's weights.
         non_saturating: Norm of the gradient of -log D(G(z)).
-        slopes: The mean of 1 - D over the mean of D on the samples: their ratio, were every
-            sample's pull on the weights the same.
+        slopes: The mean of 1 - D over the mean of D on the samples: the ratio of the gradients if
+            all samples had the same derivative in the weights.
         at_x: Norm of the gradient of -log D(G(z)) in one sample, root mean square.
-        before_output: The same where the sample enters G's output units.
-        saturated: Share of the outputs where those pass on less than a thousandth.
-        dead: Share of G's last hidden units that no z wakes.
+        before_output: The same at the inputs of G's output units.
+        saturated: Share of the outputs that pass less than a thousandth of their gradient.
+        dead: Share of G's last hidden units that are 0 for every z.
     """
 
     D_x: float
@@ -76,7 +76,7 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True)
 class Saturation:
-    """Moments of every seed, and of a game that is lost."""
+    """Measurements of every seed, and of a game in which D dominates."""
 
     data: str
     plan: Plan
@@ -87,7 +87,7 @@ class Saturation:
 
 
 def closed_form(a: Tensor, objective: str) -> Tensor:
-    """The slope of an objective in the logit of one sample, for many logits at once.
+    """The derivative of an objective in the logit of one sample, for many logits at once.
 
     Example:
         >>> a = torch.tensor([-5.0, 0.0])
@@ -104,7 +104,7 @@ def closed_form(a: Tensor, objective: str) -> Tensor:
 
 @contextmanager
 def sure(game: Game) -> Iterator[None]:
-    """The pair without dropout, gradients on; afterwards as it was."""
+    """Inside, G and D are without dropout and have gradients; afterwards they are restored."""
     training = [(m, m.training) for network in (game.G, game.D) for m in network.modules()]
     game.G.eval(), game.D.eval()
     try:
@@ -115,7 +115,7 @@ def sure(game: Game) -> Iterator[None]:
 
 
 def moment(game: Game, z: Tensor, x: Tensor) -> Moment:
-    """Measure a pair as it stands: nothing of it moves.
+    """Measure a pair without changing it.
 
     Args:
         game: With a generator of this library.
@@ -156,11 +156,11 @@ def _norm(of: Tensor, weights: Sequence[Tensor]) -> float:
 
 
 def measure(data: DataConfig, plan: Plan, splits: Splits | None = None) -> Saturation:
-    """Hold G and train D, and watch what is left of G's gradient; then lose a game.
+    """Freeze G, train D and measure G's gradient; then train a game in which D dominates.
 
     Args:
         data: Digits.
-        plan: What is played.
+        plan: The plan of the experiment.
         splits: Those digits, where they are read already.
     """
     held = []
@@ -175,7 +175,7 @@ def measure(data: DataConfig, plan: Plan, splits: Splits | None = None) -> Satur
 
 
 def _over(play: Play, plan: Plan, at: Sequence[int], move: Callable[[], Info]) -> Iterator[Moment]:
-    """The pair after each of these numbers of moves."""
+    """The measurements after each of these numbers of updates."""
     z, x = play.latents(plan.z), play.splits.validation.x[: plan.z]
     done = 0
     for number in at:

@@ -1,7 +1,7 @@
-"""Support size: how many different samples a generator has, told by its duplicates.
+"""Support size: the number of different samples of a generator, estimated from duplicates.
 
-The samples are those of the Helvetica games: at their end, in step and with D frozen, beside as
-many real examples.
+The samples are the final ones of the mode collapse experiments, at 1 : 1 and with D frozen,
+compared with as many real examples.
 
 Reference: Arora and Zhang (2017), arXiv 1706.08224; `birthday.py` has the relation.
 """
@@ -17,18 +17,18 @@ from advnets.evaluation.neighbours import nearest
 from advnets.experiments.failures.helvetica import FROZEN, Helvetica, named
 
 NEAR = 0.01
-"""A real example's nearest other one is a duplicate by our criterion this often."""
+"""Share of real examples whose nearest other example counts as a duplicate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Support:
-    """The duplicates of one data set and of games on it.
+    """The estimates for one data set and for runs on it.
 
     Attributes:
         what: The data.
-        n: Samples looked at in each set.
+        n: Samples in each set.
         radius: The distance up to which two count as duplicates.
-        sets: What each game's samples say, game by game; real examples come first.
+        sets: The estimates of each run, for each seed; real examples come first.
     """
 
     what: str
@@ -38,21 +38,20 @@ class Support:
 
 
 def duplicate_radius(data: Tensor) -> float:
-    """The distance that the nearest other example is within for a hundredth of real examples.
+    """The distance below which a hundredth of real examples have another example.
 
     Args:
-        data: Real examples, as many as the samples that will be compared by it, of shape `(n,
-            *event_shape)`.
+        data: Real examples, as many as the samples to compare, of shape `(n, *event_shape)`.
     """
     return nearest(data, data, skip=1).distance.quantile(NEAR).item()
 
 
 def measure(games: Helvetica, ratios: Sequence[float] = (1, FROZEN)) -> Support:
-    """Look for duplicates among the last samples of games, and among real examples.
+    """Estimate the support from the final samples of runs, and from real examples.
 
     Args:
-        games: Helvetica games, whose ratios include these.
-        ratios: Which of them.
+        games: Runs of the mode collapse experiment, whose ratios include these.
+        ratios: The ratios to use.
     """
     n = min(len(games.data), games.plan.samples)
     radius = duplicate_radius(games.data[:n])

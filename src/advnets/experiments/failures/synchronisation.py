@@ -1,7 +1,7 @@
-"""Synchronisation: how often and how fast each player moves, against what comes out.
+"""Synchronisation: results against k and the two learning rates.
 
-"D must be synchronized well with G during training" (Section 6). The three screws are k and the two
-learning rates.
+"D must be synchronized well with G during training" (Section 6). The three settings are k and the
+two learning rates.
 
 Reference: Goodfellow et al. (2014), Algorithm 1 ("the number of steps to apply to the
     discriminator, k, is a hyperparameter. We used k = 1") and Section 6.
@@ -15,14 +15,14 @@ from advnets.evaluation import modes
 from advnets.evaluation import protocol as evaluation
 from advnets.experiments.failures.play import Play, steady
 from advnets.game import GameConfig
-from advnets.runs.train import RunConfig
+from advnets.runs.run_config import RunConfig
 
 RATE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """k, and the rates of both players in parts of the recipe's."""
+    """k, and the factors of both learning rates relative to the recipe."""
 
     k: int = 1
     G: float = 1
@@ -31,7 +31,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is played for each seed."""
+    """The plan for each seed."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     rounds: int = 1_000
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one game came to.
+    """The result of one run.
 
     Attributes:
         modes: Modes of the ring that the samples cover.
@@ -76,14 +76,14 @@ class Synchronisation:
 
 
 def config(setting: Setting, seed: int) -> RunConfig:
-    """The ring at rates that do not anneal."""
+    """The ring with constant learning rates."""
     run = steady(recipes.ring(), seed=seed, G=setting.G * RATE, D=setting.D * RATE)
     assert isinstance(run.model, GameConfig)
     return replace(run, model=replace(run.model, k=setting.k))
 
 
 def measure(plan: Plan) -> Synchronisation:
-    """Play the ring in every setting."""
+    """Train the ring in every setting."""
     outcomes = {
         setting: tuple(_outcome(config(setting, seed), plan) for seed in plan.seeds)
         for setting in plan.settings

@@ -1,7 +1,7 @@
-"""Table 1: every model trained by this library and scored by the same code, beside the paper.
+"""Table 1: all models trained by this library and scored by the same code.
 
-`rows` says which models, `columns` on which data, `runs` where their runs come from, `cells` how
-one is scored and kept, `table` and `strips` how all of it is shown.
+`rows` has the models, `columns` the data, `runs` finds or trains their runs, `cells` scores them
+and keeps the scores, `table` and `strips` show the result.
 """
 
 import os
@@ -29,10 +29,10 @@ from advnets.storage.environment import environment
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked for."""
+    """The options of a table."""
 
     out: Path
-    """Where new runs and the finished table go."""
+    """Folder of new runs and of the finished table."""
     mnist: Path | None = None
     """Folder of MNIST."""
     tfd: Path | None = None
@@ -58,13 +58,13 @@ class Plan:
 def make(
     plan: Plan, *, command: str, say: Say = print, display: Callable[[], Display] = Silent
 ) -> Table | None:
-    """The table; None when Ctrl-C or SIGTERM ended a training, which the same call goes on with.
+    """The table; None when Ctrl-C or SIGTERM ended a training; the same call resumes it.
 
     Args:
-        plan: What is asked for.
-        command: What the table names as the command that made it.
-        say: Hears what is done next, and which runs are refused.
-        display: Makes what shows a training, one for each.
+        plan: The options.
+        command: The command that the table names.
+        say: Called with the next task, and with runs that are refused.
+        display: Makes the display of a training, one for each.
 
     Raises:
         BadFile: For data or folders that are missing or damaged.
@@ -96,7 +96,7 @@ def write(table: Table, out: Path) -> list[Path]:
     md, as_lines, png = (out / f"table1.{kind}" for kind in ("md", "csv", "png"))
     checkpoints.write_atomically(md, markdown(table).encode())
     checkpoints.write_atomically(as_lines, as_csv(table).encode())
-    with checkpoints.written_aside(png) as aside:
+    with checkpoints.atomic_path(png) as aside:
         images.save_png(aside, picture(table))
     return [md, as_lines, png]
 
@@ -111,7 +111,7 @@ def _columns(plan: Plan) -> dict[ColumnName, Column]:
 def _run(
     plan: Plan, model: str, column: Column, say: Say, display: Callable[[], Display]
 ) -> Found | str | None:
-    """The run of a model; why there is none; None when its training was stopped."""
+    """The run of a model, or why there is none; None when its training was stopped."""
     config = column.recipe(MODELS[model]())
     found = runs.find(config, column.facts, plan.places(), say=say)
     if isinstance(found, str) and plan.train:
@@ -138,7 +138,7 @@ def _cell(plan: Plan, row: Row, found: Found | str, column: Column, say: Say) ->
 
 
 def keeps(folder: Path, out: Path) -> Path:
-    """Where a run's cells are kept: beside it, or in `out` where nothing can be written there."""
+    """The folder of a run's cells: the run's, or `out` where that cannot be written."""
     return folder if os.access(folder, os.W_OK) else out
 
 

@@ -1,8 +1,7 @@
-"""One cell of Table 1: a sampler's score on one column, kept so that it is computed once.
+"""One cell of Table 1: a sampler's score on one column, saved so that it is computed once.
 
-What is kept lies beside the run, in `table1.json`, under a key that holds all the score depends on:
-the checkpoint's bytes, the sampler, the data and the protocol. Another checkpoint or protocol is
-another key.
+It is saved in the run folder, in `table1.json`, under a key of everything that the score depends
+on: the checkpoint's bytes, the sampler, the data and the protocol.
 """
 
 import hashlib
@@ -38,15 +37,15 @@ FILE = "table1.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A score, and what it took."""
+    """A score and its cost."""
 
     evaluation: Evaluation
-    """One line for each fold."""
+    """One row for each fold."""
     samples: int
     seconds: float
-    """How long the samples took."""
+    """Seconds that sampling took."""
     strip: Tensor
-    """Some of them, chosen by a generator: `(STRIP, *event_shape)` in [0, 1], as bytes hold it."""
+    """Randomly chosen samples, `(STRIP, *event_shape)` in [0, 1], rounded to bytes."""
     facts: Mapping[str, Any]
     """The run: folder, recipe, command, commit, update, training seconds, what differs."""
 
@@ -72,7 +71,7 @@ class Cell:
 
     @property
     def effective(self) -> float | None:
-        """Independent samples that those of a chain are worth; None where there is no chain."""
+        """Effective sample size of a chain; None without a chain."""
         mixing = self.evaluation.lines[0].mixing
         return None if mixing is None else mixing.effective
 
@@ -86,15 +85,15 @@ def score(
     key: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> Cell:
-    """The cell of a sampler: read from `folder` where it is kept there, else computed and kept.
+    """The cell of a sampler: read from `folder`, or computed and saved there.
 
     Args:
-        make: Gives the sampler; it is not called where the cell is kept.
-        column: What it is scored on.
-        samples: How many of its samples.
-        folder: Where cells are kept.
+        make: Makes the sampler; not called where the cell is saved.
+        column: The column to score on.
+        samples: Number of samples.
+        folder: Folder of saved cells.
         key: What the samples depend on, besides their number and seed.
-        facts: What is known of the run.
+        facts: Metadata of the run.
     """
     full = {
         "format": FORMAT,
@@ -129,7 +128,7 @@ def _kept(
     samples: int,
     facts: Mapping[str, Any],
 ) -> Cell | None:
-    """A cell as it is kept; None where it is not, or is damaged, for it can be computed again."""
+    """A saved cell; None where it is missing or damaged, since it can be computed again."""
     try:
         found = schema.convert(path, record, schema.Cell)
         evaluation = from_dict(found.evaluation, path)
@@ -158,24 +157,24 @@ def _compute(sampler: Sampler, column: Column, samples: int, strip: Path) -> dic
         lines=lines, sigmas=tuple(column.protocol.sigmas()), notice=column.notice
     )
     shown = torch.randperm(samples, generator=generator(SEED, "strip"))[:STRIP]
-    with checkpoints.written_aside(strip) as aside, aside.open("wb") as file:
+    with checkpoints.atomic_path(strip) as aside, aside.open("wb") as file:
         np.save(file, images.to_pixels(own.x[shown]).transpose(0, 3, 1, 2))
     return {"seconds": own.seconds, "evaluation": evaluation.to_dict()}
 
 
 def digest(path: Path) -> str:
-    """A fingerprint of a file's bytes."""
+    """A hash of a file's bytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _held_out(splits: Splits) -> int:
-    """A fingerprint of what a score is computed on."""
+    """A hash of the data of a score."""
     x = {"validation": splits.validation.x, "test": splits.test.x}
     return checkpoints.checksum(x, {})
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The cells in a file; none where it is missing or damaged, for they can be computed again."""
+    """The cells in a file; none where it is missing or damaged."""
     try:
         return schema.read(path, dict[str, Any])
     except errors.BadFile:

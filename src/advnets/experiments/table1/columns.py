@@ -1,4 +1,4 @@
-"""The columns of Table 1: what a model is trained on, and what its samples are scored on.
+"""The columns of Table 1: training data, and data for scoring.
 
 MNIST: sigma is chosen on the first 1,000 validation images, the score is the mean over the 10,000
 test images, its standard error is over these. TFD: one model, trained on the unlabelled images of
@@ -24,9 +24,9 @@ from advnets.evaluation.protocol import EvaluationConfig
 from advnets.experiments.table1 import quick
 from advnets.experiments.table1.faces import for_faces
 from advnets.experiments.table1.rows import ColumnName
-from advnets.runs import train
+from advnets.runs import same_run
 from advnets.runs.loaded import Which
-from advnets.runs.train import RunConfig
+from advnets.runs.run_config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Column:
 
     Attributes:
         name: As in the paper.
-        checkpoint: Which of a run is scored. What selects one must not be in the test: of TFD the
-            validation images of fold 0, which the best one is chosen on, are test images of other
-            folds, so that the last one stands there.
-        title: As printed: a file that is not what the paper's column is of says so.
+        checkpoint: The checkpoint that is scored. Images for model selection must not be test
+            images: on TFD the validation images of fold 0 are test images of other folds, so the
+            last checkpoint is scored there.
+        title: As printed; it says where the file is not the paper's data set.
         splits: One for each fold; all have the same training images.
         protocol: The constants of the score.
-        recipe: Makes a recipe for MNIST one for this column.
+        recipe: Converts a recipe for MNIST to this column.
     """
 
     name: ColumnName
@@ -53,18 +53,18 @@ class Column:
 
     @property
     def notice(self) -> str:
-        """What has to stand beside its scores."""
+        """The notice beside its scores."""
         return self.splits[0].notice
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What a run's `data.json` says where it was trained on this, in whatever order."""
-        about = train.describe(self.splits[0])
+        """The content of `data.json` of a run on this data, without the order."""
+        about = same_run.describe(self.splits[0])
         return {name: fact for name, fact in about.items() if name not in ("order", "notice")}
 
 
 def digits(folder: Path | None, *, small: bool) -> Column:
-    """MNIST; in small, 5,000 of its digits where no folder is known."""
+    """MNIST; for quick runs 5,000 of its digits where no folder is known."""
     known = folder or os.environ.get(ENVIRONMENT)
     config: DataConfig = MnistConfig(root=str(known) if known else None)
     title = "MNIST"
@@ -82,7 +82,7 @@ def digits(folder: Path | None, *, small: bool) -> Column:
 
 
 def faces(path: Path, *, small: bool) -> Column:
-    """The Toronto Face Database, or what a file of its layout holds.
+    """The Toronto Face Database, or another file of its layout.
 
     Raises:
         BadFile: As `tfd.read`; for an image that is trained on and held out.

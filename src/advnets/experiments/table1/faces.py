@@ -1,8 +1,7 @@
-"""The rows' recipes for faces of 48 x 48: those for digits, changed where grey pixels ask for it.
+"""The recipes for faces of 48 x 48: those for digits, adapted to grey pixels.
 
-What the paper's own runs on TFD were is known of the adversarial nets alone (two stages of
-training, a G of five layers), and the database is not to be had freely, so none of these was tuned:
-they are MNIST's recipes with another shape.
+The paper's runs on TFD are known only for the adversarial nets (two stages of training, a G of five
+layers), and the database is not public, so these are untuned: MNIST's recipes with another shape.
 
 - DBN and RBM have Gaussian visible units in place of binary ones, of the deviation `SIGMA`, and a
   hundredth of the learning rate where those are learnt: gradients grow with 1 / sigma.
@@ -23,15 +22,15 @@ from advnets.models.energy.dbn import DBNConfig
 from advnets.models.energy.rbm import LearningConfig, RBMConfig
 from advnets.models.gsn import GSNConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.runs.train import RunConfig
+from advnets.runs.run_config import RunConfig
 
 SIGMA = 0.2
-"""Deviation of a pixel about what hidden units say of it."""
+"""Standard deviation of a pixel given the hidden units."""
 COL_NORM = 1.9365
 
 
 def for_faces(config: RunConfig, path: str) -> RunConfig:
-    """A recipe for digits, made one for the unlabelled faces in this file."""
+    """A recipe for digits, converted to the unlabelled faces in this file."""
     return replace(
         config,
         recipe=f"{config.recipe}-tfd",
@@ -65,6 +64,6 @@ def of_faces(model: ModelConfig) -> ModelConfig:
 
 
 def slower(learning: LearningConfig) -> LearningConfig:
-    """A hundredth of the rate."""
+    """A hundredth of the learning rate."""
     rule = learning.optimizer
     return replace(learning, optimizer=replace(rule, lr=rule.lr / 100))

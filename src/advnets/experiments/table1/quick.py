@@ -1,6 +1,6 @@
-"""Everything in tiny: what `--quick` plays, so that the whole path can be tried in a minute.
+"""Tiny versions of all recipes for `--quick`, which tests the whole table in a minute.
 
-Its numbers say nothing of the models.
+Their scores are meaningless.
 """
 
 from dataclasses import replace
@@ -14,9 +14,9 @@ from advnets.models.directed.vae import VAEConfig
 from advnets.models.energy.dbn import DBNConfig
 from advnets.models.gsn import GSNConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
-from advnets.runs.train import RunConfig
+from advnets.runs.run_config import RunConfig
 from advnets.sampling.chains import ChainConfig
-from advnets.training.trainer import TrainerConfig
+from advnets.training.config import TrainerConfig
 
 PROTOCOL = EvaluationConfig(samples=100, validation=100)
 CENTROIDS = 50
@@ -26,14 +26,14 @@ _UNITS = 32
 
 
 def in_tiny(config: RunConfig) -> RunConfig:
-    """A recipe with its own model, a few units, forty updates and short chains."""
+    """A recipe with few units, forty updates and short chains."""
     return replace(
         config,
         recipe=f"quick-{config.recipe}",
         batch_size=20,
         model=small(config.model),
         trainer=TrainerConfig(
-            steps=STEPS, log_every=10, score_every=0, picture_every=0, checkpoint_every=10
+            steps=STEPS, log_every=10, score_every=0, sample_every=0, checkpoint_every=10
         ),
         evaluation=PROTOCOL,
     )

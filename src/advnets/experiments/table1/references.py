@@ -1,7 +1,7 @@
-"""The lines that say what a Parzen score is worth: no model, the same protocol.
+"""The reference rows of Table 1: no model, the same protocol.
 
-Real training images are what a perfect model would draw. Cluster means of them score above: the
-window rewards pictures that are smooth. The training mean is one picture, and the least to beat.
+Real training images are what a perfect model would draw. Their cluster means score higher, because
+the window rewards smooth pictures. The training mean is a single picture and the lowest reference.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,21 @@ from advnets.experiments.table1.columns import Column
 from advnets.sampling.samplers import TrainingSet
 
 LLOYD = 8
-"""Steps of k-means; few means still move then."""
+"""Steps of k-means, close to convergence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A sampler that is made from the training images alone."""
+    """A sampler made from the training images alone."""
 
     title: str
     name: str
     make: Callable[[Column], Sampler]
     single: bool = False
-    """Whether it has but one sample."""
+    """Whether it has only one sample."""
 
     def samples(self, column: Column) -> int:
-        """How many are scored: as many as of a model, where there are so many."""
+        """Number of samples: as for a model, where there are enough."""
         return 1 if self.single else min(column.protocol.samples, len(column.splits[0].train))
 
 

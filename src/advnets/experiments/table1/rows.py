@@ -1,4 +1,4 @@
-"""The rows of Table 1: which model, which of its samplers, and what the paper says.
+"""The rows of Table 1: model, sampler, and the paper's score.
 
 Reference: Goodfellow et al. (2014), Table 1, whose baselines are quoted from earlier papers (Bengio
     et al., 2013 and 2014; Rifai et al., 2012).
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from advnets import recipes
-from advnets.runs.train import RunConfig
+from advnets.runs.run_config import RunConfig
 
 ColumnName = Literal["MNIST", "TFD"]
 
@@ -27,7 +27,7 @@ MODELS: dict[str, Callable[[], RunConfig]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A score in the paper: on MNIST +- the standard error over examples, on TFD over folds."""
+    """A score in the paper, with its standard error over examples (MNIST) or folds (TFD)."""
 
     mean: float
     standard_error: float
@@ -44,7 +44,7 @@ class Row:
     model: str
     """A key of `MODELS`."""
     sampler: str
-    """By the name that the model gives it."""
+    """Name of the sampler of the model."""
     paper: Mapping[ColumnName, Published] = field(default_factory=dict, hash=False)
 
 

@@ -1,9 +1,8 @@
-"""Where the rows' runs come from: folders that hold them, or training.
+"""The runs of the rows: found in folders, or trained.
 
-A run is a row's when what it was made from equals the row's recipe in all that matters; or, where
-there is none such, when it began from the recipe of that name, and then the table names what
-differs. Of several that are complete, the newest counts. One that is not complete, or is of other
-data, is refused by a line.
+A run belongs to a row if its settings equal the row's recipe; if there is none, a run of the recipe
+of that name is used, and the table names the differences. Of several complete runs the newest is
+used. Incomplete runs and runs on other data are refused with a message.
 """
 
 import shlex
@@ -15,8 +14,9 @@ from typing import Any
 from advnets.base import errors
 from advnets.base.config import differences
 from advnets.base.progress import Display
+from advnets.runs import run_config
 from advnets.runs import train as run
-from advnets.runs.train import RunConfig, matters
+from advnets.runs.run_config import RunConfig, reproducibility_settings
 from advnets.storage.run_folder import RunDir
 
 Say = Callable[[str], None]
@@ -29,10 +29,10 @@ class Found:
     folder: RunDir
     config: RunConfig
     differs: dict[str, tuple[Any, Any]] = field(default_factory=dict)
-    """What it was made from otherwise than the recipe: name -> (recipe's, its own)."""
+    """Settings that differ from the recipe: name -> (recipe's, its own)."""
 
     def facts(self) -> dict[str, Any]:
-        """What the table says of it."""
+        """The metadata in the table."""
         made = self.folder.facts("environment")
         seconds = [r.get("seconds", 0.0) for r in self.folder.records("clock")]
         return {
@@ -48,7 +48,7 @@ class Found:
 
 
 def command(words: Sequence[str]) -> str:
-    """The command of a run as one would type it, whatever the program's path was."""
+    """The command of a run, without the program's path."""
     return shlex.join(["advnets", *words[1:]]) if words else ""
 
 
@@ -59,24 +59,24 @@ def find(
 
     Args:
         config: The row's recipe.
-        data: What `data.json` of a run on the column's data says.
+        data: The content of `data.json` of a run on the column's data.
         folders: Runs, or folders of runs.
-        say: Hears of each run of this recipe that is refused, and why.
+        say: Called for each run of this recipe that is refused, with the reason.
 
     Returns:
-        The run; where there is none, why, in words.
+        The run, or the reason why there is none.
 
     Raises:
-        BadFile: For what is no folder, or a run folder that cannot be read.
+        BadFile: For a path that is no folder, or a damaged run folder.
     """
     found, refused = [], []
     for folder in runs_in(folders):
         try:
-            own = run.config_of(folder)
+            own = run_config.config_of(folder)
         except errors.UserError as error:  # whatever else lies there need not concern the table
             say(f"{error} It is not used.")
             continue
-        unlike = differences(matters(config), matters(own))
+        unlike = differences(reproducibility_settings(config), reproducibility_settings(own))
         # What a recipe leaves to the machine ('auto') is no difference.
         differs = {name: pair for name, pair in unlike.items() if pair[0] != "auto"}
         if differs and own.recipe != config.recipe:
@@ -93,19 +93,25 @@ def find(
 
 
 def runs_in(folders: Sequence[Path]) -> Iterator[RunDir]:
-    """The runs among these folders, and directly in them. `BadFile` for what is no folder."""
+    """The runs among these folders, and directly in them. `BadFile` where one is no folder."""
     seen = set()
     for folder in folders:
         if not folder.is_dir():
-            raise errors.not_a_folder(folder)
+            raise _not_a_folder(folder)
         for path in (folder, *sorted(folder.iterdir())):
             if (path / "config.toml").is_file() and path.resolve() not in seen:
                 seen.add(path.resolve())
                 yield RunDir(path)
 
 
+def _not_a_folder(path: Path) -> errors.BadFile:
+    """The error for a missing folder of runs, or a file in its place."""
+    got = "a file" if path.exists() else "nothing"
+    return errors.BadFile(f"{path}: must be a folder of runs, got {got}.")
+
+
 def why_not(folder: RunDir, config: RunConfig, data: dict[str, Any]) -> str:
-    """Why a run cannot stand in the table; empty where it can."""
+    """Why a run cannot be in the table; empty where it can."""
     try:
         own = folder.facts("data")
         if any(own.get(name) != value for name, value in data.items()):
@@ -120,7 +126,7 @@ def why_not(folder: RunDir, config: RunConfig, data: dict[str, Any]) -> str:
 
 
 def train(config: RunConfig, folder: Path, *, display: Display) -> bool:
-    """Train a recipe to its end in a folder, going on with what is there; False when stopped."""
+    """Train a recipe in a folder, or resume it; False when stopped."""
     if (folder / "config.toml").is_file():
         return run.resume(folder, config, display=display)
     return run.train(config, folder, display=display)

@@ -1,6 +1,6 @@
-"""The picture of Table 1: a strip of samples for each row, chosen by a generator and by nobody.
+"""The picture of Table 1: a strip of randomly chosen samples for each row.
 
-The same places among the scored samples are shown of every row.
+Every row shows the samples of the same numbers.
 """
 
 import numpy as np
@@ -12,13 +12,13 @@ from advnets.experiments.table1.table import Table
 from advnets.plotting import images
 
 WIDTH, LABEL, TILE, GAP = 800, 140, 53, 2
-"""In pixels: the picture, its labels, a sample, and what is between two samples."""
+"""Sizes in pixels: the picture, its labels, a sample, and the gap between two samples."""
 HEAD = 26
 _INK, _GROUND = (20, 20, 20), (255, 255, 255)
 
 
 def picture(table: Table) -> images.Pixels:
-    """All strips of all columns, one under another, `(height, 800, 3)`."""
+    """All strips of all columns, one below the other, `(height, 800, 3)`."""
     parts: list[Image.Image] = []
     for name, title in table.columns.items():
         cells = [(entry.title, entry.cells.get(name)) for entry in table.entries]

@@ -1,4 +1,4 @@
-"""The table as Markdown, to be pasted into a page, and as CSV, one line a cell."""
+"""The table as Markdown and as CSV, one line for each cell."""
 
 import csv
 import io
@@ -34,12 +34,12 @@ TOOK = (
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One row as it came out."""
+    """One row with its cells."""
 
     title: str
     paper: Mapping[ColumnName, Published]
     cells: Mapping[ColumnName, Cell | str]
-    """The score; or why there is none."""
+    """The score, or why there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,12 @@ class Table:
     """The whole table."""
 
     columns: Mapping[ColumnName, str]
-    """The columns that were asked for, and how each is called."""
+    """The requested columns and their titles."""
     notices: Sequence[str]
-    """What has to stand beside its scores."""
+    """The notices beside its scores."""
     entries: Sequence[Entry]
     machine: Mapping[str, Any]
-    """Where the scores were computed (`environment.environment`)."""
+    """The environment of scoring (`environment.environment`)."""
     command: str
     quick: bool = False
 
@@ -73,7 +73,7 @@ def _known(error: float, digits: int) -> str:
 
 
 def summary(table: Table) -> tuple[list[str], list[list[str]]]:
-    """The headings and rows of the table as the paper has it, our numbers beside its own."""
+    """The headings and rows of the table, with the paper's scores and ours."""
     headings, names = ["model"], list(_names(table))
     for name in names:
         headings += [f"{name}, paper", f"{table.columns.get(name, name)}, here"]
@@ -91,7 +91,7 @@ def _names(table: Table) -> tuple[ColumnName, ...]:
 
 
 def markdown(table: Table) -> str:
-    """The table, what each cell took, which run it is of, and why a cell is empty."""
+    """The table, the cost and the run of each cell, and why cells are empty."""
     headings, rows = summary(table)
     parts = [
         TINY if table.quick else "",
@@ -225,7 +225,7 @@ CSV: dict[str, Callable[[Cell], Any]] = {
     "command": lambda c: c.facts.get("command", ""),
     "data_notice": lambda c: c.evaluation.notice,
 }
-"""What a line of the CSV says of a cell, by its heading."""
+"""The values of a line of the CSV, by heading."""
 
 
 def _number(value: float | None) -> str:
@@ -238,7 +238,7 @@ def _of_chain(cell: Cell, name: str) -> Any:
 
 
 def as_csv(table: Table) -> str:
-    """One line a cell, with every number and where it is from."""
+    """One line for each cell, with every number and its origin."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["row", "column", "paper", "paper_standard_error", *CSV, "not_run"])

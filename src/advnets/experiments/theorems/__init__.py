@@ -1,6 +1,6 @@
-"""Section 4 of the paper, claim by claim: what it says, measured, beside what it allows.
+"""Section 4 of the paper, claim by claim: measured values and their tolerances.
 
-Everything is drawn from one fixed seed, so that the page is the same every time.
+Everything is drawn from one fixed seed, so the page is reproducible.
 """
 
 from advnets.experiments.claims import Claim
@@ -23,13 +23,13 @@ CLAIMS = (
     assumptions.full_support,
     parameters.not_convex,
 )
-"""Each measures a claim when it is called."""
+"""Functions, each of which measures one claim."""
 
 LEAD = (
-    "Section 4 of the paper, claim by claim: what it says, the quantity that would show it wrong, "
-    "what that came to, and a picture. Distributions are tables of probabilities or densities on "
-    "grids. Random tables have 2 to 40 outcomes, a quarter of them without probability unless "
-    "something else is said, and probabilities down to 1e-17. All in nats, in double precision."
+    "The claims of Section 4 of the paper. Each has a statement, the measured quantities that "
+    "would refute it, and a chart. Distributions are tables of probabilities or densities on "
+    "grids. Random tables have 2 to 40 outcomes, a quarter of them with probability zero unless "
+    "stated otherwise, and probabilities down to 1e-17. All values are in nats, in float64."
 )
 
 

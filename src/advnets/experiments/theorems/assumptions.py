@@ -1,4 +1,4 @@
-"""What Proposition 2 assumes: a D at its optimum, and a start that has lost no outcome."""
+"""The assumptions of Proposition 2: an optimal D, and an initial p_g with full support."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from advnets.experiments.claims import MINUS, Claim, at_least, at_most
 from advnets.experiments.theorems.examples import array, largest, random_pairs, table
 from advnets.html.markup import Chart
 from advnets.plotting import curves
-from advnets.plotting.curves import Across, Curve, Level
+from advnets.plotting.curves import Curve, HLine, XAxis
 from advnets.theory import divergences, tabular_game
 
 P_DATA, START = table(0.5, 0.3, 0.2), table(0.1, 0.7, 0.2)
@@ -20,7 +20,7 @@ LR, STEP_SIZE = 0.05, 0.25
 
 
 def optimal_D() -> Claim:
-    """With a D that lags behind, C(G) rises too."""
+    """With a lagging D, C(G) also rises."""
     exact = tabular_game.descend(P_DATA, START, steps=STEPS, step_size=STEP_SIZE)
     played = {
         k: tabular_game.play(P_DATA, START, k=k, steps=STEPS, step_size=STEP_SIZE, lr=LR)
@@ -32,13 +32,13 @@ def optimal_D() -> Claim:
         title="What it assumes: an optimal D",
         source="Section 4.2, Proposition 2; Algorithm 1 takes k steps of D instead.",
         statement=(
-            "Algorithm 1 does not wait for the optimum: D takes k steps, and next time goes on "
-            "from where it stood. On the same table, with k steps of gradient ascent on D's "
-            f"logits a before each update of G: at k = {FEW} G follows a gradient that is out of "
-            "date, p_g runs past p_data and back, and C(G) rises with every swing. "
+            "Algorithm 1 does not reach the optimum: D makes k steps from its previous state. On "
+            "the same table, with k steps of gradient ascent on D's logits a before each update "
+            f"of G: at k = {FEW} G follows an outdated gradient, p_g oscillates around p_data, and "
+            "C(G) rises in every oscillation. "
             f"At k = {MANY} it falls at every step again.",
-            "That the swings die out in the end is owed to this D, a table of its own in which V "
-            "is strictly concave. The proposition promises nothing of the kind.",
+            "The oscillations decay because this D is a table, in which V is strictly concave. The "
+            "proposition does not cover this case.",
         ),
         equations={
             r"a(x) \leftarrow a(x) + \lambda\, (p_\mathrm{data}(x) - (p_\mathrm{data}(x) + "
@@ -49,40 +49,40 @@ def optimal_D() -> Claim:
         },
         measured=(
             at_least(STEPS / 4, f"steps of {STEPS} in which C(G) rises, k = {FEW}", rising),
-            at_least(1e-3, f"the most it rises in one, nats, k = {FEW}", played[FEW].largest_rise),
-            at_most(1e-12, f"the most it rises in a step, k = {MANY}", played[MANY].largest_rise),
-            at_most(1e-12, "the most it rises in a step, with D*", exact.largest_rise),
-            at_most(1e-6, f"p_g less p_data at the end, k = {MANY}", _off(played[MANY])),
+            at_least(1e-3, f"largest increase, nats, k = {FEW}", played[FEW].largest_rise),
+            at_most(1e-12, f"largest increase, k = {MANY}", played[MANY].largest_rise),
+            at_most(1e-12, "largest increase, with D*", exact.largest_rise),
+            at_most(1e-6, f"p_g minus p_data at the end, k = {MANY}", _off(played[MANY])),
         ),
         charts=(_swinging_drawn(courses), _lagging_drawn(courses)),
     )
 
 
-def _off(course: tabular_game.Course) -> float:
+def _off(course: tabular_game.Trajectory) -> float:
     return largest(course.p_g[-1] - P_DATA)
 
 
-def _swinging_drawn(courses: dict[str, tabular_game.Course]) -> Chart:
-    """One probability of p_g over the updates."""
+def _swinging_drawn(courses: dict[str, tabular_game.Trajectory]) -> Chart:
+    """One probability of p_g over the updates, as a chart."""
     t = torch.arange(STEPS + 1, dtype=torch.float64)
     lines = [Curve(label=name, x=array(t), y=array(c.p_g[:, 0])) for name, c in courses.items()]
-    levels = [Level(label="p_data", y=P_DATA[0].item())]
-    across = Across(label="updates of G")
+    levels = [HLine(label="p_data", y=P_DATA[0].item())]
+    across = XAxis(label="updates of G")
     svg = curves.draw(lines, name="swinging", across=across, levels=levels, limits=(0.0, 1.0))
-    return Chart("Past p_data and back", "The probability that p_g gives outcome 1.", svg)
+    return Chart("Oscillation of p_g", "The probability that p_g gives outcome 1.", svg)
 
 
-def _lagging_drawn(courses: dict[str, tabular_game.Course]) -> Chart:
+def _lagging_drawn(courses: dict[str, tabular_game.Trajectory]) -> Chart:
     t = torch.arange(STEPS + 1, dtype=torch.float64)
     lines = [Curve(label=name, x=array(t), y=array(c.C)) for name, c in courses.items()]
-    levels = [Level(label=f"{MINUS}log 4", y=divergences.LEAST)]
-    across = Across(label="updates of G")
+    levels = [HLine(label=f"{MINUS}log 4", y=divergences.LEAST)]
+    across = XAxis(label="updates of G")
     svg = curves.draw(lines, name="lagging", across=across, levels=levels, limits=(-1.42, None))
-    return Chart("The criterion, with a D that lags", "C(G) in nats: not V.", svg)
+    return Chart("The criterion with a lagging D", "C(G) in nats, not V.", svg)
 
 
 def full_support() -> Claim:
-    """An outcome that p_g has lost never comes back."""
+    """An outcome of probability zero under p_g keeps it."""
     shares, off, end = [], [], []
     for p, q in random_pairs("full support", zeros=0.5):
         P = p[q > 0].sum()
@@ -99,12 +99,12 @@ def full_support() -> Claim:
         title="What it assumes: full support",
         source="Section 4.2, Proposition 2.",
         statement=(
-            "An outcome that G never produces is one of which it never hears: its update scales "
-            "what p_g has, and zero stays zero. From a start without some outcomes of the data "
-            "the game ends at the data as they are among the others, and C(G) above "
+            "G gets no gradient from an outcome that it never produces: its update scales p_g, and "
+            "zero stays zero. From a start that lacks some outcomes of the data, p_g converges to "
+            "the data restricted to the others, and C(G) stays above "
             f"{MINUS}log 4, by how much the probability P that is left to G says.",
-            "With D* the gradient at a lost outcome is minus infinity: D is certain there, and G "
-            "draws nothing to profit from it.",
+            "With D* the gradient at a missing outcome is minus infinity, because D is certain "
+            "there, but G draws no samples to use it.",
         ),
         equations={
             r"p_g \rightarrow p_\mathrm{data}(\cdot \mid S), \quad S = \mathrm{supp}\, p_g": (
@@ -116,8 +116,8 @@ def full_support() -> Claim:
             ),
         },
         measured=(
-            at_most(1e-6, f"p_g at the end less p_data given S, {here}", max(off)),
-            at_most(1e-6, "C(G) at the end less its limit", largest(ends - _least_on(kept))),
+            at_most(1e-6, f"p_g at the end minus p_data given S, {here}", max(off)),
+            at_most(1e-6, "C(G) at the end minus its limit", largest(ends - _least_on(kept))),
             at_least(
                 1.0, f"(C(G) + log 4) / (1 {MINUS} P)², the least of them", above.min().item()
             ),
@@ -127,7 +127,7 @@ def full_support() -> Claim:
 
 
 def _least_on(P: Tensor) -> Tensor:
-    """The least C(G) on a support that has the share P of the data."""
+    """The minimum of C(G) on a support with probability P under p_data."""
     return torch.xlogy(P, P) - torch.xlogy(1 + P, 1 + P)
 
 
@@ -139,13 +139,13 @@ def _lost_drawn() -> Chart:
         start = torch.where(torch.arange(4) < 4 - lost, q, 0.0)
         course = tabular_game.descend(p, start / start.sum(), steps=12, step_size=0.5)
         P = p[: 4 - lost].sum()
-        levels.append(Level(label=f"limit, P = {P:.1f}", y=_least_on(P).item()))
+        levels.append(HLine(label="limit of each", y=_least_on(P).item()))
         t = array(torch.arange(13, dtype=torch.float64))
         lines.append(Curve(label=f"{lost or 'none'} of 4 lost", x=t, y=array(course.C)))
-    across = Across(label="updates of G")
+    across = XAxis(label="updates of G")
     svg = curves.draw(lines, name="lost", across=across, levels=levels)
     meaning = "C(G) in nats, at step η = 0.5, from starts without the last outcomes."
-    return Chart("Starts that have lost an outcome", meaning, svg)
+    return Chart("Starts with a missing outcome", meaning, svg)
 
 
 def _limits_drawn(kept: Tensor, ends: Tensor) -> Chart:
@@ -154,6 +154,6 @@ def _limits_drawn(kept: Tensor, ends: Tensor) -> Chart:
         Curve(label="limit", x=array(P), y=array(_least_on(P))),
         Curve(label=f"after {STEPS} updates", x=array(kept), y=array(ends), joined=False),
     ]
-    across = Across(label="P, the share of the data that p_g can reach", limits=(0.0, 1.0))
+    across = XAxis(label="P, the probability of the support of p_g under p_data", limits=(0.0, 1.0))
     svg = curves.draw(lines, name="limits", across=across, limits=(-1.45, 0.0))
-    return Chart("Where the game ends", "C(G) in nats, from the random starts.", svg)
+    return Chart("The limits of C(G)", "C(G) in nats, from the random starts.", svg)

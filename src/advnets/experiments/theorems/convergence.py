@@ -1,4 +1,4 @@
-"""Proposition 2: the criterion is convex in p_g, and descent with an optimal D ends at p_data."""
+"""Proposition 2: the criterion is convex in p_g, and descent with an optimal D converges."""
 
 import torch
 from torch import Tensor
@@ -14,16 +14,16 @@ from advnets.experiments.theorems.examples import (
 )
 from advnets.html.markup import Chart
 from advnets.plotting import curves
-from advnets.plotting.curves import Across, Curve
+from advnets.plotting.curves import Curve, XAxis
 from advnets.theory import divergences, tabular_game
 
 POINTS = 41
 """Points of a segment between two tables."""
 STEP_SIZES = (1.0, 0.5, 0.25, 0.1)
 STEPS = 800
-"""Updates of G; at the shortest step the error shrinks by 0.95 in each."""
+"""Updates of G; at the smallest step the error shrinks by 0.95 in each."""
 FLOOR = 1e-16
-"""Below it a difference is rounding."""
+"""Differences below it are rounding."""
 
 
 def proposition_2() -> Claim:
@@ -44,10 +44,10 @@ def proposition_2() -> Claim:
         source="Section 4.2, the proof of Proposition 2.",
         statement=(
             "For each fixed D the value is linear in p_g, so that its supremum over D is convex in "
-            "p_g. Its gradient at the best D, with that D held still, is a subgradient of the "
-            "supremum (Danskin): G may descend it as if D did not move.",
-            "Measured: C(G) stays below every chord and above every line that the subgradient "
-            "draws, and differentiating through D* as well changes nothing.",
+            "p_g. Its gradient at the optimal D, with that D fixed, is a subgradient of the "
+            "supremum (Danskin): G may descend it as if D were constant.",
+            "Measured: C(G) is below every chord and above every line of the subgradient, and "
+            "differentiating through D* gives the same gradient.",
         ),
         equations={
             r"C(G) = \sup_D U(p_g, D)": "C of G equals the supremum over D of U of p g and D",
@@ -59,7 +59,7 @@ def proposition_2() -> Claim:
         measured=(
             at_most(1e-12, f"C(G) over its chords, {here}, {POINTS} points each", max(rises)),
             at_least(-1e-12, f"C(G) over the subgradient's lines, {here}", min(gaps)),
-            at_most(1e-10, "derivative through D* less the one with D* held still", max(slopes)),
+            at_most(1e-10, "derivative through D* minus that with D* fixed", max(slopes)),
         ),
         charts=(_segment_drawn(), _bowls_drawn()),
     )
@@ -95,8 +95,8 @@ def _segment_drawn() -> Chart:
         Curve(label="its chord", x=array(t), y=array(torch.lerp(C[0], C[-1], t))),
         Curve(label="the subgradient's line at 0.3", x=array(t), y=array(touching)),
     ]
-    svg = curves.draw(lines, name="segment", across=Across(label="from one p_g to another"))
-    meaning = "Nats, on a segment between two tables of three outcomes: a bowl."
+    svg = curves.draw(lines, name="segment", across=XAxis(label="from one p_g to another"))
+    meaning = "Nats, on a segment between two tables of three outcomes: convex."
     return Chart("The criterion between two distributions", meaning, svg)
 
 
@@ -108,13 +108,13 @@ def _bowls_drawn() -> Chart:
         p, q, other = (random_table(n, rng=rng) for _ in range(3))
         below = divergences.over_chord(_along(p, q, other))
         lines.append(Curve(label=f"{n} outcomes", x=array(t), y=array(below)))
-    across = Across(label="from one p_g to another")
+    across = XAxis(label="from one p_g to another")
     svg = curves.draw(lines, name="bowls", across=across, limits=(None, 0.0))
-    return Chart("C(G) less its chord", "Nats, on segments between random tables.", svg)
+    return Chart("C(G) minus its chord", "Nats, on segments between random tables.", svg)
 
 
 def descent() -> Claim:
-    """Mirror descent against the optimal D ends at p_data, falling all the way."""
+    """Mirror descent against the optimal D converges to p_data with decreasing C(G)."""
     pairs = [*random_pairs("descent", zeros=0.0, pairs=25)]
     ends, rises, rates = [], [], []
     for p, q in pairs:
@@ -130,12 +130,12 @@ def descent() -> Claim:
         title="Proposition 2: convergence",
         source="Section 4.2, Proposition 2.",
         statement=(
-            "If D reaches its optimum before every update of G, and G has the capacity to move "
-            "p_g itself, then p_g comes to p_data. Here G is the table p_g, its update is mirror "
+            "If D reaches its optimum before every update of G, and G can change p_g itself, then "
+            "p_g converges to p_data. Here G is the table p_g, its update is mirror "
             "descent on the simplex, and D is exactly D*.",
             "The criterion is smooth relative to the negative entropy with constant 1, because "
-            "the ratio of their second derivatives is D*, at most 1. So any step η up to 1 may be "
-            "taken and C(G) never rises; at η = 1 each step halves the distance to p_data.",
+            "the ratio of their second derivatives is D*, at most 1. So C(G) never rises for any "
+            "step size η up to 1; at η = 1 each step halves the distance to p_data.",
         ),
         equations={
             r"p_g^{\,t+1}(x) \propto p_g^{\,t}(x)\, (1 - D^*_t(x))^{-\eta}": (
@@ -149,9 +149,9 @@ def descent() -> Claim:
             ),
         },
         measured=(
-            at_most(1e-6, f"p_g less p_data after {STEPS} steps, {here}", max(ends)),
+            at_most(1e-6, f"p_g minus p_data after {STEPS} steps, {here}", max(ends)),
             at_most(1e-12, "the most that C(G) rose in a step", max(rises)),
-            at_most(1e-12, "C(G) + log 4 less the bound of its rate, at any step", max(rates)),
+            at_most(1e-12, "C(G) + log 4 minus its bound, at any step", max(rates)),
         ),
         charts=(_falling_drawn(*pairs[0]), _moving_drawn()),
     )
@@ -165,13 +165,13 @@ def _falling_drawn(p: Tensor, q: Tensor) -> Chart:
         above = torch.where(above > FLOOR, above, torch.nan)
         x = torch.arange(len(above), dtype=torch.float64)[above > FLOOR]
         lines.append(Curve(label=f"η = {step_size:g}", x=array(x), y=array(above[above > FLOOR])))
-    svg = curves.draw(lines, name="falling", across=Across(label="updates of G"), log=True)
-    meaning = "C(G) + log 4 in nats, from one start. About 1e-15 there is rounding alone."
-    return Chart("The criterion falls to its least value", meaning, svg)
+    svg = curves.draw(lines, name="falling", across=XAxis(label="updates of G"), log=True)
+    meaning = "C(G) + log 4 in nats, from one start. Values about 1e-15 are rounding."
+    return Chart("The criterion falls to its minimum", meaning, svg)
 
 
 def _moving_drawn() -> Chart:
-    """p_g on its way to p_data."""
+    """p_g during convergence to p_data, as a chart."""
     outcomes = torch.arange(1, 9, dtype=torch.float64)
     p, q = (torch.softmax(-((outcomes - m) ** 2) / s, dim=0) for m, s in ((6.0, 3.0), (2.0, 1.5)))
     course = tabular_game.descend(p, q, steps=4)
@@ -180,6 +180,6 @@ def _moving_drawn() -> Chart:
         Curve(label=name, x=array(outcomes), y=array(course.p_g[t])) for t, name in names.items()
     ]
     goal = Curve(label="p_data", x=array(outcomes), y=array(p), joined=False)
-    across = Across(label="outcome", limits=(0.7, 8.3))
+    across = XAxis(label="outcome", limits=(0.7, 8.3))
     svg = curves.draw([*lines, goal], name="moving", across=across, limits=(0.0, None))
-    return Chart("p_g on its way", "At step η = 1: half of the difference a time.", svg)
+    return Chart("Convergence of p_g", "At η = 1, each step halves the difference.", svg)

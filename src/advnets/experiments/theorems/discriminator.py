@@ -16,32 +16,32 @@ from advnets.experiments.theorems.examples import (
 )
 from advnets.html.markup import Chart
 from advnets.plotting import curves
-from advnets.plotting.curves import Across, Curve
-from advnets.theory import divergences
+from advnets.plotting.curves import Curve, XAxis
+from advnets.theory import divergences, optimum
 
 TRIES = 20
 """Random D's against each pair of tables."""
 EXAMPLES = 1_000_000
-"""Labelled examples that a classifier is fitted on."""
+"""Labelled examples of a fitted classifier."""
 
 
 def proposition_1() -> Claim:
     """D*_G is p_data / (p_data + p_g)."""
     pairs = [*random_pairs("proposition 1")]
-    off = max(largest(divergences.D_by_search(*pq) - divergences.D_star(*pq)) for pq in pairs)
-    what = f"D found by search less the formula, {len(pairs)} random pairs of tables"
+    off = max(largest(optimum.D_by_search(*pq) - optimum.D_star(*pq)) for pq in pairs)
+    what = f"D by search minus the formula, {len(pairs)} random pairs of tables"
     measured = [at_most(1e-8, what, off)]
     for name, pq in grids().items():
-        off = largest(divergences.D_by_search(*pq) - divergences.D_star(*pq))
+        off = largest(optimum.D_by_search(*pq) - optimum.D_star(*pq))
         measured.append(at_most(1e-8, f"the same on {name}", off))
     return Claim(
         title="Proposition 1",
         source="Section 4.1, eq. (2).",
         statement=(
-            "For a fixed G the best D says of x how much of what is seen there is data. Where "
-            "neither the data nor G ever is, D may say what it likes.",
+            "For a fixed G the optimal D at x is the share of data among all examples at x. Where "
+            "both p_data and p_g are zero, D is arbitrary.",
             "V is a sum over x of terms a log y + b log(1 - y) with a = p_data(x), b = p_g(x), "
-            "y = D(x); each is maximised by itself, here by a search that compares values.",
+            "y = D(x); each is maximised separately, here by a numerical search.",
         ),
         equations={
             r"D^*_G(x) = \dfrac{p_\mathrm{data}(x)}{p_\mathrm{data}(x) + p_g(x)}": (
@@ -58,30 +58,30 @@ def proposition_1() -> Claim:
 
 
 def _best(pairs: list[tuple[Tensor, Tensor]]) -> Measured:
-    """How much a random D gains on D*: never anything."""
+    """The largest gain of a random D over D*, which is never positive."""
     rng = stream("other D")
     gains = []
     for p, q in pairs:
         best = divergences.C(p, q)
         for _ in range(TRIES):
             a = 3 * torch.randn(p.shape, generator=rng, dtype=torch.float64)
-            gains.append((divergences.V(a, p, q) - best).item())
-    what = f"the most that {TRIES} random D's each gain on D*, in V"
+            gains.append((optimum.V(a, p, q) - best).item())
+    what = f"largest gain in V over D* of {TRIES} random D's each"
     return at_most(1e-12, what, max(gains))
 
 
 def _D_drawn() -> Chart:
     p, q = two_bumps(), one_bump()
     few, fewer = slice(600, 1801, 6), slice(600, 1801, 48)
-    x, found = array(LINE[few]), divergences.D_by_search(p, q)[fewer]
+    x, found = array(LINE[few]), optimum.D_by_search(p, q)[fewer]
     lines = [
         Curve(label="p_g", x=x, y=array(q.values[few])),
-        Curve(label="D*, by the formula", x=x, y=array(divergences.D_star(p, q)[few])),
+        Curve(label="D*, by the formula", x=x, y=array(optimum.D_star(p, q)[few])),
         Curve(label="p_data", x=x, y=array(p.values[few])),
         Curve(label="D*, by search", x=array(LINE[fewer]), y=array(found), joined=False),
     ]
-    svg = curves.draw(lines, name="d-star", across=Across(label="x"), limits=(0.0, 1.0))
-    meaning = "Two Gaussians as data, one as samples, and the best D between them."
+    svg = curves.draw(lines, name="d-star", across=XAxis(label="x"), limits=(0.0, 1.0))
+    meaning = "Two Gaussians as data, one as samples, and the optimal D."
     return Chart("The optimal D", meaning, svg)
 
 
@@ -91,34 +91,34 @@ def _integrand_drawn() -> Chart:
     for a, b in ((0.4, 0.1), (0.2, 0.2), (0.05, 0.25)):
         height = a * y.log() + b * (-y).log1p()
         lines.append(Curve(label=f"a = {a}, b = {b}", x=array(y), y=array(height)))
-        best = divergences.D_by_search(torch.tensor([a, 1 - a]), torch.tensor([b, 1 - b]))[:1]
+        best = optimum.D_by_search(torch.tensor([a, 1 - a]), torch.tensor([b, 1 - b]))[:1]
         peaks.append((best, a * best.log() + b * (-best).log1p()))
     found = [array(torch.cat(part)) for part in zip(*peaks, strict=True)]
     lines.append(Curve(label="maximum found", x=found[0], y=found[1], joined=False))
-    across = Across(label="y = D(x)", limits=(0.0, 1.0))
+    across = XAxis(label="y = D(x)", limits=(0.0, 1.0))
     svg = curves.draw(lines, name="integrand", across=across, limits=(-0.8, 0.0))
     meaning = "a log y + b log(1 - y), in nats, at three x; the maximum is at a / (a + b)."
     return Chart("What D maximises at one x", meaning, svg)
 
 
 def remark() -> Claim:
-    """D's objective is the conditional log-likelihood of where x comes from."""
+    """D's objective is the conditional log-likelihood of the source of x."""
     rng = stream("remark")
     pairs = [*random_pairs("remark")]
     halves, off = [], []
     for p, q in pairs:
         a = 3 * torch.randn(p.shape, generator=rng, dtype=torch.float64)
         likelihood = divergences.conditional_log_likelihood(a, p, q)
-        halves.append(largest(likelihood - divergences.V(a, p, q) / 2))
-        off.append(largest(divergences.posterior(p, q) - divergences.D_star(p, q)))
+        halves.append(largest(likelihood - optimum.V(a, p, q) / 2))
+        off.append(largest(divergences.posterior(p, q) - optimum.D_star(p, q)))
     pair = f"{len(pairs)} random pairs of tables"
     fitted, sigmas = _fitted()
     return Claim(
         title="What D estimates",
         source="Section 4.1, the remark after the proof of Proposition 1.",
         statement=(
-            "Toss a coin Y; show D an example of the data for Y = 1 and one of G's for Y = 0. "
-            "D's part of the game is to maximise the likelihood of Y given x: V is twice the mean "
+            "Let Y be a fair coin flip, and x an example of the data for Y = 1 and a sample of G "
+            "for Y = 0. D maximises the likelihood of Y given x: V is twice the mean "
             "log-likelihood, and D* is the posterior probability that x is real.",
         ),
         equations={
@@ -130,11 +130,11 @@ def remark() -> Claim:
             ),
         },
         measured=(
-            at_most(1e-10, f"log-likelihood less V / 2, random D, {pair}", max(halves)),
-            at_most(1e-10, f"posterior by Bayes' rule less D*, {pair}", max(off)),
+            at_most(1e-10, f"log-likelihood minus V / 2, random D, {pair}", max(halves)),
+            at_most(1e-10, f"posterior by Bayes' rule minus D*, {pair}", max(off)),
             at_most(
                 4.0,
-                f"classifier fitted on {EXAMPLES:,} labelled examples of 8 outcomes less D*: the "
+                f"classifier fitted on {EXAMPLES:,} labelled examples of 8 outcomes minus D*: the "
                 "largest of 8 differences, in standard errors",
                 sigmas,
             ),
@@ -144,7 +144,7 @@ def remark() -> Claim:
 
 
 def _fitted() -> tuple[Chart, float]:
-    """The most likely classifier of labelled draws from two tables, drawn beside D*."""
+    """The maximum likelihood classifier of labelled draws from two tables, compared with D*."""
     rng = stream("fitted")
     p, q = (torch.rand(8, generator=rng, dtype=torch.float64) + 0.02 for _ in range(2))
     p, q = p / p.sum(), q / q.sum()
@@ -152,28 +152,28 @@ def _fitted() -> tuple[Chart, float]:
     drawn = torch.multinomial(joint.flatten(), EXAMPLES, replacement=True, generator=rng)
     counts = torch.bincount(drawn, minlength=16).view(2, 8).double()
     share, n = counts[1] / counts.sum(dim=0), counts.sum(dim=0)
-    D = divergences.D_star(p, q)
+    D = optimum.D_star(p, q)
     error = (D * (1 - D) / n).sqrt()
     outcomes = array(torch.arange(1, 9))
     lines = [
         Curve(label="D*", x=outcomes, y=array(D)),
         Curve(label="fitted classifier", x=outcomes, y=array(share), joined=False),
     ]
-    across = Across(label="outcome", limits=(0.7, 8.3))
+    across = XAxis(label="outcome", limits=(0.7, 8.3))
     svg = curves.draw(lines, name="fitted", across=across, limits=(0.0, 1.0))
-    meaning = f"The share of real ones among {EXAMPLES:,} labelled examples, outcome by outcome."
+    meaning = f"The share of real examples among {EXAMPLES:,} labelled ones, outcome by outcome."
     chart = Chart("A classifier fitted by maximum likelihood", meaning, svg)
     return chart, largest((share - D) / error)
 
 
 def _shifted_drawn() -> Chart:
     p, q = two_bumps(), one_bump()
-    best = divergences.D_star_logit(p, q)
+    best = optimum.D_star_logit(p, q)
     shifts = torch.linspace(-4, 4, 81, dtype=torch.float64)
     likelihood = [divergences.conditional_log_likelihood(best + s, p, q).item() for s in shifts]
     line = Curve(label="log-likelihood", x=array(shifts), y=array(torch.tensor(likelihood)))
-    most = curves.Level(label="C(G) / 2", y=divergences.C(p, q).item() / 2)
-    across = Across(label="logits added to D*")
+    most = curves.HLine(label="C(G) / 2", y=divergences.C(p, q).item() / 2)
+    across = XAxis(label="logits added to D*")
     svg = curves.draw([line], name="shifted", across=across, levels=[most])
-    meaning = "Mean log-likelihood of Y given x, in nats: highest at D*, and C(G) / 2 there."
+    meaning = "Mean log-likelihood of Y given x, in nats: its maximum, C(G) / 2, is at D*."
     return Chart("Off the optimum", meaning, svg)

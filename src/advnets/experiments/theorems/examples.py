@@ -1,4 +1,4 @@
-"""The distributions that the claims are measured on."""
+"""The distributions for the measurements of claims."""
 
 import math
 from collections.abc import Iterator
@@ -99,10 +99,10 @@ def _normal(u: Tensor) -> Tensor:
 
 
 def largest(values: Tensor) -> float:
-    """The largest of some numbers but NaN, in size."""
+    """The largest absolute value, ignoring NaN."""
     return values[~values.isnan()].abs().max().item()
 
 
 def array(values: Tensor) -> Array:
-    """For a drawing."""
+    """A tensor as an array for plotting."""
     return np.asarray(values, dtype=np.float64)

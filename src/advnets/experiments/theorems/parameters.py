@@ -1,4 +1,4 @@
-"""In the parameters of a network the criterion is not convex, though it is in p_g."""
+"""The criterion is convex in p_g, but not in the parameters of a network."""
 
 import math
 
@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from advnets.base.protocols import Problem
 from advnets.experiments.claims import MINUS, Claim, at_least, at_most
 from advnets.experiments.theorems.examples import array, largest, stream
 from advnets.html.markup import Chart
-from advnets.networks import Generator, GeneratorConfig
+from advnets.networks import Generator
 from advnets.plotting import curves
-from advnets.plotting.curves import Across, Curve, Level
+from advnets.plotting.curves import Curve, HLine, XAxis
 from advnets.theory import divergences
 
 POINTS = 81
@@ -20,7 +19,7 @@ POINTS = 81
 DRAWS = 100_000
 """Values of z, evenly spaced over the prior's range, that stand for its uniform density."""
 CELLS = 200
-"""Cells of the line that the samples are counted in."""
+"""Cells of the histogram of samples."""
 WEIGHTS = ((1.2, -0.8), (0.3, 0.5), (1.0, -1.2), (0.0,))
 """Weights and biases of the two hidden units, then of the output."""
 
@@ -28,7 +27,7 @@ Parameters = dict[str, Tensor]
 
 
 def not_convex() -> Claim:
-    """Two settings of a generator give the same samples; half-way between them it does not."""
+    """Two parameter settings give the same samples, but their midpoint does not."""
     G = _generator()
     theta = {name: value.detach() for name, value in G.named_parameters()}
     other = _exchanged(theta)
@@ -38,14 +37,14 @@ def not_convex() -> Claim:
     t = torch.linspace(0, 1, POINTS, dtype=torch.float64)
     mixed = torch.stack([divergences.C(p, torch.lerp(laws[0], laws[-1], s)) for s in t])
     return Claim(
-        title="In the parameters it is not convex",
+        title="The criterion is not convex in the parameters",
         source="Section 4.2, the last paragraph: G is a network, and θ is optimised, not p_g.",
         statement=(
-            "A generator of one hidden layer stays the same when two of its hidden units change "
-            "places, weights and all. So what it produces, taken as the data, has at least two "
-            "parameter settings of least criterion. Half-way between the two the units are alike "
-            "and the samples are others: C rises over the chord, so it is not convex in the "
-            "parameters. Between the two distributions, which are equal, nothing rises.",
+            "A generator with one hidden layer computes the same function when two hidden units "
+            "are exchanged with their weights. So if its samples are the data, at least two "
+            "parameter settings minimise the criterion. At their midpoint the two units are equal "
+            "and the samples differ: C exceeds the chord, so it is not convex in the parameters. "
+            "Between the two distributions, which are equal, C is constant.",
             "The generator is one of this library, with 1 input, 2 rectified units and 1 linear "
             "output. "
             f"Its p_g are the masses of {CELLS} cells of the line.",
@@ -62,7 +61,7 @@ def not_convex() -> Claim:
         measured=(
             at_most(1e-9, "C + log 4 at both settings", largest(C[[0, -1]] - divergences.LEAST)),
             at_least(
-                0.1, "C(θ) over its chord, the most, in nats", largest(divergences.over_chord(C))
+                0.1, "largest C(θ) above its chord, in nats", largest(divergences.over_chord(C))
             ),
             at_most(1e-9, "C(p_g) over its chord", divergences.over_chord(mixed).max().item()),
         ),
@@ -71,19 +70,22 @@ def not_convex() -> Claim:
 
 
 def _generator() -> Generator:
-    """A generator of two hidden units that does not fold the line."""
-    problem = Problem(
-        event_shape=(1,), low=0, high=1, mean=torch.zeros(1), batches_per_epoch=1, steps=1
-    )
-    config = GeneratorConfig(hidden=(2,), output="linear")
-    G = Generator(config, z_dim=1, problem=problem, rng=stream("generator")).double()
+    """A monotone generator with two hidden units."""
+    G = Generator(
+        z_dim=1,
+        event_shape=(1,),
+        hidden=(2,),
+        output="linear",
+        mean=torch.zeros(1),
+        rng=stream("generator"),
+    ).double()
     for value, written in zip(G.parameters(), WEIGHTS, strict=True):
         value.data.copy_(torch.tensor(written, dtype=torch.float64).view_as(value))
     return G
 
 
 def _exchanged(theta: Parameters) -> Parameters:
-    """The parameters with the two hidden units in each other's place."""
+    """The parameters with the two hidden units exchanged."""
     hidden_weight, hidden_bias, last_weight, last_bias = theta
     return {
         hidden_weight: theta[hidden_weight].flip(0),
@@ -94,7 +96,7 @@ def _exchanged(theta: Parameters) -> Parameters:
 
 
 def _pushed_forward(G: Generator, theta: Parameters, other: Parameters) -> list[Tensor]:
-    """p_g at each setting on the segment: the shares of the line's cells."""
+    """p_g at each setting on the segment, as a histogram."""
     half = math.sqrt(3)
     z = (torch.arange(DRAWS, dtype=torch.float64) + 0.5) / DRAWS * 2 * half - half
     points = []
@@ -112,12 +114,12 @@ def _hump_drawn(t: Tensor, C: Tensor, mixed: Tensor) -> Chart:
         Curve(label="C(θ)", x=array(t), y=array(C)),
         Curve(label="C(p_g)", x=array(t), y=array(mixed)),
     ]
-    levels = [Level(label=f"{MINUS}log 4: the chord", y=divergences.LEAST)]
-    across = Across(label="t, from one setting to the other")
+    levels = [HLine(label=f"{MINUS}log 4: the chord", y=divergences.LEAST)]
+    across = XAxis(label="t, from one setting to the other")
     svg = curves.draw(lines, name="hump", across=across, levels=levels)
     return Chart(
         "Between two equally good generators",
-        "Nats: the parameters mixed, and the distributions mixed.",
+        "Nats: interpolation of the parameters, and of the distributions.",
         svg,
     )
 
@@ -129,5 +131,5 @@ def _outputs_drawn(G: Generator, theta: Parameters, other: Parameters) -> Chart:
         between = {name: torch.lerp(theta[name], other[name], t) for name in theta}
         x = functional_call(G, between, (z[:, None],)).detach().flatten()
         lines.append(Curve(label=label, x=array(z), y=array(x)))
-    svg = curves.draw(lines, name="outputs", across=Across(label="z"))
-    return Chart("What the generators make of z", "x = G(z), at points of the segment.", svg)
+    svg = curves.draw(lines, name="outputs", across=XAxis(label="z"))
+    return Chart("The generators as functions of z", "x = G(z), at points of the segment.", svg)

@@ -1,12 +1,11 @@
-r"""The autoencoder: a code from which an example is told again.
+r"""The autoencoder: a code from which an example is reconstructed.
 
 .. math:: h(x) = \mathrm{sigmoid}(W x + b), \qquad g(h) = \mathrm{sigmoid}(W' h + c),
           \qquad J = E_x[L(x, g(h(x)))]
 
 with :math:`W' = W^\top` where weights are tied. L is the cross-entropy for data in [0, 1], which
-needs not be binary, and half the squared error, with a linear g, for any other; both are sums over
-the elements of x. The model has codes and reconstructions, and no sampler: it says how to tell an
-example again and not which examples there are.
+need not be binary, and half the squared error, with a linear g, for any other; both are sums over
+the elements of x. The model has codes and reconstructions, and no sampler.
 
 Reference: Vincent et al. (2010), "Stacked denoising autoencoders", Section 2; Rifai et al. (2011),
     "Contractive auto-encoders", Section 2.
@@ -24,10 +23,10 @@ from torch.nn import functional
 from advnets.base import errors
 from advnets.base.protocols import ModelConfig, Problem
 from advnets.base.rng import generator
-from advnets.models.gradient_learner import Descent
-from advnets.nn import linear
+from advnets.models.gradient_learner import GradientLearner
+from advnets.nn import init
 from advnets.nn.kernels import product
-from advnets.optim.momentum import OptimizerConfig
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.samplers import untouched
 from advnets.storage.environment import Precision
 
@@ -47,10 +46,10 @@ class AutoencoderConfig(ModelConfig):
     tied: bool = True
     """Whether the decoder's weights are the encoder's, transposed."""
     scale: float = 4.0
-    """First weights are uniform within scale * sqrt(6 / (d + hidden)), d the elements of x."""
+    """Initial weights are uniform within scale * sqrt(6 / (d + hidden)), d the elements of x."""
     optimizer: OptimizerConfig = OptimizerConfig()
     precision: Precision = "auto"
-    """What the network is played in: 'float32' or 'bfloat16'."""
+    """Precision of the forward and backward passes: 'float32' or 'bfloat16'."""
 
     def __post_init__(self) -> None:
         errors.at_least(1, hidden=self.hidden)
@@ -59,7 +58,7 @@ class AutoencoderConfig(ModelConfig):
         errors.one_of(get_args(Precision), precision=self.precision)
 
     @property
-    def ends_with_the_run(self) -> bool:
+    def needs_total_steps(self) -> bool:
         """Whether the learning rate anneals towards the run's last update."""
         return self.optimizer.anneal == "cosine"
 
@@ -74,7 +73,7 @@ class Coder(nn.Module):
         hidden: k, units of the code.
         tied: Whether :math:`W' = W^\top`.
         loss: Which decoder: sigmoid for 'cross-entropy', linear for 'squared-error'.
-        scale: Of the first weights; 4 suits sigmoid units.
+        scale: Of the initial weights; 4 suits sigmoid units.
         rng: Draws the initial weights.
 
     Reference: Glorot and Bengio (2010), eq. (16); ynd/cae.py, whose scale is 4.
@@ -107,7 +106,7 @@ class Coder(nn.Module):
         return product(x.flatten(1), self.W, self.b).sigmoid()
 
     def activations(self, h: Tensor) -> Tensor:
-        """What the decoder makes of codes before its sigmoid, `(n, d)`."""
+        """The decoder's outputs before its sigmoid, `(n, d)`."""
         return product(h, self.W.T if self.W_back is None else self.W_back, self.c)
 
     def decode(self, h: Tensor) -> Tensor:
@@ -117,7 +116,7 @@ class Coder(nn.Module):
         return means.view(-1, *self.event_shape)
 
     def cost(self, x: Tensor, h: Tensor) -> Tensor:
-        r"""The mean loss of telling x from the codes h, 0-d.
+        r"""The mean loss of reconstructing x from the codes h, 0-d.
 
         :math:`-\sum_i x_i \log g_i + (1 - x_i) \log(1 - g_i)` in nats, or
         :math:`\frac 1 2 \sum_i (x_i - g_i)^2` (nats too, of N(g, I), but for a constant).
@@ -130,14 +129,14 @@ class Coder(nn.Module):
         return total / len(x)
 
 
-class Autoencoder(Descent):
-    """The autoencoder as a learner; those that spoil or contract build on it.
+class Autoencoder(GradientLearner):
+    """The autoencoder as a learner; the denoising and the contractive one inherit from it.
 
-    Its first reconstruction is the data's mean: from other biases, 0 say, grey pictures that no
-    example comes near stay fixed points of h and g, and a chain that meets one stays there.
+    Its initial reconstruction is the data's mean. From other biases, such as 0, grey pictures far
+    from all examples remain fixed points of h and g, and a chain that reaches one stays there.
 
     Args:
-        config: Sizes, loss and rule.
+        config: Sizes, loss and optimizer.
         problem: What is known of the data and the run.
         rng: Draws the initial weights.
 
@@ -145,7 +144,7 @@ class Autoencoder(Descent):
         BadValue: For the cross-entropy of data outside [0, 1].
     """
 
-    plays: Coder
+    compute_module: Coder
 
     def __init__(
         self, config: AutoencoderConfig, problem: Problem, *, rng: torch.Generator
@@ -163,12 +162,12 @@ class Autoencoder(Descent):
         )
         mean = problem.mean.flatten()
         bernoulli = config.loss == "cross-entropy"
-        self.coder.c.data.copy_(linear.logit_of_marginals(mean) if bernoulli else mean)
+        self.coder.c.data.copy_(init.logit_of_marginals(mean) if bernoulli else mean)
         super().__init__(self.coder, config.optimizer, problem, precision=config.precision)
 
     @classmethod
     def from_config(cls, config: AutoencoderConfig, problem: Problem, *, seed: int) -> Self:
-        """What a configuration describes, its first weights drawn from the seed."""
+        """The model of a configuration, with initial weights drawn from the seed."""
         return cls(config, problem, rng=generator(seed, "weights of the autoencoder"))
 
     def objective(
@@ -178,7 +177,11 @@ class Autoencoder(Descent):
         rng: torch.Generator,  # noqa: ARG002  nothing is drawn
     ) -> Mapping[str, Tensor]:
         """`reconstruction`: the mean loss, in nats an example."""
-        return {"reconstruction": self.plays.cost(x, self.plays.encode(x.to(self.playing)))}
+        return {
+            "reconstruction": self.compute_module.cost(
+                x, self.compute_module.encode(x.to(self.playing))
+            )
+        }
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes of shape `(n, hidden)`, without gradient."""
@@ -195,5 +198,5 @@ class Autoencoder(Descent):
         return self.decode(self.encode(x))
 
     def up(self, x: Tensor) -> Tensor:
-        """What a next layer is trained on: the codes."""
+        """The input of the next layer of a stack: the codes."""
         return self.encode(x)

@@ -1,6 +1,6 @@
-r"""The contractive autoencoder, and the random walk along what it does not contract.
+r"""The contractive autoencoder, and the random walk along the directions it does not contract.
 
-It adds to the loss how much the code moves with the example:
+It penalises the derivative of the code with respect to the example:
 
 .. math:: J = E_x[L(x, g(h(x))) + \lambda \|J_h(x)\|_F^2], \qquad
           J_h = \partial h / \partial x = \mathrm{diag}(s) W, \quad s = h (1 - h)
@@ -9,7 +9,8 @@ for sigmoid codes, so that no derivative has to be taken:
 
 .. math:: \|J_h\|_F^2 = \sum_j s_j^2 \sum_i W_{ji}^2
 
-What is left of the Jacobian are the directions in which the data varies. The walk follows them:
+The directions that remain in the Jacobian are those in which the data varies. The walk follows
+them:
 
 .. math:: h' = h(x) + J_h J_h^\top \alpha, \quad \alpha \sim N(0, \sigma^2 I), \qquad x' = g(h')
 
@@ -32,7 +33,7 @@ from advnets.models.autoencoders.chain import Chained, ChainedConfig, CoderKerne
 
 @dataclass(frozen=True, kw_only=True)
 class CAEConfig(ChainedConfig):
-    """The contractive autoencoder. Contraction and walk are its authors' defaults."""
+    """The contractive autoencoder. Contraction and walk have its authors' defaults."""
 
     kind: ClassVar[str] = "cae"
 
@@ -66,11 +67,10 @@ def squared_jacobian(h: Tensor, W: Tensor) -> Tensor:
 
 
 def tangent_step(h: Tensor, W: Tensor, alpha: Tensor) -> Tensor:
-    r""":math:`J J^\top \alpha` of each row: alpha as it comes back from the tangent plane.
+    r""":math:`J J^\top \alpha` of each row: alpha projected through the tangent plane.
 
-    :math:`J^\top \alpha = W^\top (s \odot \alpha)` is a direction in data space, and J takes it to
-    the change of the code that it makes: two thin products for each row in place of one square
-    matrix a row.
+    :math:`J^\top \alpha = W^\top (s \odot \alpha)` is a direction in data space, and J maps it to a
+    change of the code: two matrix-vector products a row in place of one square matrix a row.
 
     Args:
         h: Codes, of shape `(n, k)`.
@@ -85,7 +85,7 @@ class CAE(Chained):
     """The contractive autoencoder as a learner.
 
     Args:
-        config: Sizes, contraction, rule and chain.
+        config: Sizes, contraction, optimizer and chain.
         problem: What is known of the data and the run.
         rng: Draws the initial weights.
     """
@@ -101,9 +101,9 @@ class CAE(Chained):
         rng: torch.Generator,  # noqa: ARG002  nothing is drawn
     ) -> Mapping[str, Tensor]:
         """`J`, and its two parts: `reconstruction`, and `jacobian` before lambda; nats."""
-        h = self.plays.encode(x.to(self.playing))
-        reconstruction = self.plays.cost(x, h)
-        jacobian = squared_jacobian(h.to(x.dtype), self.plays.W.to(x.dtype)).mean()
+        h = self.compute_module.encode(x.to(self.playing))
+        reconstruction = self.compute_module.cost(x, h)
+        jacobian = squared_jacobian(h.to(x.dtype), self.compute_module.W.to(x.dtype)).mean()
         J = reconstruction + self.config.contraction * jacobian
         return {"J": J, "reconstruction": reconstruction, "jacobian": jacobian}
 
@@ -118,8 +118,8 @@ class JacobianWalk(CoderKernel):
 
     Args:
         coders: From the data upwards; the walk is in the last one.
-        config: Sigma of the step, and what is seen.
-        first: States to begin at; None for noise.
+        config: Sigma of the step, and what is shown.
+        first: Initial states; None for noise.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class JacobianWalk(CoderKernel):
         super().__init__(coders, config.chain, first)
         self.sigma = config.walk
 
-    def move(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+    def step(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """g(h(x) + J J^T alpha), `(chains, *shape)`."""
         h = self.coder.encode(state)
         alpha = torch.randn(h.shape, generator=rng).to(h).mul_(self.sigma)

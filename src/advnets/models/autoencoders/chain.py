@@ -1,6 +1,6 @@
-r"""Autoencoders with a Markov chain: what the denoising and the contractive one have in common.
+r"""Autoencoders with a Markov chain: the common parts of the denoising and the contractive one.
 
-A state of a chain is the means of x given what came before: :math:`g(h)`, in data space.
+A state of a chain is a reconstruction :math:`g(h)`: means of x, in data space.
 
 Reference: Bengio, Yao, Alain and Vincent (2013), "Generalized denoising auto-encoders as generative
     models"; Rifai et al. (2012), "A generative process for sampling contractive auto-encoders".
@@ -32,19 +32,19 @@ class ChainedConfig(AutoencoderConfig):
 
 
 def refuse_binary(loss: Loss, chain: ChainConfig) -> None:
-    """Raise where binary values are to be shown of a model without binary units."""
+    """Raise for binary values of a model without binary units."""
     need = "'means' with the squared error, which has no binary units"
     can = loss == "cross-entropy" or chain.shown == "means"
     errors.require(can, "shown", need, f"'{chain.shown}'")
 
 
 class CoderKernel:
-    """A kernel on one coder, or on the top one of several: where it begins and what is seen.
+    """A kernel on one coder, or on the top one of several: its initial states and observations.
 
     Args:
-        coders: From the data upwards; the chain moves in what the last one codes.
-        chain: What is seen of a state.
-        first: States to begin at, `(n, *shape)`; None for noise.
+        coders: From the data upwards; the chain runs on the inputs of the last one.
+        chain: What is shown of a state.
+        first: Initial states, `(n, *shape)`; None for noise.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class CoderKernel:
         self.event_shape = coders[0].event_shape
         self.shown, self.first = chain.shown, first
 
-    def begin(self, chains: int, *, rng: torch.Generator) -> Tensor:
+    def init(self, chains: int, *, rng: torch.Generator) -> Tensor:
         """Uniform noise on [0, 1), or the first states in turn."""
         if self.first is not None:
             return self.first[torch.arange(chains) % len(self.first)]
         return torch.rand(chains, *self.coder.event_shape, generator=rng).to(self.coder.c)
 
-    def show(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+    def observe(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """The state decoded down to means of x; binary values drawn from them on demand."""
         for coder in reversed(self.below):
             state = coder.decode(state.flatten(1))
@@ -76,7 +76,7 @@ class Chained(Autoencoder):
     """An autoencoder whose sampler is a Markov chain.
 
     Args:
-        config: Sizes, loss, rule and chain.
+        config: Sizes, loss, optimizer and chain.
         problem: What is known of the data and the run.
         rng: Draws the initial weights.
     """
@@ -84,12 +84,12 @@ class Chained(Autoencoder):
     def __init__(self, config: ChainedConfig, problem: Problem, *, rng: torch.Generator) -> None:
         super().__init__(config, problem, rng=rng)
         self.chain = config.chain
-        if config.chain.begin == "data":
+        if config.chain.init == "data":
             self.keep_first(config.chain.chains, problem.mean)
 
     @abstractmethod
     def kernel(self, below: Sequence[Coder] = ()) -> Kernel:
-        """The transition of the chain, which is seen through the coders below."""
+        """The transition of the chain; its states are decoded by the coders below."""
 
     def samplers(self) -> dict[str, MarkovChain]:
         """`chain`: the model's Markov chain."""

@@ -1,6 +1,6 @@
-r"""Ways to spoil an example, :math:`\tilde x \sim C(\tilde x \mid x)`: what is to be undone.
+r"""Ways to corrupt an example, :math:`\tilde x \sim C(\tilde x \mid x)`, for denoising.
 
-Their randomness is given: who spoils a minibatch and who runs a chain draw it differently.
+The random numbers are arguments, because training and chains draw them differently.
 
 Reference: Vincent et al. (2010), "Stacked denoising autoencoders", Section 4.3.
 """
@@ -25,7 +25,7 @@ def masking(x: Tensor, level: float, u: Tensor) -> Tensor:
 
 
 def salt_and_pepper(x: Tensor, level: float, u: Tensor) -> Tensor:
-    """Each element is replaced with probability `level`, by 0 or 1 as a fair coin falls.
+    """Each element is replaced with probability `level`, by 0 or 1 with equal probability.
 
     Example:
         >>> salt_and_pepper(torch.full((3,), 0.5), 0.4, torch.tensor([0.1, 0.3, 0.5]))
@@ -40,12 +40,12 @@ def gaussian(x: Tensor, level: float, epsilon: Tensor) -> Tensor:
 
 
 class Corruption(NamedTuple):
-    """A way to spoil examples, and what it is to be given."""
+    """A corruption, and the random numbers that it needs."""
 
-    spoil: Callable[[Tensor, float, Tensor], Tensor]
-    """Takes examples of any shape, a level, and random numbers of that shape and type."""
+    corrupt: Callable[[Tensor, float, Tensor], Tensor]
+    """The function of examples of any shape, a level, and random numbers of the same shape."""
     normal: bool
-    """Whether those are N(0, 1); else U[0, 1)."""
+    """Whether the random numbers are N(0, 1); else U[0, 1)."""
 
 
 CORRUPTIONS: dict[CorruptionName, Corruption] = {

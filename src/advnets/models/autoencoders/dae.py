@@ -1,12 +1,12 @@
 r"""The denoising autoencoder, and the Markov chain that makes it a generative model.
 
-It learns to tell an example from a spoilt one:
+It learns to reconstruct an example from a corrupted one:
 
 .. math:: J = E_{x} E_{\tilde x \sim C(\tilde x \mid x)} [L(x, g(h(\tilde x)))]
 
 L is minus the logarithm of :math:`P(X \mid \tilde X)`: Bernoulli with means g for the
-cross-entropy, Gaussian about g for the squared error. Corruption and reconstruction by turns are a
-Markov chain whose stationary distribution estimates the data's:
+cross-entropy, Gaussian about g for the squared error. Alternating corruption and reconstruction is
+a Markov chain whose stationary distribution estimates that of the data:
 
 .. math:: \tilde x_t \sim C(\tilde X \mid x_t), \qquad x_{t+1} \sim P(X \mid \tilde x_t)
 
@@ -36,9 +36,9 @@ class DAEConfig(ChainedConfig):
     kind: ClassVar[str] = "dae"
 
     corruption: CorruptionName = "salt-and-pepper"
-    """How examples are spoilt: 'masking', 'salt-and-pepper' or 'gaussian'."""
+    """How examples are corrupted: 'masking', 'salt-and-pepper' or 'gaussian'."""
     level: float = 0.4
-    """Probability that an element is spoilt; for 'gaussian' the noise's standard deviation."""
+    """Probability that an element is corrupted; for 'gaussian' the noise's standard deviation."""
     deviation: float = 0.1
     """Standard deviation of P(X | x~) about its mean in the chain, under the squared error."""
 
@@ -56,7 +56,7 @@ class DAE(Chained):
     """The denoising autoencoder as a learner.
 
     Args:
-        config: Sizes, corruption, rule and chain.
+        config: Sizes, corruption, optimizer and chain.
         problem: What is known of the data and the run.
         rng: Draws the initial weights.
     """
@@ -66,25 +66,25 @@ class DAE(Chained):
         self.config, self.corruption = config, CORRUPTIONS[config.corruption]
 
     def objective(self, x: Tensor, *, rng: torch.Generator) -> Mapping[str, Tensor]:
-        """`reconstruction`: the mean loss on x, told from a spoilt x, in nats an example."""
+        """`reconstruction`: the mean loss on x, given a corrupted x, in nats per example."""
         noise = (self.normal if self.corruption.normal else self.uniform)(*x.shape, rng=rng)
-        spoilt = self.corruption.spoil(x, self.config.level, noise.to(x.dtype))
-        h = self.plays.encode(spoilt.to(self.playing))
-        return {"reconstruction": self.plays.cost(x, h)}
+        spoilt = self.corruption.corrupt(x, self.config.level, noise.to(x.dtype))
+        h = self.compute_module.encode(spoilt.to(self.playing))
+        return {"reconstruction": self.compute_module.cost(x, h)}
 
     def kernel(self, below: Sequence[Coder] = ()) -> "DenoisingKernel":
-        """Corruption and reconstruction by turns."""
+        """Alternating corruption and reconstruction."""
         first = self.kept.get("first")
         return DenoisingKernel((*below, self.coder), self.config, first)
 
 
 class DenoisingKernel(CoderKernel):
-    """One move: draw x about the means that the state is, spoil it, reconstruct it.
+    """One step: draw x from the means in the state, corrupt it, reconstruct it.
 
     Args:
         coders: From the data upwards.
-        config: How to spoil, and what is seen.
-        first: States to begin at; None for noise.
+        config: The corruption, and what is shown.
+        first: Initial states; None for noise.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class DenoisingKernel(CoderKernel):
         super().__init__(coders, config.chain, first)
         self.config, self.corruption = config, CORRUPTIONS[config.corruption]
 
-    def move(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+    def step(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """The means of P(X | x~) after one corruption, `(chains, *shape)`."""
         x = self._x(state, rng)
         draw = torch.randn if self.corruption.normal else torch.rand
         noise = draw(state.shape, generator=rng).to(state)
         return self.coder.decode(
-            self.coder.encode(self.corruption.spoil(x, self.config.level, noise))
+            self.coder.encode(self.corruption.corrupt(x, self.config.level, noise))
         )
 
     def _x(self, means: Tensor, rng: torch.Generator) -> Tensor:

@@ -1,7 +1,7 @@
-r"""The stacked contractive autoencoder: layers trained in turn, the walk in the top one.
+r"""The stacked contractive autoencoder: layers trained one by one, and a walk in the top one.
 
-Layer 1 learns from x, layer 2 from layer 1's codes :math:`h_1(x)`, and so on. The walk moves the
-input of the top layer along that layer's Jacobian; each state is decoded down by means:
+Layer 1 learns from x, layer 2 from layer 1's codes :math:`h_1(x)`, and so on. The walk changes the
+input of the top layer along that layer's Jacobian; each state is decoded to means:
 
 .. math:: h_1' = g_2(h_2(h_1) + J_2 J_2^\top \alpha), \qquad x' = g_1(h_1')
 
@@ -21,8 +21,8 @@ from advnets.base.rng import generator
 from advnets.models.autoencoders.autoencoder import Loss
 from advnets.models.autoencoders.cae import CAE, CAEConfig
 from advnets.models.autoencoders.chain import refuse_binary
-from advnets.models.greedy import Stages, problems
-from advnets.optim.momentum import OptimizerConfig
+from advnets.models.greedy import GreedyStack, problems
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.chains import ChainConfig, MarkovChain
 from advnets.storage.environment import Precision
 
@@ -36,20 +36,20 @@ class StackedCAEConfig(ModelConfig):
     hidden: tuple[int, ...] = (1000, 1000)
     """Sigmoid units of each layer's code, from the data upwards."""
     updates: tuple[int, ...] = (10_000,)
-    """Updates of each layer but the last, which has the rest of the run."""
+    """Updates of each layer except the last, which has the rest of the run."""
     contraction: tuple[float, ...] = (0.1, 0.1)
     """Lambda of each layer."""
     loss: Loss = "cross-entropy"
-    """Of the first layer; codes lie in (0, 1), so that the others have the cross-entropy."""
+    """Loss of the first layer; the others have the cross-entropy, because codes lie in (0, 1)."""
     tied: bool = True
     """Whether decoders' weights are the encoders', transposed."""
     scale: float = 4.0
-    """First weights are uniform within scale * sqrt(6 / (inputs + units))."""
+    """Initial weights are uniform within scale * sqrt(6 / (inputs + units))."""
     walk: float = 1.0
     """Sigma of the walk's step, in the units of the top code."""
     optimizer: OptimizerConfig = OptimizerConfig()
     precision: Precision = "auto"
-    """What the layers are played in while they are trained: 'float32' or 'bfloat16'."""
+    """Precision of training: 'float32' or 'bfloat16'."""
     chain: ChainConfig = ChainConfig()
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class StackedCAEConfig(ModelConfig):
         self.layers()  # each checks its own
 
     @property
-    def ends_with_the_run(self) -> bool:
+    def needs_total_steps(self) -> bool:
         """Whether the learning rate anneals towards the run's last update."""
         return self.optimizer.anneal == "cosine"
 
@@ -83,7 +83,7 @@ class StackedCAEConfig(ModelConfig):
         return layers
 
 
-class StackedCAE(Stages):
+class StackedCAE(GreedyStack):
     """The stack as one learner.
 
     Args:
@@ -97,7 +97,7 @@ class StackedCAE(Stages):
 
     @classmethod
     def from_config(cls, config: StackedCAEConfig, problem: Problem, *, seed: int) -> "StackedCAE":
-        """What a configuration describes, its first weights drawn from the seed."""
+        """The model of a configuration, with initial weights drawn from the seed."""
         parts = problems(problem, config.hidden, config.updates)
         layers = [
             CAE(own, part, rng=generator(seed, "weights of a layer", i))
@@ -106,5 +106,5 @@ class StackedCAE(Stages):
         return cls(layers, config.updates)
 
     def samplers(self) -> dict[str, MarkovChain]:
-        """`chain`: the walk in the top layer, decoded down."""
+        """`chain`: the walk in the top layer, decoded to x."""
         return {"chain": self.top.chain.run(self.top.kernel(below=self.coders[:-1]))}

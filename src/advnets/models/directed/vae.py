@@ -1,4 +1,4 @@
-r"""The variational autoencoder: a decoder p(x|z), and an encoder q(z|x) that guesses its posterior.
+r"""The variational autoencoder: a decoder p(x|z), and an encoder q(z|x), its approximate posterior.
 
 With z ~ N(0, I) and :math:`q(z|x) = N(\mu(x), \text{diag } s^2(x))`, both networks ascend the
 evidence lower bound
@@ -6,9 +6,9 @@ evidence lower bound
 .. math:: \log p(x) \ge E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \| p(z))
 
 whose expectation is estimated at :math:`z = \mu + s \odot \epsilon, \ \epsilon \sim N(0, I)`, so
-that gradients pass through it, and whose KL is known:
-:math:`\frac 12 \sum_j (\mu_j^2 + s_j^2 - 1 - \log s_j^2)`. With k draws of z the
-importance-weighted bound is tighter, and rises to log p(x) with k:
+that it is differentiable, and whose KL is known in closed form: :math:`\frac 12 \sum_j (\mu_j^2 +
+s_j^2 - 1 - \log s_j^2)`. With k draws of z the importance-weighted bound is tighter, and rises to
+log p(x) with k:
 
 .. math:: \log p(x) \ge E \Big[ \log \frac 1k \sum_{i=1}^k
           \frac{p(x|z_i) \, p(z_i)}{q(z_i|x)} \Big]
@@ -18,6 +18,7 @@ Reference: Kingma and Welling (2014), Auto-encoding variational Bayes, eq. (10) 
     weighted autoencoders, eq. (8).
 """
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +30,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advnets.base import errors
-from advnets.base.protocols import ModelConfig, Problem
+from advnets.base.protocols import Annealed, ModelConfig, Problem
 from advnets.base.rng import generator
 from advnets.models.bernoulli import Binarise, binarise
-from advnets.models.gradient_learner import Descent
-from advnets.nn.linear import Affine, logit_of_marginals
-from advnets.optim.momentum import OptimizerConfig
+from advnets.models.gradient_learner import GradientLearner
+from advnets.nn.init import logit_of_marginals
+from advnets.nn.linear import Affine
+from advnets.optim.schedules import OptimizerConfig
+from advnets.sampling.hmc import BOUND, DecoderPath
 from advnets.sampling.priors import Gaussian
 from advnets.sampling.samplers import GeneratorSampler, untouched
 from advnets.storage.environment import Precision
@@ -51,28 +54,28 @@ class VAEConfig(ModelConfig):
 
     kind: ClassVar[str] = "vae"
     logged: ClassVar[str] = (
-        "minus_elbo, in nats an example, is what is descended: reconstruction, minus the mean of "
-        "log p(x|z), and kl, from q(z|x) to the prior."
+        "minus_elbo, in nats per example, is the loss: reconstruction, minus the mean of log "
+        "p(x|z), plus kl, from q(z|x) to the prior."
     )
 
     z_dim: int = 20
     """Coordinates of z."""
     hidden: tuple[int, ...] = (500, 500)
-    """Rectified linear units of each hidden layer of the encoder; the decoder has them the other
-    way round. None at all makes both affine."""
+    """Rectified linear units of each hidden layer of the encoder; the decoder has them in reverse
+    order. An empty list makes both affine."""
     likelihood: Likelihood = "bernoulli"
-    """p(x|z): 'bernoulli' for values in [0, 1], or 'gaussian', whose mean and variance are both the
-    decoder's."""
+    """p(x|z): 'bernoulli' for values in [0, 1], or 'gaussian' with mean and variance from the
+    decoder."""
     binarise: Binarise = "sample"
-    """Values between 0 and 1 under 'bernoulli': 'sample' draws binary ones from them, anew at each
-    pass; 'refuse' takes none."""
+    """Values between 0 and 1 under 'bernoulli': 'sample' draws binary values from them, again in
+    each pass; 'refuse' is an error."""
     min_stdev: float = 0.01
-    """'gaussian': what the standard deviation of a pixel stays above. Pixels that never change
-    would have a density without a bound."""
-    optimizer: OptimizerConfig = OptimizerConfig(rule="adam", lr=1e-3, lr_decay=1.0, beta1=0.9)
-    """The learning rule, for nats an example."""
+    """'gaussian': lower limit of a pixel's standard deviation. Without it, constant pixels would
+    have an unbounded density."""
+    optimizer: OptimizerConfig = OptimizerConfig(optimizer="adam", lr=1e-3, lr_decay=1.0, beta1=0.9)
+    """The optimizer, for a loss in nats per example."""
     precision: Precision = "auto"
-    """What the networks are trained in; samples and scores are of float32."""
+    """Precision of training; samples and scores are float32."""
 
     def __post_init__(self) -> None:
         errors.at_least(1, z_dim=self.z_dim)
@@ -84,7 +87,7 @@ class VAEConfig(ModelConfig):
         errors.positive(min_stdev=self.min_stdev)
 
     @property
-    def ends_with_the_run(self) -> bool:
+    def needs_total_steps(self) -> bool:
         """Whether the learning rate anneals towards the run's last update."""
         return self.optimizer.anneal == "cosine"
 
@@ -117,7 +120,7 @@ class Posterior(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """x to q(z|x)."""
+    """Maps x to q(z|x)."""
 
     def __init__(self, config: VAEConfig, inputs: int, *, rng: torch.Generator) -> None:
         super().__init__()
@@ -130,7 +133,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    r"""z to p(x|z); called, it gives the means, in the shape of the data.
+    r"""Maps z to p(x|z); `forward` returns the means, in the shape of the data.
 
     Pixels are independent given z: Bernoulli of mean sigmoid(a_i(z)), or Gaussian of mean mu_i(z)
     and variance :math:`\sigma_{min}^2 + \exp s_i(z)`. The network gives a, or mu and s.
@@ -162,19 +165,19 @@ class Decoder(nn.Module):
         return -F.binary_cross_entropy_with_logits(out, x, reduction="none").sum(dim=-1)
 
     def _numbers(self, z: Tensor) -> Tensor:
-        """What the network gives, in float32 at least."""
+        """The output of the network, in float32 at least."""
         playing = next(self.parameters()).dtype
         out: Tensor = self.net(z.flatten(0, -2).to(playing))
         return out.to(torch.promote_types(out.dtype, torch.float32)).view(*z.shape[:-1], -1)
 
 
 class Autoencoder(nn.Module):
-    """The encoder and the decoder, and what both together say of an example.
+    """The encoder and the decoder, with the bounds that they give together.
 
     Args:
         config: Sizes and likelihood.
         problem: Shape and mean of the data.
-        rng: Draws the first weights.
+        rng: Draws the initial weights.
     """
 
     encoder: Encoder
@@ -207,13 +210,13 @@ class Autoencoder(nn.Module):
         return self.decoder.log_likelihood(x, z) + log_ratio
 
 
-class VAE(Descent):
+class VAE(GradientLearner):
     """A variational autoencoder, which descends minus its ELBO.
 
     Args:
         config: The model.
         problem: What is known of the data and the run.
-        seed: Of the first weights.
+        seed: Seed of the initial weights.
 
     Raises:
         BadValue: For data outside [0, 1] under a Bernoulli likelihood.
@@ -229,7 +232,7 @@ class VAE(Descent):
 
     @classmethod
     def from_config(cls, config: VAEConfig, problem: Problem, *, seed: int) -> "VAE":
-        """The model that a configuration describes, its first weights drawn from the seed."""
+        """The model of a configuration, with initial weights drawn from the seed."""
         return cls(config, problem, seed=seed)
 
     def objective(self, x: Tensor, *, rng: torch.Generator) -> Mapping[str, Tensor]:
@@ -242,8 +245,8 @@ class VAE(Descent):
         if self.config.likelihood == "bernoulli":
             rows = binarise(rows, self.config.binarise, self.uniform(*rows.shape, rng=rng))
         epsilon = self.normal(len(x), self.config.z_dim, rng=rng)[None]
-        plays: Autoencoder = self.plays  # type: ignore[assignment]
-        log_p, kl = (term.mean() for term in plays.elbo(rows.to(self.playing), epsilon))
+        compute_module: Autoencoder = self.compute_module  # type: ignore[assignment]
+        log_p, kl = (term.mean() for term in compute_module.elbo(rows.to(self.playing), epsilon))
         return {"minus_elbo": kl - log_p, "reconstruction": -log_p, "kl": kl}
 
     def elbo(self, x: Tensor, *, rng: torch.Generator, k: int = 1) -> Tensor:
@@ -274,6 +277,13 @@ class VAE(Descent):
                 epsilon = self._epsilon(min(_DRAWS, k - done), len(x), rng)
                 blocks.append(network.log_weights(rows, epsilon).logsumexp(dim=0))
         return torch.stack(blocks).logsumexp(dim=0) - math.log(k)
+
+    def annealed(self, x: Tensor, mean: Tensor, *, rng: torch.Generator) -> Annealed:  # noqa: ARG002
+        """A path for each x from the prior of z to its posterior, under the model's own p(x|z)."""
+        decoder = copy.deepcopy(self.autoencoder.decoder).eval().requires_grad_(False)
+        rows = self._prepared(x, rng)
+        path = DecoderPath(lambda z: decoder.log_likelihood(rows, z), len(rows), self.config.z_dim)
+        return Annealed(path, None, BOUND)
 
     def _prepared(self, x: Tensor, rng: torch.Generator) -> Tensor:
         rows = x.flatten(1)

@@ -1,8 +1,8 @@
-r"""The deep belief network: restricted Boltzmann machines, each trained on the one below.
+r"""The deep belief network: a stack of RBMs, each trained on the one below.
 
 .. math:: p(x, h_1, \dots, h_L) = p(x | h_1) \cdots p(h_{L-2} | h_{L-1}) \, p(h_{L-1}, h_L)
 
-The last two layers are a restricted Boltzmann machine; all others are directed downwards.
+The last two layers form an RBM; all others are directed downwards.
 
 Reference: Hinton, Osindero and Teh (2006), A fast learning algorithm for deep belief nets.
 """
@@ -15,8 +15,8 @@ from advnets.base.protocols import ModelConfig, Problem
 from advnets.base.rng import derive
 from advnets.models.bernoulli import Binarise
 from advnets.models.energy.rbm import RBM, Down, LearningConfig, RBMConfig, Visible, chains
-from advnets.models.greedy import Stages, problems
-from advnets.optim.momentum import OptimizerConfig
+from advnets.models.greedy import GreedyStack, problems
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.chains import ChainConfig, MarkovChain
 
 
@@ -25,28 +25,29 @@ class DBNConfig(ModelConfig):
     """A deep belief network, trained greedily."""
 
     kind: ClassVar[str] = "dbn"
-    logged: ClassVar[str] = f"Of the machine that is trained: {RBMConfig.logged}"
+    logged: ClassVar[str] = f"For the RBM in training: {RBMConfig.logged}"
 
     hidden: tuple[int, ...] = (500, 500)
-    """Hidden units of each machine, from the data upwards."""
+    """Hidden units of each RBM, from the data upwards."""
     updates: tuple[int, ...] = (4_000,)
-    """Updates of each machine but the last, which has the rest of the run."""
+    """Updates of each RBM except the last, which has the rest of the run."""
     visible: Visible = "binary"
-    """Visible units of the first machine: 'binary' or 'gaussian'."""
+    """Visible units of the first RBM: 'binary' or 'gaussian'."""
     sigma: float = 1.0
     """Standard deviation of Gaussian visible units, in the units of the data."""
     binarise: Binarise = "sample"
-    """What binary units do with values between 0 and 1, those of the data and those passed up."""
+    """Treatment of values between 0 and 1 by binary units, in the data and in the means passed
+    up."""
     lower: LearningConfig = LearningConfig(
         negative="cd",
         optimizer=OptimizerConfig(lr=0.1, lr_decay=1.0, anneal="cosine", final_momentum=0.5),
     )
-    """How all machines but the last are learnt."""
+    """How all RBMs except the last are trained."""
     top: LearningConfig = LearningConfig()
-    """How the last machine is learnt, the one that is sampled from."""
+    """How the last RBM is trained, from which samples are drawn."""
     chain: ChainConfig = ChainConfig()
     down: Down = "states"
-    """What is passed down between the machines of a sample: 'states' (drawn) or 'means'."""
+    """What a sample passes down between RBMs: 'states' (drawn) or 'means'."""
 
     def __post_init__(self) -> None:
         errors.at_least(1, layers=len(self.hidden))
@@ -62,12 +63,12 @@ class DBNConfig(ModelConfig):
         errors.positive(sigma=self.sigma)
 
     @property
-    def ends_with_the_run(self) -> bool:
-        """Whether the last machine's learning rate anneals towards the run's last update."""
+    def needs_total_steps(self) -> bool:
+        """Whether the last RBM's learning rate anneals towards the run's last update."""
         return self.top.optimizer.anneal == "cosine"
 
     def machines(self) -> list[RBMConfig]:
-        """The configuration of each machine."""
+        """The configuration of each RBM."""
         last = len(self.hidden) - 1
         return [
             RBMConfig(
@@ -82,14 +83,14 @@ class DBNConfig(ModelConfig):
         ]
 
 
-class DBN(Stages):
-    """A stack of restricted Boltzmann machines, trained one after the other.
+class DBN(GreedyStack):
+    """A stack of RBMs, trained one after the other.
 
-    Each machine is trained on the means that the one below passes up, drawn anew at each pass.
+    Each RBM is trained on the means of the one below, with binary values drawn again in each pass.
 
     Args:
         machines: From the data upwards.
-        config: Its stages, and how it is sampled.
+        config: Its stages, and the settings of sampling.
     """
 
     def __init__(self, machines: list[RBM], config: DBNConfig) -> None:
@@ -98,7 +99,7 @@ class DBN(Stages):
 
     @classmethod
     def from_config(cls, config: DBNConfig, problem: Problem, *, seed: int) -> "DBN":
-        """The network that a configuration describes."""
+        """The network of a configuration."""
         parts = zip(
             config.machines(), problems(problem, config.hidden, config.updates), strict=True
         )
@@ -108,5 +109,5 @@ class DBN(Stages):
         return cls(machines, config)
 
     def samplers(self) -> dict[str, MarkovChain]:
-        """Block Gibbs in the last machine, then one pass down (see `rbm.chains`)."""
+        """Block Gibbs in the last RBM, then one pass down (see `rbm.chains`)."""
         return chains(self.machines, self.config.chain, down=self.config.down)

@@ -1,4 +1,4 @@
-r"""The energy of a restricted Boltzmann machine, and all that follows from it in closed form.
+r"""The energy of a restricted Boltzmann machine, and what follows from it in closed form.
 
 .. math:: p(v, h) = e^{-E(v, h)} / Z, \qquad F(v) = -\log \sum_h e^{-E(v, h)}, \qquad
           p(v) = e^{-F(v)} / Z
@@ -9,7 +9,7 @@ Reference: Smolensky (1986); Hinton (2002), Training products of experts by mini
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,10 @@ from torch import Tensor, nn
 from advnets.base import errors
 from advnets.models.bernoulli import bernoulli
 from advnets.nn.kernels import product
+from advnets.theory.enumeration import ENUMERABLE, log_sum
 
 Draw = Callable[..., Tensor]
 """Uniform numbers on [0, 1) of the shape that is asked for."""
-ENUMERABLE = 25
-"""The most units of a side whose states are enumerated: 33 million of them."""
-_BLOCK = 14
 
 
 class Energy(nn.Module):
@@ -83,7 +81,7 @@ class Energy(nn.Module):
         a = self.hidden(v) if a is None else a
         return -(v @ self.b) - nn.functional.softplus(a).sum(dim=1)
 
-    def slope(self, v: Tensor, a: Tensor, along: Tensor) -> list[Tensor]:
+    def gradient(self, v: Tensor, a: Tensor, along: Tensor) -> list[Tensor]:
         r"""The gradient of :math:`\sum_i r_i F(v_i)` in W, b and c, without autograd.
 
         .. math:: \nabla_W F(v) = -p(h = 1 | v) \, v^\top, \quad \nabla_b F(v) = -v, \quad
@@ -112,15 +110,18 @@ class Energy(nn.Module):
         """
         n_h, n_v = self.W.shape
         over_visible = self.binary and n_v < n_h
-        if (n_v if over_visible else n_h) > ENUMERABLE:
-            raise errors.too_many_states(ENUMERABLE, n_v, n_h)
-        exact = copy.deepcopy(self).double()
-        total = exact.W.new_full((), -math.inf)
-        for states in all_states(n_v if over_visible else n_h):
-            block = states.to(total)
-            logs = -exact.free_energy(block) if over_visible else exact.log_sum_visible(block)
-            total = torch.logaddexp(total, logs.logsumexp(dim=0))
-        return total
+        n = n_v if over_visible else n_h
+        if n > ENUMERABLE:
+            raise errors.bad_value(
+                "log_Z",
+                f"asked of a machine with at most {ENUMERABLE} binary units on one side "
+                "(advnets.evaluation.ais estimates it)",
+                f"{n_v} visible and {n_h} hidden units: 2^{n} states",
+            )
+        exact = copy.deepcopy(self).double().cpu()
+        if over_visible:
+            return log_sum(lambda v: -exact.free_energy(v), n)
+        return log_sum(exact.log_sum_visible, n)
 
 
 class GaussianEnergy(Energy):
@@ -178,9 +179,9 @@ class GaussianEnergy(Energy):
         bowl = (v - self.b).square().sum(dim=1) / (2 * self.sigma**2)
         return bowl - nn.functional.softplus(a).sum(dim=1)
 
-    def slope(self, v: Tensor, a: Tensor, along: Tensor) -> list[Tensor]:
+    def gradient(self, v: Tensor, a: Tensor, along: Tensor) -> list[Tensor]:
         r"""As for binary units, but :math:`v / \sigma` in W and :math:`(v - b) / \sigma^2` in b."""
-        of_W, of_b, of_c = super().slope(v / self.sigma, a, along)
+        of_W, of_b, of_c = super().gradient(v / self.sigma, a, along)
         return [of_W, of_b / self.sigma + along.sum() * self.b / self.sigma**2, of_c]
 
     def log_sum_visible(self, h: Tensor) -> Tensor:
@@ -192,19 +193,3 @@ class GaussianEnergy(Energy):
         pull, n_v = h @ self.W, self.W.shape[1]
         bell = n_v * math.log(self.sigma * math.sqrt(2 * math.pi))
         return h @ self.c + pull @ self.b / self.sigma + pull.square().sum(dim=1) / 2 + bell
-
-
-def all_states(n: int) -> Iterator[Tensor]:
-    """All 2^n states of n binary units, as rows of 0 and 1, at most 16,384 at a time.
-
-    Example:
-        >>> next(all_states(2))
-        tensor([[0, 0],
-                [1, 0],
-                [0, 1],
-                [1, 1]])
-    """
-    step = 2 ** min(n, _BLOCK)
-    for first in range(0, 2**n, step):
-        numbers = torch.arange(first, first + step)
-        yield numbers[:, None] >> torch.arange(n) & 1

@@ -4,6 +4,7 @@ Reference: Hinton (2002), contrastive divergence; Younes (1999) and Tieleman (20
     maximum likelihood, or persistent contrastive divergence.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +14,14 @@ import torch
 from torch import Tensor
 
 from advnets.base import errors
-from advnets.base.protocols import Info, ModelConfig, Problem
+from advnets.base.protocols import Annealed, Info, ModelConfig, Problem
 from advnets.base.rng import generator
 from advnets.models.bernoulli import Binarise, bernoulli, binarise
+from advnets.models.energy.annealing import OPTIMISTIC, RBMPath, base_rates
 from advnets.models.energy.energy import Draw, Energy, GaussianEnergy
-from advnets.models.gradient_learner import Descent
-from advnets.nn.linear import logit_of_marginals
-from advnets.optim.momentum import OptimizerConfig
+from advnets.models.gradient_learner import GradientLearner
+from advnets.nn.init import logit_of_marginals
+from advnets.optim.schedules import OptimizerConfig
 from advnets.sampling.chains import ChainConfig, MarkovChain
 
 Negative = Literal["cd", "pcd"]
@@ -29,23 +31,23 @@ Down = Literal["states", "means"]
 
 @dataclass(frozen=True, kw_only=True)
 class LearningConfig:
-    """How the weights of a restricted Boltzmann machine are learnt.
+    """How an RBM is trained.
 
-    The rate anneals to 0 by default: at a constant one, persistent chains and weights chase each
-    other, and the machine of any one update has few modes.
+    The learning rate anneals to 0 by default. At a constant rate, weights and persistent chains
+    change together, and the RBM at any single update has few modes.
     """
 
     negative: Negative = "pcd"
-    """Where the negative phase's chains begin: 'cd' at the data, 'pcd' where the last update left
-    them."""
+    """Initial states of the negative phase: 'cd' at the data, 'pcd' at the states of the last
+    update."""
     k: int = 1
     """Steps of block Gibbs in each update."""
     particles: int = 100
     """Persistent chains of 'pcd'."""
     stdev: float = 0.01
-    """Standard deviation of the first weights."""
+    """Standard deviation of the initial weights."""
     weight_decay: float = 0.0
-    """Half this times the squared norm of W is added to what is descended."""
+    """Half this times the squared norm of W is added to the loss."""
     optimizer: OptimizerConfig = OptimizerConfig(
         lr=0.05, lr_decay=1.0, anneal="cosine", final_momentum=0.5
     )
@@ -62,8 +64,8 @@ class RBMConfig(ModelConfig):
 
     kind: ClassVar[str] = "rbm"
     logged: ClassVar[str] = (
-        "gap is the mean free energy of the data less that of the negative phase (nats; near 0 "
-        "where they agree), active the mean of p(h = 1) given the data."
+        "gap is the mean free energy of the data minus that of the negative phase (nats; near 0 "
+        "where they agree), active is the mean of p(h = 1) given the data."
     )
 
     hidden: int = 500
@@ -73,7 +75,7 @@ class RBMConfig(ModelConfig):
     sigma: float = 1.0
     """Standard deviation of Gaussian visible units, in the units of the data."""
     binarise: Binarise = "sample"
-    """What binary units do with values between 0 and 1: 'sample' (drawn anew at each pass) or
+    """Treatment of values between 0 and 1 by binary units: 'sample' (drawn again in each pass) or
     'refuse'."""
     learning: LearningConfig = LearningConfig()
     chain: ChainConfig = ChainConfig()
@@ -85,26 +87,26 @@ class RBMConfig(ModelConfig):
         errors.positive(sigma=self.sigma)
 
     @property
-    def ends_with_the_run(self) -> bool:
+    def needs_total_steps(self) -> bool:
         """Whether the learning rate anneals towards the run's last update."""
         return self.learning.optimizer.anneal == "cosine"
 
 
-class RBM(Descent):
-    r"""Descends the mean free energy of the data less that of the model's own states.
+class RBM(GradientLearner):
+    r"""Descends the mean free energy of the data minus that of the model's states.
 
     .. math:: \nabla_\theta (-\log p(v)) = \nabla_\theta F(v)
               - E_{v' \sim p}[\nabla_\theta F(v')]
 
-    The negative phase's v' comes from k steps of block Gibbs, which begin at the data (CD-k) or
-    where the last update left them (PCD; the chains are a part of the state). v' is binary, its
-    hidden units enter by their probabilities.
+    The negative phase's v' comes from k steps of block Gibbs, starting at the data (CD-k) or at the
+    states of the last update (PCD; the chains are part of the state). v' is binary; hidden units
+    enter by their probabilities.
 
     Args:
-        energy: E(v, h), whose parameters are learnt.
-        config: How, and how it is sampled.
+        energy: E(v, h), whose parameters are trained.
+        config: Settings of training and sampling.
         problem: What is known of the data and the run.
-        seed: Where persistent chains begin: at fair coins.
+        seed: Draws the initial states of persistent chains: fair coin flips.
     """
 
     network: Energy
@@ -116,15 +118,19 @@ class RBM(Descent):
             size = (config.learning.particles, len(energy.c))
             coins = torch.randint(2, size, generator=generator(seed, "persistent chains"))
             self.kept["particles"] = coins.to(energy.W)
-        if config.chain.begin == "data":
+        if config.chain.init == "data":
             self.keep_first(config.chain.chains, problem.mean)
 
     @classmethod
     def from_config(cls, config: RBMConfig, problem: Problem, *, seed: int) -> "RBM":
-        """The machine that a configuration describes; at first it gives the data's mean."""
+        """The RBM of a configuration; initially its samples have the data's mean."""
         binary = config.visible == "binary"
         if binary and not 0 <= problem.low <= problem.high <= 1:
-            raise errors.outside_binary(problem.low, problem.high)
+            raise errors.bad_value(
+                "x",
+                "in [0, 1] for binary visible units (or choose --model.visible gaussian)",
+                f"values from {problem.low:g} to {problem.high:g}",
+            )
         kind = Energy if binary else partial(GaussianEnergy, sigma=config.sigma)
         energy = kind(
             problem.mean.numel(),
@@ -137,7 +143,7 @@ class RBM(Descent):
         return cls(energy, config, problem, seed=seed)
 
     def objective(self, x: Tensor, *, rng: torch.Generator) -> Mapping[str, Tensor]:
-        """The gap between F(v) and F(v') in nats, with the negative phase's v' held still."""
+        """The difference of F(v) and F(v') in nats, with the negative phase's v' constant."""
         v = self._visible(x, rng)
         with torch.no_grad():
             _, v_model, _ = self._phases(v, rng)
@@ -145,10 +151,10 @@ class RBM(Descent):
         return {"gap": F(v).mean() - F(v_model).mean()}
 
     @torch.no_grad()
-    def slope(
+    def gradient(
         self, x: Tensor, share: float, *, rng: torch.Generator
     ) -> tuple[Info, Sequence[Tensor | None]]:
-        """The gap and its gradient: the positive phase's less the negative phase's."""
+        """The difference and its gradient: the positive phase's minus the negative phase's."""
         energy, v = self.network, self._visible(x, rng)
         a, v_model, a_model = self._phases(v, rng)
         F, F_model = energy.free_energy(v, a).mean(), energy.free_energy(v_model, a_model).mean()
@@ -156,7 +162,7 @@ class RBM(Descent):
         # Both phases in one product: data with weight 1 / m, the model's states with -1 / M.
         of_data = v.new_full((len(v),), share / len(v))
         of_model = v.new_full((len(v_model),), -share / len(v_model))
-        gradient = energy.slope(
+        gradient = energy.gradient(
             torch.cat((v, v_model)), torch.cat((a, a_model)), torch.cat((of_data, of_model))
         )
         gradient[0].add_(energy.W, alpha=share * self.config.learning.weight_decay)
@@ -186,7 +192,7 @@ class RBM(Descent):
 
     @torch.no_grad()
     def up(self, x: Tensor) -> Tensor:
-        """p(h = 1 | v = x), `(n, hidden)`: what the next machine of a stack is trained on."""
+        """p(h = 1 | v = x), `(n, hidden)`: what the next RBM of a stack is trained on."""
         return self.network.hidden(x.flatten(1)).sigmoid_()
 
     @torch.no_grad()
@@ -201,6 +207,16 @@ class RBM(Descent):
             v = binarise(v, "refuse", v)
         return -self.network.free_energy(v) - self.network.log_Z().to(v)
 
+    @torch.no_grad()
+    def annealed(self, x: Tensor, mean: Tensor, *, rng: torch.Generator) -> Annealed:
+        """Log p(x) = -F(x) - log Z, with log Z by `annealing.RBMPath`, in float64."""
+        energy, v = copy.deepcopy(self.network).double(), x.flatten(1).double()
+        b_A = None
+        if energy.binary:
+            u = torch.rand(v.shape, generator=rng, device=rng.device).to(v.device)
+            v, b_A = binarise(v, self.config.binarise, u), base_rates(mean)
+        return Annealed(RBMPath(energy, b_A), -energy.free_energy(v), OPTIMISTIC)
+
     def samplers(self) -> dict[str, MarkovChain]:
         """`persistent`, where training keeps chains, and `chain` (see `chains`)."""
         return chains([self], self.config.chain)
@@ -209,11 +225,11 @@ class RBM(Descent):
 def chains(
     stack: Sequence[RBM], config: ChainConfig, *, down: Down = "states"
 ) -> dict[str, MarkovChain]:
-    """The samplers of a machine, or of a stack of them.
+    """The samplers of an RBM, or of a stack of them.
 
-    `chain` begins where the configuration says. Where the last machine was trained with persistent
-    chains, `persistent` comes before it and goes on from them: they began at fair coins, have moved
-    in every update, and so are longer burnt in than any chain that begins anew.
+    `chain` starts where the configuration says. Where the last RBM was trained with persistent
+    chains, `persistent` comes before it and continues them: they started at fair coin flips and
+    have moved in every update, so their burn-in is longer than that of any new chain.
     """
     found = {"chain": config.run(BlockGibbs(stack, config, down=down))}
     if "particles" in stack[-1].kept:
@@ -223,17 +239,17 @@ def chains(
 
 
 class BlockGibbs:
-    r"""Block Gibbs in the last of a stack of machines, and what is seen of it below.
+    r"""Block Gibbs in the last RBM of a stack, observed through those below.
 
-    The state is the last machine's h. To be shown, it is passed down once: v given h in every
-    machine, by drawing but at the bottom, where the means are shown (or states drawn from them).
+    The state is the last RBM's h. To observe it, it is passed down once: v is drawn given h in
+    every RBM, except at the bottom, where the means are shown (or states drawn from them).
 
     Args:
-        stack: Machines from the data upwards; one alone is a restricted Boltzmann machine.
-        config: Where chains begin (at fair coins, or at h given the first examples passed up) and
-            what is shown.
-        down: Whether the machines above the first pass down 'states' or 'means'.
-        first: States to begin at instead, in turn, of shape `(n, n_h)`.
+        stack: RBMs from the data upwards, at least one.
+        config: Initial states (fair coin flips, or h given the first examples passed up) and what
+            is shown.
+        down: Whether the RBMs above the first pass down 'states' or 'means'.
+        first: Other initial states, used in turn, of shape `(n, n_h)`.
     """
 
     def __init__(
@@ -247,12 +263,12 @@ class BlockGibbs:
         self.stack, self.config, self.down, self.first = stack, config, down, first
         self.event_shape = stack[0].event_shape
 
-    def begin(self, chains: int, *, rng: torch.Generator) -> Tensor:
+    def init(self, chains: int, *, rng: torch.Generator) -> Tensor:
         """The first h of each chain."""
         turns, top = torch.arange(chains), self.stack[-1].network
         if self.first is not None:
             return self.first[turns % len(self.first)]
-        if self.config.begin == "noise":
+        if self.config.init == "noise":
             p = top.W.new_full((chains, len(top.c)), 0.5)
         else:
             examples = self.stack[0].kept["first"]
@@ -261,12 +277,12 @@ class BlockGibbs:
                 p = machine.up(p)
         return bernoulli(p, uniform(rng, p)(*p.shape))
 
-    def move(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+    def step(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """One step of block Gibbs."""
         _, _, h = self.stack[-1].network.gibbs(state, uniform(rng, state))
         return h
 
-    def show(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
+    def observe(self, state: Tensor, *, rng: torch.Generator) -> Tensor:
         """X of shape `(chains, *event_shape)`."""
         draw = uniform(rng, state)
         for machine in reversed(self.stack):
@@ -278,5 +294,5 @@ class BlockGibbs:
 
 
 def uniform(rng: torch.Generator, like: Tensor) -> Draw:
-    """Uniform numbers from a generator, to where a tensor is."""
+    """Uniform numbers from a generator, on the device of a tensor."""
     return lambda *shape: torch.rand(*shape, generator=rng, device=rng.device).to(like)

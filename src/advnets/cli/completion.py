@@ -1,0 +1,152 @@
+"""The command `advnets complete`: fill in what is hidden of pictures, or missing in a table."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+from torch import Tensor
+
+from advnets.base import errors, files
+from advnets.base.terminal import tell
+from advnets.cli.parsing import parse
+from advnets.data import given
+from advnets.data.masks import mask_shape
+from advnets.extensions.conditionals import read_masks
+from advnets.plotting import images
+from advnets.runs import loaded as trained
+from advnets.runs.loaded import Which
+from advnets.runs.run import Run
+from advnets.sampling import samplers
+from advnets.storage import checkpoints
+
+MOST = 20
+"""Rows of a picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteOptions:
+    """Fill in a hidden part of pictures, or what is NaN in a table, several times each."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run, which is one of all conditionals."""
+    images: Path | None = None
+    """A folder or zip of pictures, one picture, or a `.npy` array, in which NaN is missing."""
+    erase: str | None = None
+    """The rectangle to fill in, as x,y,w,h in pixels from the left and the top."""
+    mask: Path | None = None
+    """Instead of --erase: a `.npy` file, 1 where a number is seen and 0 where it is hidden; one
+    mask for all, or one each."""
+    n: int = 8
+    """Completions of each example."""
+    out: Path | None = None
+    """Where to: NAME.png for a picture (rows of what is seen, completions, their mean and standard
+    deviation), or NAME.npy for the array (n, N, ...). RUN/completions.png, or .npy for a table."""
+    seed: int = 0
+    """The seed of the completions."""
+    weights: str = "raw"
+    """G's 'raw' or 'averaged' weights."""
+    checkpoint: Which = "best"
+    """The checkpoint with the best validation score, or the last."""
+
+
+def complete(words: list[str]) -> int:
+    """The command `advnets complete`."""
+    options = parse(CompleteOptions, words, prog="advnets complete")
+    errors.at_least(1, n=options.n)
+    errors.one_of(("raw", "averaged"), weights=options.weights)
+    if options.erase is not None and options.mask is not None:
+        raise errors.bad_value("mask", "given without --erase", options.mask)
+    run = trained.load(options.run, checkpoint=options.checkpoint)
+    shape = run.folder.data().event_shape
+    suffixes = (*images.FORMATS, ".npy") if images.is_image(shape) else (".npy",)
+    out = options.out or options.run / f"completions{suffixes[0]}"
+    files.output(out, suffixes)
+    x = examples(run, options.images)
+    mask = _mask(options, shape, len(x))
+    averaged = options.weights == "averaged"
+    found = run.complete(x, mask, n=options.n, seed=options.seed, averaged=averaged)
+    with errors.saving(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with checkpoints.atomic_path(out) as aside:
+        if out.suffix.lower() == ".npy":
+            samplers.save_array(aside, found)
+        else:
+            pixels = sheet(x[:MOST], mask, found[:, :MOST], span=run.span())
+            images.save_picture(aside, pixels, zoom=max(1, round(56 / max(shape[1:]))))
+    tell(f"{options.n} completions each of {len(x)} examples, update {run.update}: {out}")
+    return 0
+
+
+def examples(run: Run, path: Path | None) -> Tensor:
+    """The examples that a user gives with --images, as the run's own are."""
+    if path is None:
+        raise errors.bad_value("images", "given: pictures, or a .npy file", "nothing")
+    facts = run.folder.data()
+    if path.suffix.lower() != ".npy" and not 0 <= facts.low <= facts.high <= 1:
+        need = "a .npy file: the run's examples are no pictures in [0, 1]"
+        raise errors.bad_value("images", need, path)
+    return given.read(path, facts.event_shape, resize=run.config.data.kind == "images").x
+
+
+def _mask(options: CompleteOptions, shape: tuple[int, ...], n: int) -> Tensor | None:
+    """What is seen, from the options; None leaves it to NaN."""
+    if options.mask is not None:
+        mask = read_masks(options.mask, shape)
+        if len(mask) not in (1, n):
+            one = mask_shape(shape)
+            need = f"(1 or {n}, {', '.join(map(str, one))})"
+            raise errors.wrong_shape(str(options.mask), need, mask.shape)
+        return mask
+    if options.erase is None:
+        if images.is_image(shape) and (options.images or Path()).suffix.lower() != ".npy":
+            raise errors.bad_value("erase", "given as x,y,w,h, or --mask FILE", "nothing")
+        return None
+    return erased(options.erase, shape)
+
+
+def erased(words: str, shape: tuple[int, ...]) -> Tensor:
+    """The mask of a picture without a rectangle, `(1, H, W)`.
+
+    Args:
+        words: The rectangle, as x,y,w,h.
+        shape: `(C, H, W)`.
+
+    Raises:
+        BadValue: For other words, a rectangle that does not lie in the picture, or no picture.
+    """
+    if not images.is_image(shape):
+        raise errors.bad_value("erase", "left out: the run's examples are no pictures", words)
+    _, height, width = shape
+    need = f"x,y,w,h: a rectangle in {width} x {height} pixels"
+    try:
+        x, y, w, h = (int(word) for word in words.split(","))
+    except ValueError:
+        raise errors.bad_value("erase", need, words) from None
+    inside = 0 <= x < x + w <= width and 0 <= y < y + h <= height
+    errors.require(inside, "erase", need, words)
+    mask = torch.ones(1, height, width)
+    mask[:, y : y + h, x : x + w] = 0
+    return mask
+
+
+def sheet(
+    x: Tensor, mask: Tensor | None, found: Tensor, *, span: tuple[float, float]
+) -> images.Pixels:
+    """A row for each example: what is seen, the completions, their mean and standard deviation.
+
+    Args:
+        x: Examples `(N, C, H, W)`.
+        mask: As `Run.complete` was given it.
+        found: Completions `(n, N, C, H, W)`.
+        span: The values drawn black and white. The standard deviation is drawn from 0 to half the
+            span, hidden pixels of what is seen in grey.
+    """
+    low, high = span
+    there = ~x.isnan() if mask is None else mask.bool().expand(len(x), 1, *x.shape[2:])
+    seen = torch.where(there, x, torch.full((), low + 0.4 * (high - low)))
+    columns = [seen, *found, found.mean(dim=0)]
+    spread = found.std(dim=0, correction=0) * 2 / (high - low)
+    scaled = [(c - low) / (high - low) for c in columns]
+    cells = torch.stack([*scaled, spread], dim=1)
+    return images.grid(cells.flatten(0, 1), columns=cells.shape[1])

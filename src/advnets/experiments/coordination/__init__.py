@@ -1,0 +1,128 @@
+"""`advnets coordination`: the methods of Section 7.5 on data whose modes can be counted.
+
+`protocol` is PacGAN's, `methods` what is compared, `cells` one game kept as JSON, `on_digits` the
+paper's pair at equal CPU time, `table` how all of it is shown.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from advnets.base import errors
+from advnets.base.process import subnormals_as_zero
+from advnets.evaluation.features import Say
+from advnets.experiments.coordination import cells, on_digits, table
+from advnets.experiments.coordination.cells import Cell
+from advnets.experiments.coordination.methods import METHODS
+from advnets.experiments.coordination.protocol import DATA, PER_EPOCH, PROTOCOLS, SAMPLES
+from advnets.experiments.coordination.table import Results
+from advnets.storage import checkpoints
+from advnets.storage.environment import environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is asked for."""
+
+    out: Path
+    """Where cells are kept and the table is written."""
+    seeds: int = 10
+    only: tuple[str, ...] = ()
+    """Methods; all of them by default."""
+    data: tuple[str, ...] = tuple(DATA)
+    protocol: str = "pacgan"
+    """Networks, rate and length."""
+    epochs: float | None = None
+    """Epochs in place of the protocol's."""
+    samples: int = SAMPLES
+    mnist: Path | None = None
+    """Folder of MNIST, for the paper's pair."""
+    seconds: float = 600.0
+    """CPU seconds of each method on MNIST."""
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        errors.one_of(PROTOCOLS, protocol=self.protocol)
+        errors.at_least(1, seeds=self.seeds, samples=self.samples)
+        errors.positive(seconds=self.seconds)
+        if self.epochs is not None:
+            errors.positive(epochs=self.epochs)
+        for valid, asked, what in (
+            (METHODS, self.only, "method"),
+            (DATA, self.data, "data"),
+        ):
+            for name in asked:
+                if name not in valid:
+                    raise errors.unknown(what, name, valid)
+
+    @property
+    def updates(self) -> int:
+        """Updates of G in one game."""
+        epochs = PROTOCOLS[self.protocol].epochs if self.epochs is None else self.epochs
+        return max(1, round(epochs * PER_EPOCH))
+
+
+def quick(plan: Plan) -> Plan:
+    """The same in small: a few updates of everything."""
+    return Plan(
+        out=plan.out,
+        seeds=1,
+        only=plan.only,
+        data=plan.data,
+        protocol=plan.protocol,
+        epochs=0.006,
+        samples=100,
+        mnist=plan.mnist,
+        seconds=1.0,
+        quick=True,
+    )
+
+
+@subnormals_as_zero()
+def measure(plan: Plan, *, command: str, say: Say = print) -> Results:
+    """Play what is not kept yet, seed by seed, so that a stopped call has all methods alike."""
+    machine, asked = environment(), plan.only or tuple(METHODS)
+    facts = {"machine": machine["processor"], "commit": machine["commit"] or "unknown"}
+    found: dict[str, dict[str, list[Cell]]] = {
+        data: {name: [] for name in asked} for data in plan.data
+    }
+    for seed in range(plan.seeds):
+        for data in plan.data:
+            for name in asked:
+                play = partial(
+                    cells.played,
+                    data,
+                    METHODS[name].trained_as or name,
+                    seed,
+                    of=PROTOCOLS[plan.protocol],
+                    updates=plan.updates,
+                    samples=plan.samples,
+                    facts=facts,
+                )
+                key = f"{plan.protocol}-{data}-{plan.updates}-{plan.samples}-{seed}"
+                one = cells.kept(plan.out / "cells", key, play, name=name, say=say)
+                found[data][name].append(one)
+    digits = []
+    if plan.mnist is not None:
+        few = 200 if plan.quick else 10_000
+        digits = on_digits.measure(plan.mnist, seconds=plan.seconds, samples=few, say=say)
+    return Results(
+        cells=found,
+        digits=digits,
+        protocol=plan.protocol,
+        epochs=plan.updates / PER_EPOCH,
+        samples=plan.samples,
+        command=command,
+        machine=machine,
+        quick=plan.quick,
+    )
+
+
+def write(results: Results, out: Path) -> list[Path]:
+    """Write coordination.html, .md and .csv into a folder."""
+    texts = {"html": table.page, "md": table.markdown, "csv": table.as_csv}
+    paths = []
+    for kind, text in texts.items():
+        paths.append(out / f"coordination.{kind}")
+        checkpoints.write_atomically(paths[-1], text(results).encode())
+    return paths

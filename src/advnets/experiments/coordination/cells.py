@@ -1,0 +1,122 @@
+"""One cell: a method played on one set of modes with one seed, kept so that it is played once.
+
+Each is a JSON file in the folder `cells`, named for the method, the protocol, the data, the
+updates, the samples and the seed; a killed command goes on with the next one. Whoever changes what
+a method does takes another folder.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+from torch import Tensor
+
+from advnets.base import errors
+from advnets.base.rng import generator
+from advnets.data import Batches
+from advnets.evaluation.features import Say
+from advnets.experiments.coordination import methods, protocol
+from advnets.experiments.coordination.methods import METHODS, Method
+from advnets.experiments.coordination.protocol import Look, Protocol
+from advnets.game import Game
+from advnets.sampling.accept import MetropolisHastings, Rejection, logit_of
+from advnets.sampling.samplers import draw
+from advnets.storage import checkpoints, schema
+
+SEED = 1
+"""Of the samples that are judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """How a game went."""
+
+    data: str
+    method: str
+    seed: int
+    epochs: float
+    looks: list[Look]
+    """From early to late; the last one is the end."""
+    seconds: float
+    """Of CPU, for the updates alone."""
+    machine: str
+    commit: str
+
+    @property
+    def last(self) -> Look:
+        """The end of the run."""
+        return self.looks[-1]
+
+    @property
+    def sustained(self) -> int:
+        """The fewest modes that were found at any look in the last quarter of the run."""
+        late = [one.found for one in self.looks if one.update > 0.75 * self.last.update]
+        return min(late)
+
+
+def played(
+    data: str,
+    name: str,
+    seed: int,
+    *,
+    of: Protocol,
+    updates: int,
+    samples: int,
+    facts: dict[str, str],
+) -> dict[str, Cell]:
+    """Play a method, and judge it; and those that only draw from its games in another way."""
+    method, x = METHODS[name], protocol.points(data, seed)
+    game = methods.game(method, of, seed=seed, updates=updates)
+    batches, rng = Batches(x, size=protocol.BATCH, seed=seed), generator(seed, "step")
+    looks, seconds, every = list[Look](), 0.0, max(1, updates // protocol.LOOKS)
+    for update in range(1, updates + 1):
+        began = time.process_time()
+        game.step(batches.of_step(update - 1, method.k), rng=rng)
+        seconds += time.process_time() - began
+        if update % every == 0 or update == updates:
+            looks.append(protocol.look(data, drawn(game, method, samples), update))
+    epochs = updates / protocol.PER_EPOCH
+    same = {"data": data, "seed": seed, "epochs": epochs, "seconds": seconds, **facts}
+    cells = {name: Cell(method=name, looks=looks, **same)}  # type: ignore[arg-type]
+    for other, drawing in METHODS.items():
+        if drawing.trained_as == name:
+            end = [protocol.look(data, drawn(game, drawing, samples), updates)]
+            cells[other] = Cell(method=other, looks=end, **same)  # type: ignore[arg-type]
+    return cells
+
+
+def drawn(game: Game, method: Method, n: int) -> Tensor:
+    """Samples of a trained pair, as the method draws them."""
+    sampler = game.samplers()["raw"]
+    if method.sampling == "rejection":
+        return Rejection(sampler, logit_of(game.D)).sample(n, seed=SEED)
+    if method.sampling == "metropolis":
+        return MetropolisHastings(sampler, logit_of(game.D)).sample(n, seed=SEED)
+    return draw(sampler, n, seed=SEED)
+
+
+def kept(
+    folder: Path, key: str, play: Callable[[], dict[str, Cell]], *, name: str, say: Say
+) -> Cell:
+    """A cell from its file; else it is played, and kept with those that came beside it."""
+    found = _read(folder / f"{name}-{key}.json")
+    if found is not None:
+        return found
+    say(f"playing {name}-{key} ...")
+    cells = play()
+    with errors.saving(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for other, cell in cells.items():
+        text = msgspec.json.format(msgspec.json.encode(asdict(cell)), indent=1)
+        checkpoints.write_atomically(folder / f"{other}-{key}.json", text + b"\n")
+    return cells[name]
+
+
+def _read(path: Path) -> Cell | None:
+    """A cell as it is kept; None where it is not, or is damaged, for it can be played again."""
+    try:
+        return schema.read(path, Cell)
+    except errors.BadFile:
+        return None

@@ -1,0 +1,133 @@
+r"""PacGAN's protocol for rings and grids: its data, networks, rule, steps and measures.
+
+Ring: 8 Gaussians of sd 0.01 on the unit circle; grid: 25 of sd 0.05 at {-4, -2, 0, 2, 4}^2; 100,000
+points. G: z ~ N(0, I_2), four layers of 400 rectifiers with batch normalisation. D: three layers of
+200 maxout units of 5 pieces on the packed input, no dropout. Weights from N(0, 0.02^2), Adam with
+rate 1e-4 and beta1 0.8, minibatches of 100, 400 epochs. 2,500 samples are judged: one within three
+standard deviations of its nearest mode is of high quality, and a mode is found where it has one.
+
+What their text leaves open, and what is played here: a minibatch has 100 examples, in 100 / m
+packs; the players alternate; batch normalisation learns a scale and a shift.
+
+Reference: Lin et al. (2018), PacGAN, Section 4.1, and the configuration of its authors' code.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from advnets.base import rng
+from advnets.data import GridConfig, RingConfig, toy
+from advnets.data.toy import ToyConfig
+from advnets.evaluation import modes
+from advnets.networks import Discriminator
+
+DATA: Mapping[str, ToyConfig] = {
+    "ring": RingConfig(modes=8, radius=1.0, std=0.01),
+    "grid": GridConfig(side=5, spacing=2.0, std=0.05),
+}
+"""The two sets of modes."""
+POINTS, BATCH, SAMPLES, LOOKS = 100_000, 100, 2_500, 20
+"""Training points, examples in a minibatch, samples judged, and how often in a run."""
+PER_EPOCH = POINTS // BATCH
+BETAS, WEIGHTS = (0.8, 0.999), 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Networks, rate and length of a game; data, rule and measures are the same in all."""
+
+    G_hidden: tuple[int, ...]
+    D_units: tuple[int, ...]
+    lr: float
+    anneals: bool
+    """Whether both rates fall to 0 along half a cosine."""
+    epochs: float
+    published: bool = False
+    """Whether it is PacGAN's, so that its figures may stand beside."""
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "pacgan": Protocol(
+        G_hidden=(400,) * 4,
+        D_units=(200,) * 3,
+        lr=1e-4,
+        anneals=False,
+        epochs=400,
+        published=True,
+    ),
+    "short": Protocol(G_hidden=(128,) * 2, D_units=(64,) * 2, lr=1e-3, anneals=True, epochs=6),
+}
+"""PacGAN's, whose games take hours of a CPU; and one of minutes, with networks of a third and ten
+times the rate, which anneals."""
+
+
+class NormalisedG(nn.Module):
+    """G(z) of two coordinates."""
+
+    def __init__(self, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.net = nn.Sequential()
+        for i, o in pairwise((2, *hidden)):
+            self.net.extend([nn.Linear(i, o, bias=False), nn.BatchNorm1d(o), nn.ReLU()])
+        self.net.append(nn.Linear(hidden[-1], 2))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """`(n, 2)` to `(n, 2)`."""
+        x: Tensor = self.net(z)
+        return x
+
+
+def discriminator(units: tuple[int, ...], pack: int, *, spectral: bool) -> Discriminator:
+    """D of packs of points."""
+    return Discriminator(
+        event_shape=(2 * pack,),
+        units=units,
+        pieces=5,
+        dropout_input=0.0,
+        dropout_hidden=0.0,
+        spectral=spectral,
+    )
+
+
+@torch.no_grad()
+def init_normal(network: nn.Module, *, rng: torch.Generator) -> None:
+    """Every weight from N(0, 0.02^2), every bias 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.normal_(0, WEIGHTS, generator=rng)
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+
+def points(name: str, seed: int) -> Tensor:
+    """The training points of a seed, `(100,000, 2)`."""
+    return toy.draw(DATA[name], POINTS, rng=rng.generator(seed, "points")).x[:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What was seen of the samples at one moment."""
+
+    update: int
+    found: int
+    """Modes with a sample of high quality."""
+    quality: float
+    """The share of samples of high quality."""
+    KL: float
+    """Reverse Kullback-Leibler divergence of the modes of these samples, in nats."""
+
+
+def look(name: str, x: Tensor, update: int) -> Look:
+    """Judge samples `(n, 2)`."""
+    data = DATA[name]
+    shares = modes.shares(x, data.means(), std=data.std)
+    return Look(
+        update=update,
+        found=modes.found(shares),
+        quality=float(shares.sum()),
+        KL=modes.reverse_KL(shares),
+    )

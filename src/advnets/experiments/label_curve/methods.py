@@ -1,0 +1,110 @@
+"""The methods of a label curve, each from labelled examples to predicted classes."""
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor, nn
+
+from advnets.base import errors
+from advnets.data import Split
+from advnets.extensions.semisupervised.feature_matching import SemiSupervised
+from advnets.extensions.semisupervised.fine_tune import FineTuneConfig, fine_tune, fresh
+from advnets.extensions.semisupervised.frozen import logistic_regression, nearest, on_frozen
+from advnets.game import Game
+from advnets.networks import DiscriminatorKind
+from advnets.runs.run import Run
+
+PIXELS, NEAREST = "logistic regression on pixels", "1-NN on pixels"
+TUNED, SCRATCH = "D fine-tuned", "same net from scratch"
+FROZEN, RANDOM = "D frozen + logistic regression", "untrained D + logistic regression"
+LONG = (TUNED, SCRATCH)
+"""Those that take minutes a draw."""
+
+
+Classify = Callable[[Split, Split, Tensor, int], Tensor]
+"""From labelled examples, validation examples, test examples and a seed to predicted classes."""
+
+
+def methods(run: Run, event_shape: tuple[int, ...], *, updates: int) -> dict[str, Classify]:
+    """What is compared. Raises `BadValue` for a run whose D has no last layer to replace."""
+    found: dict[str, Classify] = {PIXELS: _pixels, NEAREST: _nearest}
+    if isinstance(run.learner, SemiSupervised):
+        return found
+    D, kind = discriminator(run)
+    untrained = fresh(kind, event_shape, seed=run.config.seed)
+    return found | {
+        FROZEN: partial(_frozen, D, kind),
+        RANDOM: partial(_frozen, untrained, kind),
+        TUNED: partial(_tuned, D, kind, updates),
+        SCRATCH: partial(_scratch, kind, updates),
+    }
+
+
+def discriminator(run: Run) -> tuple[nn.Module, DiscriminatorKind]:
+    """The D of a run and its configuration."""
+    learner, kind = run.learner, getattr(run.config.model, "D", None)
+    if not isinstance(learner, Game) or not isinstance(kind, DiscriminatorKind):
+        raise errors.bad_value("RUN", "a game, whose D has features", run.config.model.kind)
+    need = "one whose D judges one example, told nothing, at a time"
+    right = learner.passes.pack == 1 and learner.context is None and hasattr(learner.D, "last")
+    errors.require(right, "RUN", need, "packs, a conditional game, or another D")
+    return learner.D, kind
+
+
+def _pixels(labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
+    parts = [
+        t for split in (labelled, validation) for t in (split.x[:].flatten(1), labels_of(split))
+    ]
+    return logistic_regression(*parts).predict(x.flatten(1))
+
+
+def _nearest(labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
+    return nearest(labelled.x[:], labels_of(labelled), x)
+
+
+def _frozen(
+    D: nn.Module,
+    kind: DiscriminatorKind,
+    labelled: Split,
+    validation: Split,
+    x: Tensor,
+    seed: int,
+) -> Tensor:
+    return on_frozen(D, kind, labelled, validation, classes=_classes(labelled)).predict(x)
+
+
+def _tuned(
+    D: nn.Module,
+    kind: DiscriminatorKind,
+    updates: int,
+    labelled: Split,
+    validation: Split,
+    x: Tensor,
+    seed: int,
+) -> Tensor:
+    config = FineTuneConfig(updates=updates)
+    K = _classes(labelled)
+    tuned = fine_tune(D, kind, labelled, validation, classes=K, seed=seed, config=config)
+    return tuned.predict(x)
+
+
+def _scratch(
+    kind: DiscriminatorKind,
+    updates: int,
+    labelled: Split,
+    validation: Split,
+    x: Tensor,
+    seed: int,
+) -> Tensor:
+    D = fresh(kind, tuple(labelled.x.shape[1:]), seed=seed)
+    return _tuned(D, kind, updates, labelled, validation, x, seed)
+
+
+def labels_of(split: Split) -> Tensor:
+    """The classes of labelled examples, `(n,)`."""
+    assert split.context is not None
+    return split.context.long()
+
+
+def _classes(split: Split) -> int:
+    return int(labels_of(split).max()) + 1

@@ -1,0 +1,289 @@
+"""What is measured in the cells of Table 2: one function a row."""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from advnets.base import errors
+from advnets.base.protocols import Batch, Learner
+from advnets.base.rng import derive, for_samples, generator
+from advnets.evaluation import ais, autocorrelation, decoders
+from advnets.evaluation.parzen import log_densities
+from advnets.experiments.table2.families import Family, of_directed, of_prior, on_grid
+from advnets.game import Game
+from advnets.models.directed.sigmoid_belief_net import SBN
+from advnets.models.energy.dbm import DBM
+from advnets.theory import enumeration
+
+REACHED = 0.05
+"""Nats: a training whose KL from the data is at most so large has arrived."""
+SIGMA = 0.2
+"""Of the noise under which the generator's density is estimated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """One training: KL from the data against the CPU seconds of its updates."""
+
+    seconds: tuple[float, ...]
+    kl: tuple[float, ...]
+    learner: Learner
+    diverged: str = ""
+
+    @property
+    def arrived(self) -> float | None:
+        """CPU seconds to a KL of at most `REACHED`; None where it never was."""
+        pairs = zip(self.seconds, self.kl, strict=True)
+        return next((s for s, kl in pairs if kl <= REACHED), None)
+
+
+def play(family: Family, x: Tensor, *, seconds: float, every: int, seed: int) -> Course:
+    """Train until the KL is at most `REACHED`, or for so many CPU seconds.
+
+    Args:
+        family: What is trained.
+        x: The data, all rows alike.
+        seconds: CPU time of the updates alone; the KL is not counted.
+        every: Updates between two looks at the KL.
+        seed: Of weights and minibatches.
+    """
+    learner, rng = family.build(x, 100_000, seed), generator(seed, "step")
+    times, kls, used, why = [0.0], [family.kl(learner, x)], 0.0, ""
+    while used < seconds and kls[-1] > REACHED and not why:
+        began = time.process_time()
+        for _ in range(every):
+            batches = tuple(batch(x, rng) for _ in range(learner.batches_per_step))
+            learner.step(batches, rng=rng)
+        used += time.process_time() - began
+        try:
+            kl = family.kl(learner, x)
+        except errors.Diverged as error:
+            kl, why = math.nan, str(error)
+        times.append(used)
+        kls.append(kl)
+    return Course(seconds=tuple(times), kl=tuple(kls), learner=learner, diverged=why)
+
+
+def batch(x: Tensor, rng: torch.Generator, m: int = 100) -> Batch:
+    """A minibatch of the data, drawn with replacement."""
+    return Batch(x[torch.randint(len(x), (m,), generator=rng)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientError:
+    """A gradient estimate beside the exact gradient of minus log p; norms as fractions of its."""
+
+    bias: float
+    noise: float
+    """Root of the summed variances, of one minibatch."""
+    bias_error: float
+    """The bias that chance alone would show in so many draws."""
+
+
+def gradient_error(learner: Learner, x: Tensor, *, draws: int, seed: int) -> GradientError | None:
+    """Of one model as it stands, at all of the data; None where log p has no exact gradient."""
+    if isinstance(learner, SBN):
+        exact, estimate = _of_sbn(learner, x)
+    elif isinstance(learner, DBM):
+        exact, estimate = _of_dbm(learner, x)
+    else:
+        return None
+    rng = for_samples(seed, "gradients")
+    rows = torch.stack([estimate(rng) for _ in range(draws)])
+    size, noise = exact.norm().item(), rows.var(dim=0).sum().sqrt().item()
+    bias = (rows.mean(dim=0) - exact).norm().item()
+    return GradientError(
+        bias=bias / size, noise=noise / size, bias_error=noise / math.sqrt(draws) / size
+    )
+
+
+Estimate = Callable[[torch.Generator], Tensor]
+
+
+def _of_sbn(learner: SBN, x: Tensor) -> tuple[Tensor, Estimate]:
+    """The generative weights' gradient of waking."""
+    net = copy.deepcopy(learner.network).double()
+    own = [p for n, p in net.named_parameters() if not n.startswith("up")]
+    units = sum(net.units[1:])
+    log_p = enumeration.log_marginal(lambda v, h: net.log_joint(v, net.split(h)), x, units)
+    exact = flat(torch.autograd.grad(-log_p.mean(), own))
+    weights = [p for n, p in learner.network.named_parameters() if not n.startswith("up")]
+
+    def estimate(rng: torch.Generator) -> Tensor:
+        wake = learner.objective(x, rng=rng)["wake"]
+        return flat(torch.autograd.grad(wake, weights))
+
+    return exact, estimate
+
+
+def _of_dbm(learner: DBM, x: Tensor) -> tuple[Tensor, Estimate]:
+    """The gradient of mean field and persistent chains."""
+    joint = learner.joint
+    e = joint.network.exact().requires_grad_(True)
+    log_p = enumeration.log_marginal(e.log_sum_first, x, len(e.c2))
+    log_Z = enumeration.log_sum(e.log_sum_outer, len(e.c1))
+    exact = flat(torch.autograd.grad(log_Z - log_p.mean(), list(e.parameters())))
+
+    def estimate(rng: torch.Generator) -> Tensor:
+        _, gradient = joint.gradient(x, 1.0, rng=rng)
+        return flat([g for g in gradient if g is not None])
+
+    return exact, estimate
+
+
+def flat(gradient: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+    """All of it in one vector, float64."""
+    return torch.cat([g.detach().flatten().double() for g in gradient])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """What guessing h of an x costs and misses."""
+
+    gap: float
+    """Nats from the guess to the exact posterior, or pixels that are wrong."""
+    ms: float
+    """Milliseconds for all of x together, over their number."""
+
+
+def inference(learner: Learner, x: Tensor) -> Inference | None:
+    """KL(q || p(h|x)) by enumeration, a mean over data; None for a model without a posterior."""
+    if isinstance(learner, SBN):
+        net = copy.deepcopy(learner.network).double()
+        units = sum(net.units[1:])
+        log_q = enumeration.posterior(lambda v, h: net.log_q(v, net.split(h)), x, units)
+        log_p = enumeration.posterior(lambda v, h: net.log_joint(v, net.split(h)), x, units)
+        kl = (log_q.exp() * (log_q - log_p)).sum(dim=1).mean().item()
+        rng = for_samples(0, "inference")
+        return Inference(gap=kl, ms=_ms(lambda: _recognise(learner, x, rng), len(x)))
+    if isinstance(learner, DBM):
+        e, updates = learner.joint.network.exact(), learner.config.mean_field
+        v = x.double()
+        with torch.no_grad():
+            bound = e.bound(v, e.mean_field(v, updates))
+            gap = (e.log_sum_hidden(v) - bound).mean().item()
+            return Inference(gap=gap, ms=_ms(lambda: e.mean_field(v, updates), len(x)))
+    return None
+
+
+def _recognise(learner: SBN, x: Tensor, rng: torch.Generator) -> None:
+    learner.network.recognise(x, lambda *shape: torch.rand(*shape, generator=rng))
+
+
+def inversion(learner: Game, x: Tensor, *, steps: int = 200) -> Inference:
+    """Pixels of 16 that the best z found by descent gets wrong, beyond the best on the grid."""
+    G = copy.deepcopy(learner.G).eval().requires_grad_(False)
+    best = (on_grid(learner)[1].round()[None] - x[:, None]).abs().sum(dim=2).amin(dim=1)
+    began = time.process_time()
+    a = torch.zeros(len(x), 2, requires_grad=True)  # z is the quantile of sigmoid(a)
+    rule = torch.optim.Adam([a], 0.1)
+    for _ in range(steps):
+        rule.zero_grad()
+        (G(of_prior(learner, a.sigmoid())) - x).square().sum().backward()
+        rule.step()
+    ms = 1_000 * (time.process_time() - began) / len(x)
+    with torch.no_grad():
+        wrong = (G(of_prior(learner, a.sigmoid())).round() - x).abs().sum(dim=1)
+    return Inference(gap=(wrong - best).mean().item(), ms=ms)
+
+
+def _ms(work: Callable[[], object], n: int) -> float:
+    began = time.process_time()
+    for _ in range(5):
+        work()
+    return 1_000 * (time.process_time() - began) / 5 / n
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """What samples cost and hold."""
+
+    tau: float
+    """Integrated autocorrelation time along a chain, in states; 1 without a chain."""
+    ms: float
+    """CPU milliseconds an independent sample: those of a state times tau."""
+    recall: float
+    """The fraction of the pictures of the data that are among the samples, rounded."""
+    valid: float
+    """The fraction of samples, rounded, that are pictures of the data."""
+
+
+def sampling(family: Family, learner: Learner, x: Tensor, *, n: int, seed: int) -> Sampling:
+    """Of n samples, burn-in and all."""
+    sampler = learner.samplers()[family.sampler]
+    began = time.process_time()
+    drawn = sampler.sample(n, seed=derive(seed, "samples") % 2**31)
+    ms = 1_000 * (time.process_time() - began) / n
+    chains, tau = getattr(sampler, "chains", 0), 1.0
+    if chains:
+        kept = n // chains
+        states = drawn[: kept * chains].view(kept, chains, *drawn.shape[1:])
+        tau = autocorrelation.slowest(states).item()
+    same = (drawn.round()[:, None] == x).all(dim=2)
+    return Sampling(
+        tau=tau,
+        ms=ms * tau,
+        recall=same.any(dim=0).float().mean().item(),
+        valid=same.any(dim=1).float().mean().item(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DensityError:
+    """An estimate of log p(x) beside the exact value, over data."""
+
+    by: str
+    error: float
+    """Mean of the estimate less the exact value, in nats."""
+    scatter: float
+    """Deviation of that between examples."""
+    seconds: float
+    """CPU time for all of them."""
+
+
+def density(learner: Learner, x: Tensor, *, temperatures: int, seed: int) -> list[DensityError]:
+    """The estimators that a column has; none where there is no exact value beside them."""
+    rng = for_samples(seed, "density")
+    if isinstance(learner, SBN):
+        exact = of_directed(learner, x)
+        began, path = time.process_time(), learner.annealed(x, x.mean(dim=0), rng=rng).path
+        found = ais.run(path, ais.linear(max(1, temperatures // 10)), 20, rng=rng).log_Z
+        annealed = _error("AIS", found, exact, began)
+        began = time.process_time()
+        draws = learner.importance_weighted(x, k=100, rng=rng)
+        return [annealed, _error("100 weighted draws", draws, exact, began)]
+    if isinstance(learner, DBM):
+        began = time.process_time()
+        whole = learner.annealed(x, x.mean(dim=0), rng=rng)
+        log_Z = ais.run(whole.path, ais.linear(temperatures), 100, rng=rng).log_Z
+        assert whole.log_numerator is not None
+        found = whole.log_numerator - log_Z
+        return [_error("mean-field bound less AIS", found, learner.log_density(x.double()), began)]
+    if isinstance(learner, Game):
+        return _of_generator(learner, x, temperatures, rng)
+    return []
+
+
+def _of_generator(
+    learner: Game, x: Tensor, temperatures: int, rng: torch.Generator
+) -> list[DensityError]:
+    """Parzen and AIS at one sigma, against the integral over the grid."""
+    sampler = learner.samplers()["raw"]
+    exact = log_densities(x, on_grid(learner)[1], [SIGMA])[0]
+    began = time.process_time()
+    window = log_densities(x, sampler.sample(1_000, seed=0), [SIGMA])[0]
+    parzen = _error("Parzen, 1,000 samples", window, exact, began)
+    began, betas = time.process_time(), ais.sigmoid(max(2, temperatures // 5))
+    path = decoders.annealed(sampler, x, SIGMA).path
+    found = ais.run(path.tune(betas, 4, rng=rng), betas, 16, rng=rng).log_Z  # type: ignore[attr-defined]
+    return [parzen, _error("AIS by HMC", found, exact, began)]
+
+
+def _error(by: str, found: Tensor, exact: Tensor, began: float) -> DensityError:
+    seconds, off = time.process_time() - began, found.double() - exact.double()
+    return DensityError(by=by, error=off.mean().item(), scatter=off.std().item(), seconds=seconds)

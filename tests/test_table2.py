@@ -1,0 +1,169 @@
+"""Table 2: its data, its measures where the answer is known, and how it is written."""
+
+import csv
+import dataclasses
+import io
+import math
+
+import pytest
+import torch
+
+from advnets.base.protocols import Problem
+from advnets.experiments import table2
+from advnets.experiments.table2 import design, measures
+from advnets.experiments.table2.families import (
+    FAMILIES,
+    bars_and_stripes,
+    on_grid,
+    read_as_bernoulli,
+)
+from advnets.experiments.table2.table import PAPER, Cell, Table
+from advnets.models.directed.sigmoid_belief_net import SBN, SBNConfig
+from advnets.theory import enumeration
+from conftest import ROOT
+
+X = bars_and_stripes()
+
+
+def test_bars_and_stripes_are_30_pictures_of_equal_lines():
+    assert X.shape == (30, 16) and len(X.unique(dim=0)) == 30
+    pictures = X.view(30, 4, 4)
+    bars = (pictures == pictures[:, :, :1]).all(dim=2).all(dim=1)
+    stripes = (pictures == pictures[:, :1]).all(dim=2).all(dim=1)
+    assert (bars | stripes).all() and (bars & stripes).sum() == 2  # all off, all on
+
+
+def test_means_are_read_as_a_law_over_all_pictures(rng):
+    every = torch.cat(list(enumeration.states(16)))
+    means = torch.rand(5, 16, generator=rng)
+    log_p = read_as_bernoulli(means, every)
+    assert log_p.exp().sum().item() == pytest.approx(1)
+    torch.testing.assert_close((log_p.exp() @ every.double()).float(), means.mean(dim=0))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.column)
+def test_every_column_begins_far_from_the_data_and_measures(family):
+    learner = family.build(X, 100, 0)
+    kl = family.kl(learner, X)
+    # Nothing is learnt: about independent coins, 16 log 2 - log 30 = 7.69.
+    assert 5 < kl < 12
+    found = measures.sampling(family, learner, X, n=200, seed=0)
+    assert found.tau >= 1 and found.valid < 0.1
+    assert found.tau == 1 or "chain" in family.sampler
+
+
+def one_unit(shift=0.0):
+    """A belief net of one hidden unit, with the exact posterior as its q (moved by `shift`)."""
+    sbn = SBN.from_config(SBNConfig(hidden=(1,)), sbn_problem(), seed=0)
+    net, rng = sbn.network, torch.Generator().manual_seed(0)
+    for p in net.parameters():
+        p.data.copy_(torch.randn(p.shape, generator=rng) / 2)
+    W, a = net.down[0].weight.data[:, 0], net.down[0].bias.data
+    net.up[0].weight.data.copy_(W[None])
+    softplus = torch.nn.functional.softplus
+    evidence = net.top.data + (softplus(a) - softplus(a + W)).sum()
+    net.up[0].bias.data.copy_(evidence + shift)
+    return sbn
+
+
+def sbn_problem():
+    facts = {"low": 0.0, "high": 1.0, "batches_per_epoch": 1, "steps": 100}
+    return Problem(event_shape=(16,), mean=X.mean(dim=0), **facts)
+
+
+def test_waking_has_no_bias_exactly_where_q_is_the_posterior():
+    right, wrong = one_unit(), one_unit(shift=3.0)
+    assert measures.inference(right, X).gap == pytest.approx(0, abs=1e-6)
+    assert measures.inference(wrong, X).gap > 0.05
+    fair = measures.gradient_error(right, X, draws=150, seed=0)
+    off = measures.gradient_error(wrong, X, draws=150, seed=0)
+    assert fair.bias < 2 * fair.bias_error
+    assert off.bias > 4 * off.bias_error
+
+
+def test_estimates_of_a_belief_net_have_no_error_where_q_is_the_posterior():
+    for found in measures.density(one_unit(), X, temperatures=20, seed=0):
+        assert abs(found.error) < 1e-4 and found.scatter < 1e-4
+    wrong = {e.by: e for e in measures.density(one_unit(shift=3.0), X, temperatures=20, seed=0)}
+    assert wrong["AIS"].error < 0.05
+
+
+def test_the_grid_of_z_is_the_generators_density():
+    """AIS and a window on samples, which know nothing of the grid, agree with it."""
+    game = FAMILIES[3].build(X, 100, 0)
+    z, means = on_grid(game)
+    drawn = game.samplers()["raw"].latents(20_000, seed=0)
+    assert z.std() == pytest.approx(drawn.std().item(), rel=0.02)
+    torch.testing.assert_close(
+        means.mean(dim=0), game.samplers()["raw"].decode(drawn).mean(dim=0), rtol=0, atol=0.01
+    )
+    for found in measures.density(game, X, temperatures=300, seed=0):
+        assert abs(found.error) < 0.1 and found.scatter < 0.5, found.by
+    early, late = (measures.inversion(game, X, steps=n).gap for n in (1, 100))
+    assert 0 <= late <= early
+
+
+def test_a_layer_passes_only_where_it_trains():
+    assert design.passed("Deep undirected graphical models", X) is None
+    assert design.autoencoder(X, torch.nn.ReLU())[1] < design.autoencoder(X, torch.nn.ReLU())[0]
+
+    class Broken(torch.nn.Module):
+        def forward(self, h):
+            return h * math.nan
+
+    before, after = design.autoencoder(X, Broken())
+    assert not after < before
+    away, near = design.adversarial(X, torch.nn.ReLU())
+    assert near < away
+
+
+def test_a_course_stops_where_it_has_arrived(monkeypatch):
+    kls = iter([3.0, 1.0, 0.04, 9.0])
+    family = dataclasses.replace(
+        FAMILIES[0], log_p=lambda _, x: -math.log(30) - torch.tensor(next(kls))
+    )
+    found = measures.play(family, X, seconds=100.0, every=2, seed=0)
+    assert found.kl == pytest.approx((3.0, 1.0, 0.04)) and found.arrived == found.seconds[2] > 0
+    kls = iter([3.0] * 50)
+    short = measures.play(family, X, seconds=1e-9, every=2, seed=0)
+    assert short.arrived is None and len(short.kl) == 2
+
+
+def made(**settings):
+    columns = {
+        f.column: {row: [Cell("KL(q || p)", 1.25, "nats")] for row in PAPER} for f in FAMILIES
+    }
+    facts = {
+        "columns": columns,
+        "models": {f.column: f.model for f in FAMILIES},
+        "courses": {f.column: ((0.0, 1.0), (7.0, 2.0)) for f in FAMILIES},
+        "machine": {"commit": "abc"},
+        "command": "advnets table 2",
+        "plan": table2.QUICK,
+    }
+    return Table(**(facts | settings))
+
+
+def test_it_is_written_in_four_forms(tmp_path):
+    paths = table2.write(made(quick=True), tmp_path / "new" / "out")
+    html, md, lines, png = (p.read_bytes() for p in paths)
+    assert png.startswith(b"\x89PNG")
+    page = html.decode()
+    assert page.count("1.25 nats KL(q || p)") == 20 and "<svg" in page and "No number says" in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+    rows = [line for line in md.decode().splitlines() if line.startswith("| **")]
+    assert len(rows) == 5 and all(r.replace("\\|", "").count("|") == 6 for r in rows)
+    table = list(csv.DictReader(io.StringIO(lines.decode())))
+    assert len(table) == 20 and {float(r["value"]) for r in table} == {1.25}
+    assert "No number says" not in table2.markdown(made())
+
+
+def test_bad_plans_are_refused():
+    with pytest.raises(ValueError, match="'runs' must be a number that is at least 5, got 3"):
+        table2.Plan(runs=3)
+    with pytest.raises(ValueError, match="'seconds' must be a number above 0, got 0"):
+        table2.Plan(seconds=0)
+
+
+def test_ci_plays_it_in_small():
+    assert "advnets table 2 --quick" in (ROOT / ".ci" / "run").read_text()
