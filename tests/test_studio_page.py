@@ -45,10 +45,11 @@ def watched(images, tmp_path_factory):
 class Opened:
     """A page with all that it asked for and complained of."""
 
-    def __init__(self, browser, url, *, wait=True, **settings):
+    def __init__(self, browser, url, *, wait=True, script="", **settings):
         self.context = browser.new_context(
             **{"viewport": {"width": 1440, "height": 900}} | settings
         )
+        self.context.add_init_script(script)
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.asked, self.said = [], []
@@ -117,6 +118,32 @@ def test_the_url_brings_back_the_same_game_to_the_bit(browser, site):
         again.page.click("text=All defaults")
         again.until("__state.moves === ''")
         assert "#" not in again.page.url.rstrip("#")
+
+
+# Every message in its turn, and a moment after each new game before its first picture.
+LATE = """
+const Started = Worker;
+window.Worker = class extends Started {
+  turn = Promise.resolve();
+  set onmessage(receive) {
+    super.onmessage = (event) => {
+      const rest = event.data.kind === "frame" ? 150 : 0;
+      this.turn = this.turn.then(() => receive(event)).then(() => new Promise((then) => setTimeout(then, rest)));
+    };
+  }
+};
+"""
+
+
+def test_a_redraw_between_a_new_game_and_its_first_picture_draws_nothing_of_the_last(browser, site):
+    with Opened(browser, f"{site}#{SMALL}", script=LATE) as it:
+        for data in ("bimodal", "ring", "sharp"):
+            it.page.evaluate(f"window.__state = null; location.hash = '{SMALL}&data={data}&lines=1'")
+            for width in (301, 302, 303, 304):  # each is a redraw
+                it.page.evaluate(f"document.getElementById('canvas').style.width = '{width}px'")
+                it.page.wait_for_timeout(30)
+            it.until("window.__state")
+        it.clean()
 
 
 @pytest.mark.parametrize("width", [360, 720, 768, 1440])  # 720 is 1440 at 200 % zoom

@@ -177,7 +177,9 @@ export class Page {
     this.newest = message;
   }
 
-  show({ seen, playing, rate }) {
+  show(message) {
+    if (!message) return; // a new game began before the screen's next frame
+    const { seen, playing, rate } = message;
     this.newest = null;
     const curves = seen.curves ?? this.seen?.curves;
     this.seen = { ...seen, curves };
@@ -240,8 +242,10 @@ export class Page {
 }
 
 const RECEIVED = {
+  /** A new game: what was seen of the last one fits its cells no more. */
   frame(page, { frame }) {
     page.frame = frame;
+    page.seen = page.newest = page.minibatch = null;
     page.explain();
   },
   seen(page, message) {
