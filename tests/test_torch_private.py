@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import re
 import sys
 from types import SimpleNamespace
 
@@ -47,7 +48,10 @@ def bare_torch(monkeypatch):
 def private_names(path):
     """The private attributes of torch, and the private modules of it, that a file names."""
     roots = {"torch", "nn", "F", "distributed", "parametrizations", "parametrize"}
-    for node in ast.walk(ast.parse(path.read_text())):
+    text = path.read_text()
+    if "torch" not in text or not re.search(r"\._[a-zA-Z]", text):
+        return
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = [node.value] if node.value.startswith("torch._") else []
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch"):
