@@ -147,6 +147,12 @@ def test_without_a_compiler_only_compilation_is_refused(bare_torch):
     torch_private.import_before_joining()
 
 
+def test_nothing_is_scripted_where_torch_cannot_script(monkeypatch):
+    assert torch_private.script_modules()
+    monkeypatch.delattr(torch.jit, "ScriptModule")
+    assert torch_private.script_modules() == ()
+
+
 def test_a_step_that_torch_wraps_in_nothing_is_taken_as_it_is():
     class Plain(torch.optim.Optimizer):
         def step(self):

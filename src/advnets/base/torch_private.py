@@ -114,6 +114,11 @@ def spectral_parametrizations() -> tuple[type[Any], ...]:
     return _found(nn.utils.parametrizations, "_SpectralNorm")
 
 
+def script_modules() -> tuple[type[Any], ...]:
+    """What the deprecated `torch.jit.script` makes; nothing in a torch without it."""
+    return _found(getattr(torch, "jit", None), "ScriptModule")
+
+
 def has_global_hooks() -> bool:
     """Whether a hook of all modules is registered, as by `register_module_forward_hook`."""
     return any(getattr(nn.modules.module, name, None) for name in _GLOBAL_HOOKS)
