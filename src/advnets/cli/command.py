@@ -1,8 +1,8 @@
 """The command `advnets`: train, sample, evaluate, report, export, compare, figure and others.
 
 A user's mistake gives one line on standard error and exit code 2, and no half-written file. What
-needs no model is answered before torch is imported, which takes seconds: help, recipes, and a
-mistake in the options of every command but `train`.
+needs no model is answered before torch is imported, which takes seconds: help, recipes, a mistake
+in the options, and most dry runs.
 """
 
 import importlib
@@ -158,11 +158,16 @@ def _options(name: str, function: str, module: str = "commands") -> Callable[[li
 
 
 def train(words: list[str]) -> int:
-    """The command `advnets train`: an unknown recipe is refused before torch is imported."""
+    """The command `advnets train`: what needs no model is answered before torch is imported."""
     if not words:
         raise errors.bad_value("recipe", FIRST_WORD, "nothing")
     if not words[0].startswith("-") and not words[0].endswith(".toml"):
         refuse_unknown(words[0])
+    if "torch" not in sys.modules:
+        from advnets.cli.quick import answered
+
+        if answered(words):
+            return 0
     return _computing("training", "train", words)
 
 
