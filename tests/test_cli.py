@@ -172,7 +172,9 @@ QUICK = [
 WITHOUT_TORCH = [
     *QUICK, "--help", "--version", "recipes", "recipes ring", "trian", "train", "runs", "runs --help", "video --help",
     "video run --fsp 3", "compare --help", "compare --ckeckpoint last", "doctor --help", "doctor --fast", "sample --help",
-    "sample run --cuont 3", "evaluate run --seed x",
+    "sample run --cuont 3", "evaluate run --seed x", "complete run --erasse 1", "encode --help", "reconstruct run --x",
+    "label-curve run --labells 3", "coordination --help", "coordination --seeds x", "figure --help", "figure 2 run --x",
+    "table --help", "table 1 --x", "table 2 --seeds x",
 ]  # fmt: skip
 
 
