@@ -11,6 +11,7 @@ import json
 import operator
 from collections.abc import Mapping
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -119,8 +120,8 @@ def _hint(told: Any) -> Any:
     kind, *inner = told
     if kind == "Literal":
         return Literal[tuple(inner)]
-    hints = [_hint(word) for word in inner]
-    return tuple[*hints] if kind == "tuple" else functools.reduce(operator.or_, hints)
+    hints: Any = tuple(_hint(word) for word in inner)
+    return GenericAlias(tuple, hints) if kind == "tuple" else functools.reduce(operator.or_, hints)
 
 
 def _changed(base: Any, options: Any) -> set[str]:
