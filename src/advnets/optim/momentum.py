@@ -29,8 +29,10 @@ class Momentum(torch.optim.Optimizer):
         momentum: m, in [0, 1).
     """
 
+    # Torch's own, without their wrapper, which imports torch's compiler: more than a second.
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
-    """Torch's own, without its wrapper, which imports torch's compiler: more than a second."""
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
     def __init__(
         self, params: Iterable[Tensor], lr: float | Tensor, momentum: float | Tensor = 0.5
