@@ -142,6 +142,22 @@ class TableOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Table2Options:
+    """Measure Table 2 of the paper on 4 x 4 bars and stripes, where every probability is known."""
+
+    seeds: int = 5
+    """Trainings of each model whose networks are measured."""
+    runs: int = 20
+    """Trainings of each model whose success is counted, the seeds' among them."""
+    seconds: float = 10.0
+    """CPU time of each training at most."""
+    quick: bool = False
+    """Everything in tiny: half a minute, no results."""
+    out: Path = Path("runs/table2")
+    """Folder of table2.html, table2.md, table2.csv and table2.png."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudioOptions:
     """Play the game in the browser, and look at trained runs.
 
