@@ -32,12 +32,12 @@ def test_bars_and_stripes_are_30_pictures_of_equal_lines():
 
 def test_the_digits_have_the_law_of_their_shares():
     x = DIGITS.examples
-    assert x.shape == (1797, 16) and len(DIGITS.pictures) == 228
+    assert x.shape == (1797, 16) and len(DIGITS.pictures) == 905
     number = (x.long() << torch.arange(16)).sum(dim=1)
     whole = torch.bincount(number, minlength=2**16).double() / 1797  # of all 65,536 pictures
     own = (DIGITS.pictures.long() << torch.arange(16)).sum(dim=1)
     torch.testing.assert_close(whole[own], DIGITS.p)
-    assert whole.sum() == pytest.approx(1) and (whole > 0).sum() == 228
+    assert whole.sum() == pytest.approx(1) and (whole > 0).sum() == 905
     assert DIGITS.entropy == pytest.approx(torch.special.entr(whole).sum().item())
     assert DIGITS.kl(DIGITS.p.log()) == pytest.approx(0, abs=1e-12)
     assert DIGITS.expectation(DIGITS.pictures[:, 5]) == pytest.approx(x[:, 5].mean().item())
@@ -108,6 +108,23 @@ def test_estimates_of_a_belief_net_have_no_error_where_q_is_the_posterior():
         assert abs(found.error) < 1e-4 and found.scatter < 1e-4
     wrong = {e.by: e for e in measures.density(one_unit(shift=3.0), BARS, temperatures=20, seed=0)}
     assert wrong["AIS"].error < 0.05
+
+
+def test_the_cost_of_an_estimate_is_that_of_the_least_effort_that_is_close(monkeypatch):
+    ticks, asked = iter(range(1_000)), []
+    monkeypatch.setattr(measures.time, "process_time", lambda: next(ticks))
+
+    def estimate(n):
+        asked.append(n)
+        for _ in range(n):
+            next(ticks)
+        return torch.full((30,), 2.0 + 1 / n)
+
+    found = measures._error("a", estimate, 64, torch.full((30,), 2.0), BARS)
+    assert asked == [1, 4, 16, 64]  # off by 1, 1/4, 1/16
+    assert (found.close, found.seconds) == (17, 65) and found.error == pytest.approx(1 / 64)
+    never = measures._error("a", estimate, 2, torch.full((30,), 2.0), BARS)
+    assert never.close is None and never.error == pytest.approx(0.5)
 
 
 def test_the_grid_of_z_is_the_generators_density():

@@ -215,6 +215,13 @@ def _density(learners: list[Learner], data: Data, plan: Plan) -> list[Cell]:
         cells.append(Cell(f"{by}: mean error", mean(e.error for e in errors_of), "nats"))
         cells.append(Cell(f"{by}: deviation", mean(e.scatter for e in errors_of), "nats"))
         cells.append(Cell(f"{by}: time", mean(e.seconds for e in errors_of), "CPU s"))
+        close = [e.close for e in errors_of if e.close is not None]
+        within = f"within {measures.CLOSE} nats"
+        if len(close) == len(errors_of):
+            cells.append(Cell(f"{by}: time to be {within}", mean(close), "CPU s"))
+        else:
+            lost = len(errors_of) - len(close)
+            cells.append(Cell(f"{by}: of {len(errors_of)} models never {within}", lost, ""))
     return cells
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from advnets.base import errors
 from advnets.base.protocols import Batch
@@ -89,18 +89,21 @@ def bars_and_stripes() -> Data:
 
 
 def digits() -> Data:
-    """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, halved each way and made binary.
+    """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, as 4 x 4 binary ones.
 
-    A pixel is the mean of four, and on where that is at least half of the darkest ink.
+    Of the six columns in the middle, as the outer two are nearly empty, each pixel is the mean of a
+    window of 2 x 2, and on where that is at least half of the darkest ink. Windows that share a
+    column of the six make four of them.
     """
     from sklearn.datasets import load_digits
 
-    grey = torch.from_numpy(load_digits().images).float()
-    small = grey.view(-1, SIDE, 2, SIDE, 2).mean(dim=(2, 4))
+    grey = torch.from_numpy(load_digits().images[:, :, 1:7]).float()
+    small = nn.functional.adaptive_avg_pool2d(grey[:, None], SIDE)
     x = (small >= INK).float().flatten(1)
     about = (
-        f"{len(x):,} digits of scikit-learn, 8 x 8, each pixel the mean of four, on where that is "
-        f"at least {INK:g} of 16; {len(x.unique(dim=0))} pictures occur, with their own shares."
+        f"{len(x):,} handwritten digits of scikit-learn; of the six columns in the middle, each "
+        f"pixel is the mean of 2 x 2, on at {INK:g} of 16 or more. "
+        f"{len(x.unique(dim=0)):,} pictures occur, with their own shares."
     )
     return Data(name="digits of 16 pixels", about=about, examples=x)
 

@@ -23,6 +23,8 @@ from advnets.theory import enumeration
 
 REACHED = 0.05
 """Nats: a training whose KL from the data is at most so large has arrived."""
+CLOSE = 0.1
+"""Nats: an estimate of log p(x) that is at most so far off is close."""
 SIGMA = 0.2
 """Of the noise under which the generator's density is estimated."""
 
@@ -254,30 +256,36 @@ class DensityError:
     """Deviation of that between examples."""
     seconds: float
     """CPU time for all of them."""
+    close: float | None
+    """CPU time of the least effort whose root mean squared error is at most `CLOSE`, if any."""
 
 
 def density(learner: Learner, data: Data, *, temperatures: int, seed: int) -> list[DensityError]:
     """The estimators that a column has; none where there is no exact value beside them."""
-    rng, x = for_samples(seed, "density"), data.pictures
+    rng, x, mean = for_samples(seed, "density"), data.pictures, data.examples.mean(dim=0)
     if isinstance(learner, SBN):
         exact = of_directed(learner, x)
-        began, path = (
-            time.process_time(),
-            learner.annealed(x, data.examples.mean(dim=0), rng=rng).path,
-        )
-        found = ais.run(path, ais.linear(max(1, temperatures // 10)), 20, rng=rng).log_Z
-        annealed = _error("AIS", found, exact, data, began)
-        began = time.process_time()
-        draws = learner.importance_weighted(x, k=100, rng=rng)
-        return [annealed, _error("100 weighted draws", draws, exact, data, began)]
+
+        def annealed(n: int) -> Tensor:
+            path = learner.annealed(x, mean, rng=rng).path
+            return ais.run(path, ais.linear(n), 20, rng=rng).log_Z
+
+        def weighted(k: int) -> Tensor:
+            return learner.importance_weighted(x, k=k, rng=rng)
+
+        return [
+            _error("AIS", annealed, max(1, temperatures // 10), exact, data),
+            _error("100 weighted draws", weighted, 100, exact, data),
+        ]
     if isinstance(learner, DBM):
-        began = time.process_time()
-        whole = learner.annealed(x, data.examples.mean(dim=0), rng=rng)
-        log_Z = ais.run(whole.path, ais.linear(temperatures), 100, rng=rng).log_Z
-        assert whole.log_numerator is not None
-        found = whole.log_numerator - log_Z
+
+        def bound(n: int) -> Tensor:
+            whole = learner.annealed(x, mean, rng=rng)
+            assert whole.log_numerator is not None
+            return whole.log_numerator - ais.run(whole.path, ais.linear(n), 100, rng=rng).log_Z
+
         exact = learner.log_density(x.double())
-        return [_error("mean-field bound less AIS", found, exact, data, began)]
+        return [_error("mean-field bound less AIS", bound, temperatures, exact, data)]
     if isinstance(learner, Game):
         return _of_generator(learner, data, temperatures, rng)
     return []
@@ -289,17 +297,33 @@ def _of_generator(
     """Parzen and AIS at one sigma, against the integral over the grid."""
     x, sampler = data.pictures, learner.samplers()["raw"]
     exact = log_densities(x, on_grid(learner)[1], [SIGMA])[0]
-    began = time.process_time()
-    window = log_densities(x, sampler.sample(1_000, seed=0), [SIGMA])[0]
-    parzen = _error("Parzen, 1,000 samples", window, exact, data, began)
-    began, betas = time.process_time(), ais.sigmoid(max(2, temperatures // 5))
-    path = decoders.annealed(sampler, x, SIGMA).path
-    found = ais.run(path.tune(betas, 4, rng=rng), betas, 16, rng=rng).log_Z  # type: ignore[attr-defined]
-    return [parzen, _error("AIS by HMC", found, exact, data, began)]
+
+    def window(n: int) -> Tensor:
+        return log_densities(x, sampler.sample(n, seed=0), [SIGMA])[0]
+
+    def annealed(n: int) -> Tensor:
+        path, betas = decoders.annealed(sampler, x, SIGMA).path, ais.sigmoid(n)
+        path.tune(betas, 4, rng=rng)  # type: ignore[attr-defined]
+        return ais.run(path, betas, 16, rng=rng).log_Z
+
+    return [
+        _error("Parzen, 1,000 samples", window, 1_000, exact, data),
+        _error("AIS by HMC", annealed, max(2, temperatures // 5), exact, data),
+    ]
 
 
-def _error(by: str, found: Tensor, exact: Tensor, data: Data, began: float) -> DensityError:
-    seconds, off = time.process_time() - began, found.double() - exact.double()
-    mean = data.expectation(off)
-    scatter = math.sqrt(data.expectation((off - mean).square()))
-    return DensityError(by=by, error=mean, scatter=scatter, seconds=seconds)
+def _error(
+    by: str, estimate: Callable[[int], Tensor], effort: int, exact: Tensor, data: Data
+) -> DensityError:
+    """Of the whole effort, and of a quarter, a quarter of that ... until one is close."""
+    close, mean, scatter, seconds = None, math.nan, math.nan, math.nan
+    for n in sorted({max(1, effort // 4**k) for k in range(4)}):
+        if close is not None and n < effort:
+            continue
+        began = time.process_time()
+        off = estimate(n).double() - exact.double()
+        seconds, mean = time.process_time() - began, data.expectation(off)
+        scatter = math.sqrt(data.expectation((off - mean).square()))
+        if close is None and math.hypot(mean, scatter) <= CLOSE:
+            close = seconds
+    return DensityError(by=by, error=mean, scatter=scatter, seconds=seconds, close=close)

@@ -154,16 +154,18 @@ def drawn(columns: Mapping[str, Column]) -> list[curves.Curve]:
     ]
 
 
-def _across(columns: Mapping[str, Column]) -> curves.XAxis:
+def _across(columns: Mapping[str, Column], name: str = "") -> curves.XAxis:
     end = max(column.seconds[-1] for column in columns.values())
-    return curves.XAxis(label="CPU seconds", limits=(0.0, max(end, 1e-3)))
+    return curves.XAxis(label=f"CPU seconds{name}", limits=(0.0, max(end, 1e-3)))
 
 
 def picture(table: Table) -> bytes:
     """The trainings as a PNG, a panel a data set, one under the other."""
     panels = [
-        Image.open(io.BytesIO(curves.png(drawn(of), across=_across(of), log=True))).convert("RGB")
-        for of in table.columns.values()
+        Image.open(
+            io.BytesIO(curves.png(drawn(of), across=_across(of, f" ({name})"), log=True))
+        ).convert("RGB")
+        for name, of in table.columns.items()
     ]
     whole = Image.new("RGB", (max(p.width for p in panels), sum(p.height for p in panels)), "white")
     for n, panel in enumerate(panels):
