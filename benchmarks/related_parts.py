@@ -45,8 +45,13 @@ def once_binary(config: OnceBinaryConfig, *, seed: int) -> Splits:
         x = part.x[:]
         return Split((torch.rand(x.shape, generator=generator(0, name)) < x).float(), part.context)
 
-    parts = {name: drawn(getattr(grey, name), name) for name in ("train", "validation", "test")}
-    return Splits(**parts, classes=grey.classes, notice=grey.notice)
+    return Splits(
+        drawn(grey.train, "train"),
+        drawn(grey.validation, "validation"),
+        drawn(grey.test, "test"),
+        classes=grey.classes,
+        notice=grey.notice,
+    )
 
 
 advnets.register_data(OnceBinaryConfig, once_binary)

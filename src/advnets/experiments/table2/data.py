@@ -60,7 +60,7 @@ class Data:
     @property
     def entropy(self) -> float:
         """In nats."""
-        return torch.special.entr(self.p).sum().item()
+        return float(torch.special.entr(self.p).sum())
 
     def expectation(self, values: Tensor) -> float:
         """The mean over the data of one value a picture, `(k,)`."""
@@ -100,10 +100,11 @@ def digits() -> Data:
     grey = torch.from_numpy(load_digits().images[:, :, 1:7]).float()
     small = nn.functional.adaptive_avg_pool2d(grey[:, None], SIDE)
     x = (small >= INK).float().flatten(1)
+    occur = len({tuple(row) for row in x.tolist()})
     about = (
         f"{len(x):,} handwritten digits of scikit-learn; of the six columns in the middle, each "
         f"pixel is the mean of 2 x 2, on at {INK:g} of 16 or more. "
-        f"{len(x.unique(dim=0)):,} pictures occur, with their own shares."
+        f"{occur:,} pictures occur, with their own shares."
     )
     return Data(name="digits of 16 pixels", about=about, examples=x)
 

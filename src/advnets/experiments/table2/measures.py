@@ -189,7 +189,7 @@ def _recognise(learner: SBN, x: Tensor, rng: torch.Generator) -> None:
 def inversion(learner: Game, data: Data, *, steps: int = 200) -> Inference:
     """Pixels of 16 that the best z found by descent gets wrong, beyond the best on the grid."""
     x, G = data.pictures, copy.deepcopy(learner.G).eval().requires_grad_(False)
-    sure = on_grid(learner)[1].round().unique(dim=0)
+    sure: Tensor = torch.unique(on_grid(learner)[1].round(), dim=0)
     best = (sure[None] - x[:, None]).abs().sum(dim=2).amin(dim=1)
     began = time.process_time()
     a = torch.zeros(len(x), 2, requires_grad=True)  # z is the quantile of sigmoid(a)
