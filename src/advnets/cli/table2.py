@@ -21,7 +21,7 @@ class Table2Options:
     """Trainings of each model whose networks are measured."""
     runs: int = 20
     """Trainings of each model whose success is counted, the seeds' among them."""
-    seconds: float = 10.0
+    seconds: float = 8.0
     """CPU time of each training at most."""
     processes: int = 2
     """Columns that are measured at a time, a core each."""
