@@ -17,6 +17,7 @@ def make(words: list[str]) -> int:
     finished = table2.make(
         table2.QUICK if options.quick else plan,
         command=shlex.join(["advnets", "table", "2", *words]),
+        processes=1 if options.quick else options.processes,
         quick=options.quick,
         say=say,
     )
