@@ -185,7 +185,7 @@ def game(method: Method, of: Protocol, *, seed: int, updates: int) -> Game:
 
 def _pair(method: Method, of: Protocol, noise: Gaussian, seed: int) -> tuple[nn.Module, nn.Module]:
     G: nn.Module = protocol.PlaneG(of.G_hidden, normalised=of.normalised)
-    D: nn.Module = protocol.discriminator(of.D_units, method.pack, spectral=method.spectral)
+    D: nn.Module = protocol.discriminator(of, method.pack, spectral=method.spectral)
     protocol.init_normal(G, std=of.std, rng=rng.generator(seed, "weights of G"))
     of_D = rng.generator(seed, "weights of D")
     protocol.init_normal(D, std=of.std, rng=of_D)

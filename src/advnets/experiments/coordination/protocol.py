@@ -9,9 +9,8 @@ standard deviations of its nearest mode is of high quality, and a mode is found 
 What their text leaves open, and what is played here: a minibatch has 100 examples, in 100 / m
 packs; the players alternate; batch normalisation learns a scale and a shift.
 
-The short protocol keeps the data, D's family and the measures. Its networks are a third as wide and
-begin with He's weights, G has no batch normalisation, a minibatch has 512 examples, and the rates
-anneal. It was chosen on seed 1,000, which no table plays.
+The short protocol keeps the data, D's family and the measures. Its networks are narrower and begin
+with He's weights, G has no batch normalisation, a minibatch has 512 examples, and the rates anneal. It was chosen on seed 1,000, which no table plays.
 
 Reference: Lin et al. (2018), PacGAN, Section 4.1, and the configuration of its authors' code.
 """
@@ -47,6 +46,7 @@ class Protocol:
 
     G_hidden: tuple[int, ...]
     D_units: tuple[int, ...]
+    D_pieces: int
     lr: float
     betas: tuple[float, float]
     batch: int
@@ -65,6 +65,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "pacgan": Protocol(
         G_hidden=(400,) * 4,
         D_units=(200,) * 3,
+        D_pieces=5,
         lr=1e-4,
         betas=(0.8, 0.999),
         batch=100,
@@ -76,7 +77,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
     "short": Protocol(
         G_hidden=(128,) * 3,
-        D_units=(64,) * 2,
+        D_units=(128,) * 3,
+        D_pieces=2,
         lr=2e-3,
         betas=(0.5, 0.99),
         batch=512,
@@ -106,12 +108,12 @@ class PlaneG(nn.Module):
         return x
 
 
-def discriminator(units: tuple[int, ...], pack: int, *, spectral: bool) -> Discriminator:
+def discriminator(of: Protocol, pack: int, *, spectral: bool) -> Discriminator:
     """D of packs of points."""
     return Discriminator(
         event_shape=(2 * pack,),
-        units=units,
-        pieces=5,
+        units=of.D_units,
+        pieces=of.D_pieces,
         dropout_input=0.0,
         dropout_hidden=0.0,
         spectral=spectral,
