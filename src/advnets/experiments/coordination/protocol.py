@@ -10,7 +10,8 @@ What their text leaves open, and what is played here: a minibatch has 100 exampl
 packs; the players alternate; batch normalisation learns a scale and a shift.
 
 The short protocol keeps the data, D's family and the measures. Its networks are narrower and begin
-with He's weights, G has no batch normalisation, a minibatch has 512 examples, and the rates anneal. It was chosen on seed 1,000, which no table plays.
+with He's weights, G has no batch normalisation, a minibatch has 512 examples, and the rates anneal.
+It was chosen on seed 1,000, which no table plays.
 
 Reference: Lin et al. (2018), PacGAN, Section 4.1, and the configuration of its authors' code.
 """

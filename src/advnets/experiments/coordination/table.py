@@ -130,8 +130,8 @@ def _lengths(results: Results) -> str:
     return (
         f"'{results.protocol}', G {len(of.G_hidden)} x {of.G_hidden[0]} {normalised} batch "
         f"normalisation, D {len(of.D_units)} x {of.D_units[0]} maxout units of {of.D_pieces} "
-        f"pieces, minibatches of {of.batch}, Adam at {of.lr:g}{anneals}, {results.epochs:g} epochs of "
-        f"{protocol.PER_EPOCH:,} updates, {results.samples:,} samples judged"
+        f"pieces, minibatches of {of.batch}, Adam at {of.lr:g}{anneals}, {results.epochs:g} epochs "
+        f"of {protocol.PER_EPOCH:,} updates, {results.samples:,} samples judged"
     )
 
 
