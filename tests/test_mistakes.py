@@ -13,6 +13,7 @@ from advnets.game.r1 import R1
 X = torch.linspace(-1, 1, 60).view(30, 2)
 PICTURES = torch.linspace(0, 1, 20 * 16).view(20, 1, 4, 4)
 BYTES = PICTURES.mul(255).byte()
+PIXELS = BYTES.float()
 RING = advnets.data.RingConfig(examples=20)
 
 
@@ -41,6 +42,11 @@ def ring():
 
 CASES = {
     "two logits": (lambda: game(D=nn.Linear(2, 2)), "one logit an example"),
+    "pixels": (lambda: fit(PIXELS, game(x=16)), r"\(x / 255\), got whole numbers up to 255"),
+    "pixels of an array": (
+        lambda: advnets.data.from_arrays(PIXELS.double().numpy()),
+        r"\(x / 255\), got whole numbers up to 255",
+    ),
     "pictures": (lambda: fit(PICTURES, game(x=16)), r"examples of shape .*reshape x"),
     "a number as prior": (lambda: game(prior=100), r"advnets.Gaussian\(100\), got 100"),
     "a class as prior": (lambda: game(prior=advnets.Gaussian), "got the class Gaussian"),

@@ -27,7 +27,8 @@ DTYPES = ["u1", "<f4", "<f8", "<i2", ">f4", ">f8", ">i4", "f2", "i1", "?", "<u8"
 
 
 def uniform(shape, dtype="<f4"):
-    return (np.random.default_rng(0).random(shape) * (1 if "f" in dtype else 255)).astype(dtype)
+    most = 1 if "f" in dtype else 255 if "1" in dtype else 1000  # to 255 they would be pixels
+    return (np.random.default_rng(0).random(shape) * most).astype(dtype)
 
 
 def both(path, seed=3):

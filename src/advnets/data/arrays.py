@@ -29,7 +29,14 @@ from advnets.base.protocols import Examples
 from advnets.data import class_names, csv_file
 from advnets.data.archives import NUMBERS, read_npy, read_npz
 from advnets.data.mapped import CHANNELS, Array, Header, Mapped, as_examples, read_header
-from advnets.data.splits import DataConfig, Split, Splits, refuse_non_finite, split
+from advnets.data.splits import (
+    DataConfig,
+    Split,
+    Splits,
+    refuse_non_finite,
+    refuse_unscaled,
+    split,
+)
 
 Missing = Literal["refuse", "leave-out"]
 _KEPT = {
@@ -176,6 +183,7 @@ def map_array(path: Path, resident: bool | None) -> Split | None:
         x = Mapped(path, file, header)
     _refuse_non_finite(x, header.dtype)
     _refuse_rounded(x.stored)
+    refuse_unscaled("data", x)
     return Split(x)
 
 
@@ -229,6 +237,7 @@ def from_arrays(x: Array, labels: Array | None = None, *, classes: bool = True) 
     examples = as_examples(x)
     _refuse_non_finite(examples, x.dtype)
     _refuse_rounded(x)
+    refuse_unscaled("data", examples)
     return Split(examples, context)
 
 

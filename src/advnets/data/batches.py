@@ -23,6 +23,7 @@ from advnets.data.splits import (
     Splits,
     refuse_non_finite,
     refuse_other_tensors,
+    refuse_unscaled,
 )
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -163,7 +164,7 @@ class Loaded:
         x = x[0] if isinstance(x, tuple | list) and len(x) == 1 else x
         if isinstance(x, Tensor):
             refuse_other_tensors("data", x)
-            _refuse_bytes(x)
+            refuse_unscaled("data", x)
         if not isinstance(x, Tensor) or not (context is None or isinstance(context, Tensor)):
             raise _not_minibatches(x)
         world = self.ranks.world
@@ -231,18 +232,11 @@ def _split(data: object) -> Split:
         raise _not_minibatches(data)
     if isinstance(data.x, Tensor):
         refuse_other_tensors("data", data.x)
-        _refuse_bytes(data.x)
+        refuse_unscaled("data", data.x)
     if len(data.x.shape) < 2:
         raise errors.wrong_shape("data", "(n, ...)", data.x.shape)
     errors.require(len(data.x) > 0, "data", "at least one example", "none")
     return data
-
-
-def _refuse_bytes(x: Tensor) -> None:
-    """Raise for pixels that nobody scaled: a game on 0 to 255 does not converge."""
-    if x.dtype == torch.uint8 and x.numel() and x.max() > 1:
-        need = "scaled to about [0, 1] or [-1, 1] (x / 255)"
-        raise errors.bad_value("data", need, f"bytes (uint8) up to {x.max()}")
 
 
 def _not_minibatches(got: object) -> errors.BadValue:

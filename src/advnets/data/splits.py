@@ -73,6 +73,24 @@ def refuse_other_tensors(name: str, x: Tensor) -> None:
     errors.require(not got, name, "a dense tensor of real numbers", got)
 
 
+def refuse_unscaled(name: str, x: Examples) -> None:
+    """Raise for pixels that nobody scaled: a game on 0 to 255 does not converge.
+
+    Bytes are pixels. Other numbers are where pictures, `(n, H, W)` or `(n, C, H, W)`, hold whole
+    numbers from 0 to 255 alone; the first 64 are looked at.
+    """
+    first = x[:64]
+    if not first.numel() or first.is_meta or first.is_complex():
+        return
+    most = first.max().item()
+    pictures = first.ndim in (3, 4) and 2 <= most <= 255 and first.min().item() >= 0
+    whole = pictures and torch.equal(first, first.round())
+    if (first.dtype == torch.uint8 and most > 1) or whole:
+        need = "scaled to about [0, 1] or [-1, 1] (x / 255)"
+        kind = "bytes (uint8)" if first.dtype == torch.uint8 else "whole numbers"
+        raise errors.bad_value(name, need, f"{kind} up to {most:g}")
+
+
 def _rows(x: Tensor, rows: Tensor | slice) -> Tensor:
     return x[rows] if isinstance(rows, slice) else x.index_select(0, rows.to(x.device))
 
