@@ -10,6 +10,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import time
 from collections import Counter
@@ -187,18 +188,20 @@ def killed_and_repeated(
         children = started(one, work)
         victim = dice.choice(children)
         if victim.ends_within(dice.uniform(0, seconds)):
-            faults = [_ended_badly(one, child.wait()) for child in children]
+            faults = [_ended_badly(child.wait()) for child in children]
         else:
             others = [child for child in children if child is not victim]
             end = victim.kill()
             faults = [_survived(child.wait()) for child in others]
-            moments[moment(one, work, before)] += 1
-            assert end.code == -9, end
+            if end.code == -signal.SIGKILL:
+                moments[moment(one, work, before)] += 1
+            else:  # it ended meanwhile
+                faults.append(_ended_badly(end))
         faults += unreadable(work)
         if _noted(tally, one, faults, work):
             return
     ends = [child.wait() for child in started(one, work)]
-    faults = [_ended_badly(one, end) for end in ends]
+    faults = [_ended_badly(end) for end in ends]
     faults += differences(whole, contents(work))
     _noted(tally, one, faults, work)
 
@@ -214,7 +217,7 @@ def _noted(tally: Tally, one: Killed, faults: list[str], work: Path) -> bool:
     return bool(faults)
 
 
-def _ended_badly(one: Killed, end: Ended) -> str:
+def _ended_badly(end: Ended) -> str:
     return f"ends with {end.code}: {end.last()}" if end.code or "Traceback" in end.said else ""
 
 
