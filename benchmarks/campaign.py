@@ -138,7 +138,10 @@ def table(part: str, result: Result) -> str:
 
 def _table(result: Result) -> list[str]:
     head = [f"| {' | '.join(result.heading)} |", "|" + "---|" * len(result.heading)]
-    rows = (f"| {' | '.join(f'{n:,}' if isinstance(n, int) else str(n) for n in row)} |" for row in result.rows)
+    rows = (
+        f"| {' | '.join(f'{n:,}' if isinstance(n, int) else str(n) for n in row)} |"
+        for row in result.rows
+    )
     return [*head, *rows]
 
 
@@ -148,7 +151,8 @@ def written(results: dict[str, Result], seconds: float, cpu: float) -> str:
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     machine = f"{_processor()}, Python {platform.python_version()}"
-    first = f"`{command}`, commit {commit}, {machine}: {seconds / 60:.0f} minutes, {cpu:.0f} s of processor time."
+    spent = f"{seconds / 60:.0f} minutes, {cpu:.0f} s of processor time"
+    first = f"`{command}`, commit {commit}, {machine}: {spent}."
     return "\n\n".join([first, *(table(part, result) for part, result in results.items())])
 
 

@@ -1,4 +1,4 @@
-"""Damage to the files of a run folder, mild and deep (for `malformed.py`).
+"""Damage to the files of a run folder, mild and deep (for `malformed_cases.py`).
 
 Deep means past the checksum: tensors of another shape, type or name in a checkpoint that is whole
 by its own count, JSON of every other form, and places that are no files.
@@ -233,6 +233,18 @@ READ: dict[str, tuple[tuple[str, ...], tuple[Damage, ...]]] = {
     "clock.jsonl": (("report", "train"), FACTS),
     "environment.json": (("report",), FACTS),
     "environment.jsonl": (("train",), FACTS),
+    "evaluation.json": (("report", "runs", "export"), FACTS),
     "samples/00000002.png": (("report",), (other_bytes, no_file)),
     ".lock": (EVERY, (planted,)),
 }  # fmt: skip
+SHARED: dict[str, tuple[Damage, ...]] = {
+    "hub/config.json": FACTS,
+    "hub/model.safetensors": CHECKPOINT,
+    "generator.safetensors": CHECKPOINT,
+}
+"""The files of a shared generator, which `sample` and `export` read."""
+CHECKED: dict[str, tuple[Damage, ...]] = {
+    name: (other_head, other_bytes) for name in READ if name.startswith("checkpoints")
+}
+"""Damage that contradicts the file itself: its checksum, or its header. Other damage may give
+another whole file, such as a number in place of another one."""

@@ -56,6 +56,7 @@ class Killed:
         moment: What it does when it is killed.
         brings: Folders of whole runs, which it reads.
         world: Processes.
+        makes: A folder that must be new, so that a command that has made it is not repeated.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Killed:
     moment: str = "training"
     brings: tuple[str, ...] = ()
     world: int = 1
+    makes: str = ""
 
     def next_words(self, work: Path) -> Words:
         """What to say now: a run that is there goes on."""
@@ -100,7 +102,8 @@ def commands(top: Path) -> dict[str, list[Killed]]:
     for kind, lines in READING.items():
         for line in lines:
             run, words = line[0], list(line[1:])
-            one = Killed(kind, f"{words[0]} {run}", words, moment=kind, brings=(run,))
+            makes = MAKES.get(words[-1], "")
+            one = Killed(kind, f"{words[0]} {run}", words, moment=kind, brings=(run,), makes=makes)
             found.setdefault(kind, []).append(one)
     return found
 
@@ -119,11 +122,13 @@ READING: dict[str, list[Words]] = {
     ],
     "sampling": [
         ["gsn", "sample", "gsn", "--n", "12"],
-        ["conditional", "sample", "conditional", "--out", "singles", "--n", "6"],
+        ["conditional", "sample", "conditional", "--n", "6", "--out", "singles"],
         ["pictures", "video", "pictures"],
     ],
 }
 """A whole run, and a command that reads it."""
+MAKES = {"hub-folder": "simultaneous/hub", "singles": "singles"}
+"""By the last word of a command."""
 
 
 def brought(one: Killed, top: Path, work: Path) -> None:
@@ -176,7 +181,12 @@ def left_alone(one: Killed, top: Path) -> tuple[dict[str, bytes], float]:
 
 
 def killed_and_repeated(
-    one: Killed, top: Path, dice: random.Random, whole: dict[str, bytes], seconds: float, tally: Tally
+    one: Killed,
+    top: Path,
+    dice: random.Random,
+    whole: dict[str, bytes],
+    seconds: float,
+    tally: Tally,
 ) -> None:
     """Kill a command a few times, let it end, compare."""
     work = top / "torn"
@@ -185,6 +195,8 @@ def killed_and_repeated(
     moments = tally.kills.setdefault(one.kind, Counter())
     for _ in range(dice.randint(1, MOST)):
         before = half_written(work)
+        if one.makes and (work / one.makes).exists():
+            break
         children = started(one, work)
         victim = dice.choice(children)
         if victim.ends_within(dice.uniform(0, seconds)):
@@ -200,7 +212,8 @@ def killed_and_repeated(
         faults += unreadable(work)
         if _noted(tally, one, faults, work):
             return
-    ends = [child.wait() for child in started(one, work)]
+    done = one.makes and (work / one.makes).exists()
+    ends = [] if done else [child.wait() for child in started(one, work)]
     faults = [_ended_badly(end) for end in ends]
     faults += differences(whole, contents(work))
     _noted(tally, one, faults, work)

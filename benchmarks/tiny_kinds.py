@@ -124,6 +124,6 @@ def configurations(real: Path) -> dict[str, dict[str, advnets.RunConfig]]:
     found["game"]["ring-tensorboard"] = run_config(
         ring, plain, trainer=trainer(track=("tensorboard",))
     )
-    pictures = ImagesConfig(path=str(real / "pics"), size=8, cache=str("cache"))
+    pictures = ImagesConfig(path=str(real / "pics"), size=8, cache="cache")
     found["images"] = {"pictures": run_config(pictures, advnets.GameConfig(**nets()))}
     return found
