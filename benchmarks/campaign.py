@@ -26,6 +26,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import failing_library
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -60,6 +62,9 @@ class Result:
 def main() -> None:
     """Play the parts that are named, or all."""
     options = _options()
+    parts = options.parts or [*PARTS]
+    if "writes" in parts:  # begins again, before torch is imported
+        failing_library.preload()
     top = Path(tempfile.mkdtemp(prefix="campaign"))
     import forked
     import real_files
@@ -67,7 +72,7 @@ def main() -> None:
     forked.prepare(top / "cache")
     begun = time.monotonic()
     results = {}
-    for part in options.parts or PARTS:
+    for part in parts:
         place = top / part
         real_files.write(place / "real")
         until = begun + 60 * options.minutes
@@ -116,7 +121,37 @@ def kills(plan: Plan) -> Result:
     return Result(["kind", "commands", "kills", *kill.MOMENTS], with_sum(rows), tally.faults)
 
 
-PARTS = {"kills": kills}
+def malformed(plan: Plan) -> Result:
+    """Malformed inputs by kind."""
+    import malformed
+
+    cases = 21 if plan.quick else 300
+    found = malformed.play(plan.top, cases=cases, seed=plan.seed, until=plan.until)
+    for line in found.others:
+        print(line)
+    rows = [
+        [kind, sum(ends.values()), *(ends[end] for end in malformed.ENDS)]
+        for kind, ends in found.ends.items()
+    ]
+    return Result(["kind", "inputs", *malformed.ENDS], with_sum(rows), found.faults)
+
+
+def writes(plan: Plan) -> Result:
+    """Failing writes by command."""
+    import failing_writes
+
+    heading = ["command", "writes that failed", "refused", "told"]
+    if not failing_library.preloaded():
+        return Result(heading, [["none: there is no C compiler here", 0, 0, 0]])
+    found = failing_writes.play(plan.top, quick=plan.quick, seed=plan.seed, until=plan.until)
+    rows = [
+        [f"{name}, {failure}", sum(ends.values()), ends["refused"], ends["told"]]
+        for (name, failure), ends in found.ends.items()
+    ]
+    return Result(heading, with_sum(rows), found.faults)
+
+
+PARTS = {"kills": kills, "malformed": malformed, "writes": writes}
 
 
 # The report
