@@ -151,7 +151,18 @@ def writes(plan: Plan) -> Result:
     return Result(heading, with_sum(rows), found.faults)
 
 
-PARTS = {"kills": kills, "malformed": malformed, "writes": writes}
+def growth(plan: Plan) -> Result:
+    """Memory, threads and descriptors by update."""
+    import growth
+
+    measured, faults = growth.play(plan.top, quick=plan.quick)
+    rows: list[list[object]] = [
+        [m["update"], f"{m['bytes'] / 2**20:.1f}", m["threads"], m["descriptors"]] for m in measured
+    ]
+    return Result(["update", "resident MiB", "threads", "descriptors"], rows, faults)
+
+
+PARTS = {"kills": kills, "malformed": malformed, "writes": writes, "growth": growth}
 
 
 # The report
