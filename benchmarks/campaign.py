@@ -162,7 +162,26 @@ def growth(plan: Plan) -> Result:
     return Result(["update", "resident MiB", "threads", "descriptors"], rows, faults)
 
 
-PARTS = {"kills": kills, "malformed": malformed, "writes": writes, "growth": growth}
+def sharing(plan: Plan) -> Result:
+    """Two commands at the same time."""
+    import sharing
+
+    rounds = 1 if plan.quick else 8
+    found = sharing.play(plan.top, rounds=rounds, seed=plan.seed, until=plan.until)
+    rows: list[list[object]] = [
+        [name, sum(ends.values()), ", ".join(f"{codes}: {n}" for codes, n in ends.items())]
+        for name, ends in found.ends.items()
+    ]
+    return Result(["at the same time", "played", "exit codes"], rows, found.faults)
+
+
+PARTS = {
+    "kills": kills,
+    "malformed": malformed,
+    "writes": writes,
+    "growth": growth,
+    "sharing": sharing,
+}
 
 
 # The report

@@ -37,8 +37,8 @@ MOST = 5
 """Kills of one command, before it is left alone."""
 TIMES = ("clock.jsonl", "environment.json", "environment.jsonl", ".lock", "said", "said1")
 """Files that have times in them, or say how often a run was started."""
-SECONDS = re.compile(rb'"seconds": *[0-9.e+-]+')
-"""In evaluation.json: how long AIS took."""
+SECONDS = re.compile(rb'"(seconds|per_second)": *[0-9.e+-]+|\(\d+\.\d s\)')
+"""In scores and reports: how long AIS took, and how fast a chain is."""
 MOMENTS = (
     "before the folder exists", "cache building", "training", "checkpoint write", "evaluation",
     "report", "export", "sampling",

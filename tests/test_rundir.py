@@ -77,6 +77,34 @@ def test_create_takes_an_empty_folder_and_a_string(tmp_path):
     assert RunDir.create(str(tmp_path), config="").path == tmp_path
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_a_killed_process_left_is_tidied_away_by_who_writes_the_same_name(tmp_path, folder):
+    place = tmp_path / "x"
+
+    def write():
+        if folder:
+            with files.made_aside(place) as aside:
+                (aside / "a").write_text("whole")
+        else:
+            files.write_atomically(place, b"whole")
+
+    def killed():
+        pid = os.fork()
+        if pid == 0:
+            (files.made_aside if folder else files.atomic_path)(place).__enter__()
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+    killed()
+    (left,) = tmp_path.iterdir()
+    other = left.with_name(left.name.replace("x.", "y.", 1))
+    other.mkdir() if folder else other.touch()
+    with (files.made_aside if folder else files.atomic_path)(tmp_path / "x.y") as used:
+        write()
+        assert used.exists()
+    assert names(tmp_path) == sorted([other.name, "x", *(["x/a", "a"][1:] if folder else [])])
+
+
 def test_create_refuses_what_is_there(tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
