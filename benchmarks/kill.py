@@ -253,8 +253,13 @@ def contents(work: Path) -> dict[str, bytes]:
 
 
 def differences(whole: dict[str, bytes], torn: dict[str, bytes]) -> list[str]:
-    """The names of files that are missing, too many, or differ."""
-    found = [f"{name} is missing" for name in whole.keys() - torn.keys()]
+    """The names of files that are missing, too many, or differ.
+
+    A checkpoint that is there as the best one is not missing: a run that goes on from the best one
+    does not write it again under its number.
+    """
+    lost = {name for name in whole.keys() - torn.keys() if whole[name] not in torn.values()}
+    found = [f"{name} is missing" for name in lost]
     found += [f"{name} is too many" for name in torn.keys() - whole.keys()]
     found += [f"{name} differs" for name in whole.keys() & torn.keys() if whole[name] != torn[name]]
     return sorted(found)

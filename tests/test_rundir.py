@@ -77,32 +77,19 @@ def test_create_takes_an_empty_folder_and_a_string(tmp_path):
     assert RunDir.create(str(tmp_path), config="").path == tmp_path
 
 
-@pytest.mark.parametrize("folder", [False, True])
-def test_what_a_killed_process_left_is_tidied_away_by_who_writes_the_same_name(tmp_path, folder):
-    place = tmp_path / "x"
-
-    def write():
-        if folder:
-            with files.made_aside(place) as aside:
-                (aside / "a").write_text("whole")
-        else:
-            files.write_atomically(place, b"whole")
-
-    def killed():
-        pid = os.fork()
-        if pid == 0:
-            (files.made_aside if folder else files.atomic_path)(place).__enter__()
-            os._exit(0)
-        os.waitpid(pid, 0)
-
-    killed()
-    (left,) = tmp_path.iterdir()
-    other = left.with_name(left.name.replace("x.", "y.", 1))
-    other.mkdir() if folder else other.touch()
-    with (files.made_aside if folder else files.atomic_path)(tmp_path / "x.y") as used:
-        write()
-        assert used.exists()
-    assert names(tmp_path) == sorted([other.name, "x", *(["x/a", "a"][1:] if folder else [])])
+@pytest.mark.parametrize("aside", [files.atomic_path, files.made_aside])
+def test_what_a_killed_process_left_is_tidied_away_by_who_writes_the_same_name(tmp_path, aside):
+    """The names are those of half-written files; who is alive holds the lock of his."""
+    with aside(tmp_path / "x.png") as first, aside(tmp_path / "y.png") as second:
+        folder = first.is_dir()
+        with aside(tmp_path / "x.png"):
+            assert first.exists()  # of another process, say
+    for left in (first, second):
+        left.mkdir() if folder else left.touch()
+    with aside(tmp_path / "x.png") as path:
+        assert not first.exists()
+        (path / "a" if folder else path).write_bytes(b"whole")
+    assert second.exists() and (tmp_path / "x.png").exists()
 
 
 def test_create_refuses_what_is_there(tmp_path):
