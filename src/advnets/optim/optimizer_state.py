@@ -93,7 +93,7 @@ def _refuse_gaps(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) 
         own = [str(first + i) for i in range(len(group["params"]))]
         first += len(own)
         every = set().union(*(parts.get(i, set()) for i in own))
-        for i in filter(parts.get, own):
+        for i in sorted(parts.keys() & {*own}):
             for name in sorted(every - parts[i]):
                 need = "there, as for other weights"
                 raise errors.bad_value(f"optimizer.{i}.{name}", need, "absent")
