@@ -36,7 +36,7 @@ class Plan:
     """What a part is told.
 
     Attributes:
-        top: Its scratch folder, with whole files in `real`.
+        top: A scratch folder, with whole files in `real`.
         seed: Of all that is random.
         until: The time (monotonic) after which nothing new is begun.
         quick: Whether to play a little.
@@ -72,11 +72,10 @@ def main() -> None:
     forked.prepare(top / "cache")
     begun = time.monotonic()
     results = {}
+    real_files.write(top / "real")
     for part in parts:
-        place = top / part
-        real_files.write(place / "real")
         until = begun + 60 * options.minutes
-        plan = Plan(place, options.seed, until, options.quick, options.kills)
+        plan = Plan(top, options.seed, until, options.quick, options.kills)
         results[part] = PARTS[part](plan)
         print(table(part, results[part]), flush=True)
     report = written(results, time.monotonic() - begun, forked.cpu_seconds())
@@ -110,8 +109,9 @@ def kills(plan: Plan) -> Result:
     """Kills by kind and by moment."""
     import kill
 
-    n = 16 if plan.quick else plan.kills
-    tally = kill.play(plan.top, kills=n, seed=plan.seed, until=plan.until)
+    n = 12 if plan.quick else plan.kills
+    kinds = ("game", "images", "evaluation", "export") if plan.quick else ()
+    tally = kill.play(plan.top, kills=n, seed=plan.seed, until=plan.until, kinds=kinds)
     if tally.total() < n:
         print(f"The time was up after {tally.total()} of {n} kills.")
     rows = [
@@ -167,7 +167,8 @@ def sharing(plan: Plan) -> Result:
     import sharing
 
     rounds = 1 if plan.quick else 8
-    found = sharing.play(plan.top, rounds=rounds, seed=plan.seed, until=plan.until)
+    quick = plan.quick
+    found = sharing.play(plan.top, rounds=rounds, seed=plan.seed, until=plan.until, quick=quick)
     rows: list[list[object]] = [
         [name, sum(ends.values()), ", ".join(f"{codes}: {n}" for codes, n in ends.items())]
         for name, ends in found.ends.items()

@@ -51,14 +51,14 @@ def play(top: Path, *, quick: bool, seed: int, until: float) -> Failed:
     Args:
         top: A scratch folder with whole files in `real`.
         quick: Whether to take a few writes of two commands.
-        seed: Of which.
+        seed: Of which, and the number of the command that is first.
         until: The time (monotonic) after which nothing is begun.
     """
     found = kill.commands(top)
-    kill.runs_to_read(top, found)
     named = {one.name: one for ones in found.values() for one in ones}
     dice, result = random.Random(f"writes/{seed}"), Failed()
-    for name in ("conditional", "export simultaneous") if quick else COMMANDS:
+    names = ("conditional", "export simultaneous") if quick else COMMANDS
+    for name in names[seed % len(names) :] + names[: seed % len(names)]:
         one = named[name]
         if one.moment == "training":
             one = Killed(one.kind, name, [*one.words, *SHORT])
@@ -78,14 +78,13 @@ def counted(one: Killed, top: Path) -> int:
     """The writes of a command."""
     work = top / "torn"
     kill.brought(one, top, work)
-    end = _armed(one, top, work, 0, "EIO")
+    end = _armed(one, work, 0, "EIO")
     assert end.code == 0, end.said
     return int(end.last())
 
 
-def _armed(one: Killed, top: Path, work: Path, n: int, failure: str) -> Ended:
+def _armed(one: Killed, work: Path, n: int, failure: str) -> Ended:
     """Run a command whose n-th write fails; its last line is the number of writes."""
-    shutil.rmtree(top.parent / "cache", ignore_errors=True)
     number, forever = FAILURES[failure]
     shim = ctypes.CDLL(None)
 
@@ -108,7 +107,7 @@ def failed(
     """Run a command whose n-th write fails, and again without: what became of it."""
     work = top / "torn"
     kill.brought(one, top, work)
-    end = _armed(one, top, work, n, failure)
+    end = _armed(one, work, n, failure)
     what, faults = became(end), []
     if what == "ends well":
         what = "told" if TOLD.search(end.said) else "passes in silence"
@@ -122,7 +121,7 @@ def failed(
         faults += [f"then {end.code}: {end.last()}" for end in again if end.code]
     faults += kill.differences(whole, kill.contents(work))
     if faults:
-        kept = top / f"fault-{len(result.faults)}"
+        kept = top / f"writes-{len(result.faults)}"
         shutil.copytree(work, kept, symlinks=True)
         text = f"{one.name}, write {n} fails with {failure}: {'; '.join(faults)[:500]} ({kept})"
         result.faults.append(text)

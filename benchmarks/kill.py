@@ -132,11 +132,35 @@ MAKES = {"hub-folder": "simultaneous/hub", "singles": "singles"}
 
 
 def brought(one: Killed, top: Path, work: Path) -> None:
-    """A new folder with the runs that a command reads."""
+    """A new folder with the runs that a command reads, and an empty cache of networks."""
+    shutil.rmtree(top / "cache", ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     for name in one.brings:
-        shutil.copytree(top / "runs" / name, work / name)
+        shutil.copytree(whole_run(name, top), work / name)
+
+
+def whole_run(name: str, top: Path) -> Path:
+    """A run for the commands that read one, made when it is first asked for.
+
+    `scored` has scores, and `unfinished` was stopped half-way.
+    """
+    runs = top / "runs"
+    runs.mkdir(exist_ok=True)
+    if (runs / name).exists():
+        return runs / name
+    config = "simultaneous" if name in ("scored", "unfinished") else name
+    words = ["train", str(top / "real" / f"{config}.toml"), "--folder", name]
+    _well(words + ["--stop-after", "8"] * (name == "unfinished"), runs)
+    if name == "scored":
+        _well(["evaluate", name, "--quality", "False"], runs)
+    return runs / name
+
+
+def _well(words: Words, folder: Path) -> None:
+    end = start(words, folder, before=small_blocks).wait()
+    if end.code:
+        raise SystemExit(f"{words}: {end.said}")
 
 
 def started(one: Killed, work: Path) -> list[Child]:
@@ -191,7 +215,6 @@ def killed_and_repeated(
     """Kill a command a few times, let it end, compare."""
     work = top / "torn"
     brought(one, top, work)
-    shutil.rmtree(top / "cache", ignore_errors=True)
     moments = tally.kills.setdefault(one.kind, Counter())
     for _ in range(dice.randint(1, MOST)):
         before = half_written(work)
@@ -223,7 +246,7 @@ def _noted(tally: Tally, one: Killed, faults: list[str], work: Path) -> bool:
     """Write down what went wrong, and keep its files."""
     faults = [fault for fault in faults if fault]
     if faults:
-        kept = work.with_name(f"fault-{len(tally.faults)}")
+        kept = work.with_name(f"kills-{len(tally.faults)}")
         shutil.copytree(work, kept, symlinks=True)
         tally.faults.append(f"{one.kind}, {one.name}: {'; '.join(faults)[:500]} ({kept})")
         print(f"FAULT: {tally.faults[-1]}", flush=True)
@@ -328,22 +351,6 @@ SHARES = {
 """Of a hundred kills."""
 
 
-def runs_to_read(top: Path, found: dict[str, list[Killed]]) -> None:
-    """Whole runs for the commands that read one."""
-    (top / "runs").mkdir(exist_ok=True)
-    names = {one.name: one for ones in found.values() for one in ones}
-    needed = {name for ones in found.values() for one in ones for name in one.brings}
-    for name in sorted(needed):
-        if name != "scored":
-            one = names[name]
-            left_alone(one, top)
-            (top / "whole" / NEW).rename(top / "runs" / name)
-    if "scored" in needed:
-        shutil.copytree(top / "runs" / "simultaneous", top / "runs" / "scored")
-        words = ["evaluate", "scored", "--quality", "False"]
-        assert start(words, top / "runs").wait().code == 0
-
-
 def play(top: Path, *, kills: int, seed: int, until: float, kinds: tuple[str, ...] = ()) -> Tally:
     """Kill so often in all, spread over the kinds; earlier where the time is up.
 
@@ -355,7 +362,6 @@ def play(top: Path, *, kills: int, seed: int, until: float, kinds: tuple[str, ..
         kinds: All by default.
     """
     found = {kind: ones for kind, ones in commands(top).items() if not kinds or kind in kinds}
-    runs_to_read(top, commands(top) if kinds else found)
     whole: dict[str, tuple[dict[str, bytes], float]] = {}
     tally = Tally({kind: Counter() for kind in found})
     wanted = {kind: kills * SHARES[kind] / sum(SHARES[k] for k in found) for kind in found}

@@ -4,6 +4,7 @@ import gzip
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,7 +33,7 @@ def write(real: Path) -> None:
     digits = {
         f"x_{part}": rows.integers(0, 256, (30, 28, 28), np.uint8) for part in ("train", "test")
     }
-    told = {f"y_{part}": np.arange(30) % 10 for part in ("train", "test")}
+    told: dict[str, Any] = {f"y_{part}": np.arange(30) % 10 for part in ("train", "test")}
     np.savez(real / "keras.npz", **digits, **told)
     _faces(real / "faces.mat", rows)
 
