@@ -31,8 +31,10 @@ Damage = Callable[[Path, Path, random.Random], None]
 
 def damaged(data: bytes, dice: random.Random) -> bytes:
     """Bytes cut short, turned over, doubled, or drowned in others."""
+    if not data:
+        return dice.randbytes(20)
     how = dice.randrange(6)
-    at = dice.randrange(max(1, len(data)))
+    at = dice.randrange(len(data))
     if how == 0:
         return data[:at]
     if how == 1:
@@ -45,8 +47,7 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
         return data[:at] + bytes([data[at] ^ 1 << dice.randrange(8)]) + data[at + 1 :]
     head = bytearray(data)
     for _ in range(20):
-        if head:
-            head[dice.randrange(min(len(head), 128))] = dice.randrange(256)
+        head[dice.randrange(min(len(head), 128))] = dice.randrange(256)
     return bytes(head)
 
 

@@ -30,7 +30,7 @@ def write(real: Path) -> None:
     (real / "mnist").mkdir()
     for name, data in idx_files(rows).items():
         (real / "mnist" / name).write_bytes(gzip.compress(data))
-    digits = {
+    digits: dict[str, Any] = {
         f"x_{part}": rows.integers(0, 256, (30, 28, 28), np.uint8) for part in ("train", "test")
     }
     told: dict[str, Any] = {f"y_{part}": np.arange(30) % 10 for part in ("train", "test")}
