@@ -111,7 +111,8 @@ def failed(
     what, faults = became(end), []
     if what == "ends well":
         what = "told" if TOLD.search(end.said) else "passes in silence"
-    if what == "refused" and os.strerror(FAILURES[failure][0]) not in end.last():
+    reasons = (os.strerror(FAILURES[failure][0]), "could not be saved")  # sqlite has its own words
+    if what == "refused" and not any(reason in end.last() for reason in reasons):
         what = "refused without the reason"
     if what not in ("refused", "told"):
         faults.append(f"{what}: {end.last()}")

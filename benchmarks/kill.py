@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def started(one: Killed, work: Path) -> list[Child]:
         return [start(words, work, before=small_blocks)]
     port = _free_port()
     return [
-        start(words, work, log=f"said{rank or ''}", before=lambda rank=rank: _joins(rank, port))
+        start(words, work, log=f"said{rank or ''}", before=partial(_joins, rank, port))
         for rank in range(one.world)
     ]
 

@@ -96,8 +96,8 @@ class Whole:
         self._top = top
         self._known: dict[tuple[str, ...], dict[str, bytes]] = {}
 
-    def made(self, words: Words) -> dict[str, bytes] | None:
-        """The files that a command makes or changes; None where it refuses."""
+    def made(self, words: Words) -> dict[str, bytes]:
+        """The files that a command makes or changes, and its exit code under the name ''."""
         key = tuple(words)
         if key not in self._known:
             work = self._top / "whole"

@@ -1,6 +1,7 @@
 """A tiny configuration of a run of every kind: a few updates, a checkpoint at every second one."""
 
 from pathlib import Path
+from typing import Any
 
 import advnets
 from advnets.data import ArrayConfig, ImagesConfig, RingConfig
@@ -28,9 +29,9 @@ FROM_DATA = ChainConfig(chains=4, burn_in=1, thin=1, init="data", shown="binary"
 STEPS = 16
 
 
-def nets(**settings: object) -> dict[str, object]:
+def nets(**settings: Any) -> dict[str, Any]:
     """Settings of a game on vectors, dropout and all."""
-    small = {
+    small: dict[str, Any] = {
         "z_dim": 3,
         "precision": "float32",
         "G": GeneratorConfig(hidden=(7,), output="linear", irange=0.5),
@@ -41,10 +42,10 @@ def nets(**settings: object) -> dict[str, object]:
     return small | settings
 
 
-def on_arrays() -> dict[str, dict[str, object]]:
+def on_arrays() -> dict[str, dict[str, Any]]:
     """Models by the kind of run, and by name."""
-    ema = {"ema_decay": 0.9}
-    games = {
+    ema: dict[str, Any] = {"ema_decay": 0.9}
+    games: dict[str, Any] = {
         "simultaneous": advnets.GameConfig(**nets(order="simultaneous")),
         "alternating-k2-adam": advnets.GameConfig(
             **nets(order="alternating", k=2, G_optimizer=ADAM, D_optimizer=ADAM)
@@ -62,7 +63,7 @@ def on_arrays() -> dict[str, dict[str, object]]:
             D_hidden=(5, 4), G_hidden=(4,), classes=3, labels=6, z_dim=2
         ),
     }
-    stages = {
+    stages: dict[str, Any] = {
         "two-stage": TwoStageConfig(
             **nets(below=(4,), below_units=("relu", "sigmoid"), first=STEPS // 2)
         ),
@@ -70,14 +71,14 @@ def on_arrays() -> dict[str, dict[str, object]]:
         "stacked-cae": advnets.StackedCAEConfig(hidden=(4, 3), updates=(12,), chain=FROM_DATA),
         "dbm": DBMConfig(hidden=(5, 4), updates=(6, 8), particles=7, chain=CHAIN),
     }
-    chains = {
+    chains: dict[str, Any] = {
         "rbm": RBMConfig(hidden=5, chain=CHAIN),
         "dae": advnets.DAEConfig(hidden=4, corruption="masking", chain=FROM_DATA),
         "gsn": GSNConfig(hidden=(4, 3), burnt_in=CHAIN),
         "energy-net": EnergyNetConfig(hidden=(4,), chain=CHAIN),
         "mp-dbm": MPDBMConfig(hidden=(5, 4), mean_field=3, chain=CHAIN),
     }
-    directed = {
+    directed: dict[str, Any] = {
         "vae": advnets.VAEConfig(z_dim=2, hidden=(4,)),
         "autoencoder": advnets.AutoencoderConfig(hidden=4),
     }
@@ -97,19 +98,17 @@ def trainer(*, track: tuple[Name, ...] = (), steps: int = STEPS) -> advnets.Trai
     )
 
 
-def run_config(data: object, model: object, **settings: object) -> advnets.RunConfig:
+def run_config(data: Any, model: Any, **settings: Any) -> advnets.RunConfig:
     """A tiny run."""
-    return advnets.RunConfig(
-        **{
-            "recipe": "tiny",
-            "batch_size": 6,
-            "data": data,
-            "model": model,
-            "trainer": trainer(),
-            "evaluation": advnets.EvaluationConfig(samples=24, validation=8),
-            **settings,
-        }
-    )
+    fields: dict[str, Any] = {
+        "recipe": "tiny",
+        "batch_size": 6,
+        "data": data,
+        "model": model,
+        "trainer": trainer(),
+        "evaluation": advnets.EvaluationConfig(samples=24, validation=8),
+    }
+    return advnets.RunConfig(**(fields | settings))
 
 
 def configurations(real: Path) -> dict[str, dict[str, advnets.RunConfig]]:
