@@ -46,7 +46,7 @@ def join(rank: int, world: int, backend: str) -> None:
 
 
 def _connect(backend: str, store: Any, rank: int, world: int) -> None:
-    """Make the process group. Gloo waits for a process that dies meanwhile no longer than `PATIENCE`.
+    """Make the process group. Gloo waits `PATIENCE` for a process that dies meanwhile.
 
     What is waited for afterwards may take long: the first process scores, draws and saves.
     """
