@@ -100,7 +100,7 @@ class Whole:
         """The files that a command makes or changes, and its exit code under the name ''."""
         key = tuple(words)
         if key not in self._known:
-            work = self._top / "whole"
+            work = self._top / "undamaged"
             shutil.copytree(self._top / "real", work, symlinks=True)
             before = contents(work)
             end = forked.run(words, work)

@@ -92,6 +92,14 @@ def test_what_a_killed_process_left_is_tidied_away_by_who_writes_the_same_name(t
     assert second.exists() and (tmp_path / "x.png").exists()
 
 
+def test_resuming_deletes_the_old_checkpoint_that_a_kill_kept(run):
+    save(run, 4, 8)
+    old = run.path / "checkpoints" / "00000002.safetensors"
+    old.write_bytes((old.parent / "00000004.safetensors").read_bytes())
+    run.forget_after(8)
+    assert names(old.parent) == ["00000004.safetensors", "00000008.safetensors"]
+
+
 def test_create_refuses_what_is_there(tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
