@@ -41,6 +41,7 @@ class Plan:
         until: The time (monotonic) after which nothing new is begun.
         quick: Whether to play a little.
         kills: Of the part `kills`.
+        kinds: Of commands that are killed; all by default.
     """
 
     top: Path
@@ -48,6 +49,7 @@ class Plan:
     until: float
     quick: bool
     kills: int
+    kinds: tuple[str, ...]
 
 
 @dataclass
@@ -75,7 +77,7 @@ def main() -> None:
     real_files.write(top / "real")
     for part in parts:
         until = begun + 60 * options.minutes
-        plan = Plan(top, options.seed, until, options.quick, options.kills)
+        plan = Plan(top, options.seed, until, options.quick, options.kills, tuple(options.kinds))
         results[part] = PARTS[part](plan)
         print(table(part, results[part]), flush=True)
     report = written(results, time.monotonic() - begun, forked.cpu_seconds())
@@ -94,6 +96,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60.0, help="nothing is begun after them")
     parser.add_argument("--kills", type=int, default=1_000, help="of the part kills")
+    parser.add_argument("--kinds", nargs="*", default=(), help="of commands that are killed")
     parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
     options = parser.parse_args()
     unknown = [part for part in options.parts if part not in PARTS]
@@ -110,7 +113,7 @@ def kills(plan: Plan) -> Result:
     import kill
 
     n = 12 if plan.quick else plan.kills
-    kinds = ("game", "images", "evaluation", "export") if plan.quick else ()
+    kinds = ("game", "images", "evaluation", "export") if plan.quick else plan.kinds
     tally = kill.play(plan.top, kills=n, seed=plan.seed, until=plan.until, kinds=kinds)
     if tally.total() < n:
         print(f"The time was up after {tally.total()} of {n} kills.")
