@@ -79,7 +79,11 @@ ON(int, ftruncate, (int fd, off_t length), fd, length)
 ON(int, ftruncate64, (int fd, off64_t length), fd, length)
 ON(int, fsync, (int fd), fd)
 ON(int, fdatasync, (int fd), fd)
-ALWAYS(mkdir, (const char *path, mode_t mode), path, mode)
+int mkdir(const char *path, mode_t mode)
+{
+    REAL(mkdir);
+    return counting && access(path, F_OK) && fails() ? -1 : real(path, mode); /* unless it is there */
+}
 ALWAYS(rename, (const char *from, const char *to), from, to)
 ALWAYS(renameat, (int a, const char *from, int b, const char *to), a, from, b, to)
 
