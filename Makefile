@@ -7,7 +7,7 @@ DEMO   ?= runs/demo
 
 DOCS   := $(VENV)/.docs-installed
 
-.PHONY: demo test test-newest lint types docs clean
+.PHONY: demo test test-newest lint types options docs clean
 
 demo: $(READY)  ## train on 5,000 real digits, score them, write the report and say where it is
 	@if [ -e $(DEMO) ]; then $(BIN)/advnets train --resume $(DEMO); \
@@ -24,6 +24,9 @@ lint: $(READY)  ## ruff, formatting included
 
 types: $(READY)  ## mypy, strict
 	$(BIN)/mypy
+
+options: $(READY)  ## the table of the options of every recipe, after a change of a configuration
+	$(BIN)/python -m advnets.cli.option_table
 
 docs: $(DOCS)  ## the documentation as a site: docs/_build/html/index.html
 	@command -v node > /dev/null || { echo "make docs needs node, which sets the equations (apt-get install nodejs)"; exit 2; }

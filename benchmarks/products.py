@@ -17,13 +17,15 @@ import torch
 from peers import LR, MOMENTUM, PIECES, Rival, Sizes, clocked
 from torch import Tensor
 
+from advnets.base import torch_private
+
 Order = Literal["alternating", "simultaneous"]
 Precision = Literal["float32", "bfloat16"]
 Layout = Literal["quickest", "linear", "transposed"]
 ORDERS: tuple[Order, ...] = ("alternating", "simultaneous")
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 LAYOUTS: tuple[Layout, ...] = ("quickest", "linear", "transposed")
-ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+ONEDNN = torch_private.onednn_linear()
 
 Product = tuple[int, Callable[[], Tensor]]  # its FLOP, and what computes it
 Moved = tuple[Tensor, Tensor, Tensor, Tensor | None]  # master, velocity, gradient, bfloat16 copy
@@ -45,7 +47,7 @@ class Layer:
         self, inputs: int, outputs: int, rows: int, *, precision: Precision, layout: Layout
     ) -> None:
         self.linear, dtype = layout != "transposed", getattr(torch, precision)
-        self.onednn = layout == "quickest" and precision == "float32" and ONEDNN
+        self.onednn = layout == "quickest" and precision == "float32" and ONEDNN is not None
         self.x, self.dx = (drawn(rows, inputs).to(dtype) for _ in range(2))
         self.y, self.dy = (drawn(rows, outputs).to(dtype) for _ in range(2))
         shape = (outputs, inputs) if self.linear else (inputs, outputs)
@@ -83,8 +85,8 @@ def by_mm(a: Tensor, b: Tensor, out: Tensor) -> Product:
 
 def by_onednn(x: Tensor, W: Tensor) -> Product:
     """X W^T, by oneDNN."""
-    linear = torch.ops.mkldnn._linear_pointwise
-    return 2 * x.numel() * len(W), partial(linear, x, W, None, "none", [], "")
+    assert ONEDNN is not None
+    return 2 * x.numel() * len(W), partial(ONEDNN, x, W, None, "none", [], "")
 
 
 def drawn(*shape: int) -> Tensor:

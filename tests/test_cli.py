@@ -18,7 +18,7 @@ from PIL import Image
 import advnets
 from advnets import recipes
 from advnets.base import errors
-from advnets.cli import command, main
+from advnets.cli import command, main, option_table, quick, training
 from advnets.runs import run_config
 from advnets.storage import checkpoints
 from conftest import small_config, small_run
@@ -162,20 +162,67 @@ def test_epochs_are_passes_over_the_training_set(capsys):
     assert settings_of(words.replace("3", ".5"), capsys)["trainer"]["steps"] == 6
 
 
-@pytest.mark.parametrize("words", ["--help", "--version", "recipes", "recipes ring", "trian", "train",
-    "train mnits", "runs", "runs --help", "video --help", "video run --fsp 3", "compare --help", "compare --ckeckpoint last",
-    "doctor --help", "doctor --fast", "sample --help", "sample run --cuont 3", "evaluate run --seed x"])  # fmt: skip
-def test_what_needs_no_model_needs_no_torch(words):
+QUICK = [
+    "train demo --help", "train dbm --help-all", "train --help", "train --help-all", "train demo --dry-run",
+    "train mnist-bigan --seed 3 --no-trainer.warn --steps 7 --folder a --dry-run", "train vae --stepz 3",
+    "train demo --steps five", "train demo --trainer.steps -5", "train demo --model.objective foo", "train demo stray",
+    "train demo --trainer.warn maybe", "train --stepz 3", "train mnits", "train demo --seed -1", "train demo --epochs x",
+]  # fmt: skip
+"""What `advnets train` answers from the table of options."""
+WITHOUT_TORCH = [
+    *QUICK, "--help", "--version", "recipes", "recipes ring", "trian", "train", "runs", "runs --help", "video --help",
+    "video run --fsp 3", "compare --help", "compare --ckeckpoint last", "doctor --help", "doctor --fast", "sample --help",
+    "sample run --cuont 3", "evaluate run --seed x", "complete run --erasse 1", "encode --help", "reconstruct run --x",
+    "label-curve run --labells 3", "coordination --help", "coordination --seeds x", "figure --help", "figure 2 run --x",
+    "table --help", "table 1 --x", "table 2 --seeds x",
+]  # fmt: skip
+
+
+def test_what_needs_no_model_needs_no_torch(tmp_path):
     code = (
-        "import sys; from advnets.cli import main\n"
-        f"try: main({words.split()!r})\n"
-        "except SystemExit: pass\n"
-        "print('torch' in sys.modules, file=sys.stderr)"
+        "import contextlib, os, sys; from advnets.cli import main\n"
+        f"for words in {WITHOUT_TORCH!r}:\n"
+        "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(open(os.devnull, 'w')):\n"
+        "        main(words.split())\n"
+        "    assert 'torch' not in sys.modules, words"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    *said, loaded = done.stderr.splitlines()
-    assert loaded == "False"
-    assert all(len(line) <= 200 for line in said)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    said = done.stderr.splitlines()
+    assert done.returncode == 0, said[-1]
+    assert all(line.startswith("advnets: ") and len(line) <= 200 for line in said)
+
+
+def answer(ask, words, capsys):
+    """What is printed, its white space aside, and the refusal, if it is one."""
+    refusal = ""
+    try:
+        ask(words.split()[1:])
+    except errors.UserError as error:
+        refusal = str(error)
+    except SystemExit:  # after a help
+        pass
+    return capsys.readouterr().out.split(), refusal
+
+
+@pytest.mark.parametrize("words", QUICK)
+def test_a_quick_answer_is_the_one_of_the_models_themselves(words, capsys):
+    assert answer(quick.answered, words, capsys) == answer(training.train, words, capsys)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--steps 7", "--dry-run --model.z-dim 0", "--dry-run --epochs 2", "--dry-run --resume a"],
+)
+def test_what_needs_a_model_is_left_to_it(words, capsys):
+    assert not quick.answered(["demo", *words.split()])
+    assert not capsys.readouterr().out
+
+
+def test_the_table_of_options_is_that_of_the_recipes():
+    written = json.loads(quick.TABLE.read_text(encoding="utf-8"))
+    assert json.loads(json.dumps(option_table.table())) == written, "run `make options`"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

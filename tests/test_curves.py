@@ -153,6 +153,12 @@ def test_the_horizontal_axis_may_hold_something_else():
     assert curves.draw([steps], name="c") == curves.draw([steps], name="c", end=1000)
 
 
+def test_a_narrow_logarithmic_axis_has_numbers_alone_though_a_decade_lies_in_it():
+    curve = Curve(label="KL", x=np.arange(2.0), y=np.array([0.5, 2.4]))
+    words = words_of(curves.draw([curve], name="c", across=XAxis(label="seconds"), log=True))
+    assert not [w for w in words if "$" in w] and "1.2" in words
+
+
 def test_points_that_are_not_joined_have_a_marker_each_and_no_line():
     x = np.linspace(0, 1, 50)
     both = [Curve(label=str(j), x=x, y=x, joined=j) for j in (True, False)]

@@ -1016,7 +1016,9 @@ def test_networks_made_in_inference_mode_are_refused():
         advnets.Game(G, D, prior=advnets.Gaussian(4), **adams(G, D))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.jit's
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit:DeprecationWarning", "ignore:.torch.jit:FutureWarning"
+)
 def test_what_is_no_optimiser_or_no_module_of_python_is_refused():
     G, D = nn.Linear(4, 2), nn.Linear(2, 1)
     sparse = torch.optim.SparseAdam(list(G.parameters()))

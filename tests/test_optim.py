@@ -1,6 +1,7 @@
 """Learning rules and schedules against their formulas, one number at a time."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -367,3 +368,10 @@ def test_the_average_stands_apart_from_its_network_and_has_no_gradient():
 def test_an_average_checks_its_limits(settings, message):
     with pytest.raises(BadValue, match=message):
         EMA(nn.Linear(1, 1), **settings)
+
+
+def test_momentum_needs_no_compiler_of_torch(monkeypatch):
+    """To import it takes longer than to draw samples."""
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    rule = Momentum([torch.nn.Parameter(torch.zeros(2))], 0.1)
+    rule.load_state_dict(rule.state_dict())

@@ -13,9 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from advnets.evaluation import ais
 from advnets.evaluation.distances import frechet_distance, kernel_distance
 from advnets.evaluation.neighbours import nearest, neighbourhoods
 from advnets.evaluation.parzen import log_densities
+from advnets.models.energy.annealing import RBMPath
+from advnets.models.energy.energy import Energy
+from advnets.theory import enumeration
 
 
 def clouds(case):
@@ -184,3 +188,25 @@ def test_the_kernel_distance_is_torchmetrics_to_1e_9(case, torchmetrics, rng):
     size = torchmetrics.kid.poly_kernel(x, y).abs().mean().item()
     ours = kernel_distance(x, y, rng=rng).value
     assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12 * size)
+
+
+def test_free_energy_and_log_Z_of_a_boltzmann_machine_are_those_of_rbms(rng):
+    """Exactly, and by annealed importance sampling of both from the same base."""
+    classes = pytest.importorskip("rbms.bernoulli_bernoulli.classes", reason="needs rbms")
+    exact = importlib.import_module("rbms.partition_function.exact")
+    annealed = importlib.import_module("rbms.partition_function.ais")
+    e = Energy(20, 8, stdev=0.7, rng=rng).double().requires_grad_(False)
+    e.b.normal_(0, 0.5, generator=rng)
+    e.c.normal_(0, 0.5, generator=rng)
+    theirs = classes.BBRBM(weight_matrix=e.W.T.clone(), vbias=e.b, hbias=e.c)
+    v = torch.randint(2, (50, 20), generator=rng).double()
+    torch.testing.assert_close(e.free_energy(v), theirs.compute_energy_visibles(v))
+    h = torch.cat(list(enumeration.states(8))).double()
+    log_Z = exact.compute_partition_function(theirs, h)
+    assert e.log_Z().item() == pytest.approx(log_Z, abs=1e-10)
+    found = ais.run(RBMPath(e), ais.linear(300), 100, rng=rng)
+    assert abs(found.log_Z - log_Z) < 4 * found.standard_error
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        own = annealed.compute_partition_function_ais(100, 301, theirs)
+    assert abs(own - found.log_Z) < 6 * found.standard_error

@@ -138,7 +138,9 @@ window.Worker = class extends Started {
 def test_a_redraw_between_a_new_game_and_its_first_picture_draws_nothing_of_the_last(browser, site):
     with Opened(browser, f"{site}#{SMALL}", script=LATE) as it:
         for data in ("bimodal", "ring", "sharp"):
-            it.page.evaluate(f"window.__state = null; location.hash = '{SMALL}&data={data}&lines=1'")
+            it.page.evaluate(
+                f"window.__state = null; location.hash = '{SMALL}&data={data}&lines=1'"
+            )
             for width in (301, 302, 303, 304):  # each is a redraw
                 it.page.evaluate(f"document.getElementById('canvas').style.width = '{width}px'")
                 it.page.wait_for_timeout(30)

@@ -105,6 +105,19 @@ def test_what_faces_are_to_a_model_is_real_valued():
 # Columns
 
 
+def test_models_of_binary_pixels_are_left_out_of_the_faces_with_the_reason(
+    made, tmp_path, monkeypatch
+):
+    _, mat, _ = made
+    grey = columns.faces(mat, small=True)
+    assert {m for m in MODELS if grey.refuses(MODELS[m]().model)} == {"dbm", "sbn"}
+    monkeypatch.setattr(table1, "_columns", lambda plan: {"TFD": grey})
+    found = table1.make(table1.Plan(out=tmp_path, models=("sbn",)), command="")
+    (entry,) = (e for e in found.entries if e.title == "Sigmoid belief net")
+    assert entry.cells["TFD"].startswith("its visible units are binary")
+    assert not list(tmp_path.glob("*sbn*"))
+
+
 def test_each_fold_of_the_faces_is_held_out_of_one_training_set(made):
     _, mat, _ = made
     column, held = columns.faces(mat, small=True), tfd.read(mat)

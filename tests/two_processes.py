@@ -3,7 +3,9 @@
 torchrun --nproc_per_node 2 tests/two_processes.py FOLDER
 """
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -38,6 +40,7 @@ GAMES = {
         "G_optimizer": advnets.OptimizerConfig(optimizer="adam", lr=1e-3),
     },
 }
+DTYPES = {"fitted": torch.float32, "fitted_double": torch.float64}
 PROTOCOL = advnets.EvaluationConfig(samples=31, validation=13)
 
 
@@ -55,16 +58,34 @@ def played(own: distributed.Ranks, **settings) -> dict[str, torch.Tensor]:
     return game.state() | {"info": torch.tensor(list(trainer.history[-1].metrics.values()))}
 
 
+@contextlib.contextmanager
+def default(dtype: torch.dtype) -> Iterator[None]:
+    """Inside, what torch makes is of this type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def goes_on(own: distributed.Ranks, folder: Path) -> dict[str, torch.Tensor]:
+    """The state of a game on a DataLoader that is loaded from its folder and trained on."""
+    game = advnets.load(folder, into=small_game(ranks=own))
+    advnets.fit(game, rows(), steps=4, folder=folder)
+    return game.state()
+
+
+def rows() -> DataLoader[tuple[torch.Tensor, ...]]:
+    x = torch.rand(40, 2, generator=torch.Generator().manual_seed(1))
+    return DataLoader(TensorDataset(x), batch_size=10, shuffle=True)
+
+
 def fitted(own: distributed.Ranks, folder: Path) -> dict[str, torch.Tensor]:
     """The state of a game on a DataLoader that was kept in a folder, loaded and trained on."""
-    x = torch.rand(40, 2, generator=torch.Generator().manual_seed(1))
-    loader = DataLoader(TensorDataset(x), batch_size=10, shuffle=True)
-    first = small_game(ranks=own)
-    advnets.fit(first, loader, steps=5, folder=folder)
+    advnets.fit(small_game(ranks=own), rows(), steps=5, folder=folder)
     own.any(False)  # nobody reads before the first has written
-    game = advnets.load(folder, into=small_game(ranks=own))
-    advnets.fit(game, loader, steps=4, folder=folder)
-    return game.state()
+    return goes_on(own, folder)
 
 
 def everything(own: distributed.Ranks, folder: Path) -> dict[str, torch.Tensor]:
@@ -74,7 +95,10 @@ def everything(own: distributed.Ranks, folder: Path) -> dict[str, torch.Tensor]:
         for name, settings in GAMES.items()
         for key, tensor in played(own, **settings).items()
     }
-    tensors |= {f"fitted.{name}": t for name, t in fitted(own, folder / "own").items()}
+    for name, dtype in DTYPES.items():
+        with default(dtype):
+            state = fitted(own, folder / name)
+        tensors |= {f"{name}.{key}": tensor for key, tensor in state.items()}
     sampler = small_game().samplers()["raw"]
     tensors["samples"] = samplers.draw(sampler, 11, seed=3, start=4, ranks=own)
     splits = load(RingConfig(examples=300), seed=0)

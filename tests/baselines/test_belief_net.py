@@ -54,8 +54,15 @@ def test_p_sums_to_1_and_q_does_for_every_x(units):
     n, x = net(units), every(units[0])
     log_p = enumeration.log_marginal(joint(n), x, sum(units[1:]))
     assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-12)
+    torch.testing.assert_close(n.log_marginal(x), log_p)  # layer after layer, and all at once
     of_q = enumeration.log_marginal(lambda x, h: n.log_q(x, n.split(h)), x, sum(units[1:]))
     torch.testing.assert_close(of_q, torch.zeros_like(of_q), rtol=0, atol=1e-12)
+
+
+def test_a_layer_of_more_states_than_are_in_memory_at_once_is_summed():
+    n, x = net((1, 15, 2)), every(1)
+    log_p = n.log_marginal(x)
+    assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
 def test_the_joint_written_out():

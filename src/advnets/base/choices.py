@@ -10,3 +10,5 @@ Format = Literal["float32", "float16", "int8"]
 """In what the weights of a generator are sent to a page."""
 ExportFormat = Literal["hub-folder", "onnx", "safetensors", "torch-export"]
 """In what a generator is exported: the files of `advnets.export.formats`."""
+CODE = "z"
+"""What E is fitted to by default; else the name of a module of G, whose output it is fitted to."""

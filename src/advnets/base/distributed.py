@@ -6,7 +6,6 @@ the processes; gloo connects them on CPUs, NCCL on GPUs.
 """
 
 import contextlib
-import importlib
 import os
 import signal
 import threading
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from advnets.base import errors, rendezvous
+from advnets.base import errors, rendezvous, torch_private
 
 
 @dataclass(frozen=True)
@@ -178,9 +177,7 @@ def init_process_group(device: str = "cpu") -> Iterator[Ranks]:
         )
     if device == "cuda":
         torch.cuda.set_device(_counted("LOCAL_RANK", least=0, most=places - 1))
-    # Its default arguments hold the group that is there when it is first imported, by an optimiser
-    # say. Such a group outlives its end, and its threads may fall over the interpreter's.
-    importlib.import_module("torch.distributed.nn")
+    torch_private.import_before_joining()
     rendezvous.join(own.rank, own.world, backend)
     try:
         yield own

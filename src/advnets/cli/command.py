@@ -1,8 +1,8 @@
 """The command `advnets`: train, sample, evaluate, report, export, compare, figure and others.
 
 A user's mistake gives one line on standard error and exit code 2, and no half-written file. What
-needs no model is answered before torch is imported, which takes seconds: help, recipes, and a
-mistake in the options of every command but `train`.
+needs no model is answered before torch is imported, which takes seconds: help, recipes, a mistake
+in the options, and most dry runs.
 """
 
 import importlib
@@ -139,31 +139,68 @@ def _computing(module: str, function: str, asked: Any) -> int:
         return _answered(lambda: run(asked))
 
 
-def _words(module: str, function: str) -> Callable[[list[str]], int]:
-    """A command that reads its own words."""
-    return lambda words: _computing(module, function, words)
-
-
 def _options(name: str, function: str, module: str = "commands") -> Callable[[list[str]], int]:
     """A command whose options are parsed before what it does is imported."""
+    return lambda words: _computing(module, function, _parsed(name, words, f"advnets {name}"))
+
+
+def _words(name: str, function: str, module: str) -> Callable[[list[str]], int]:
+    """The same, of a command that keeps its own words with its results."""
 
     def run(words: list[str]) -> int:
-        from advnets.cli import options
-        from advnets.cli.parsing import parse
-
-        cls: type[Any] = getattr(options, f"{name.title()}Options")
-        return _computing(module, function, parse(cls, words, prog=f"advnets {name}"))
+        _parsed(name, words, f"advnets {name}")
+        return _computing(module, function, words)
 
     return run
 
 
+def _numbered(name: str, options: dict[str, str], unnumbered: str) -> Callable[[list[str]], int]:
+    """A command whose first word is a number, which chooses the options.
+
+    Args:
+        name: The command.
+        options: The name of the options of each number.
+        unnumbered: What stands for the number in the help of the command.
+    """
+
+    def run(words: list[str]) -> int:
+        number = words[0] if words else ""
+        if number in ("-h", "--help", "--help-all"):
+            _parsed(name, words, f"advnets {name} {unnumbered}")
+        if number in options:
+            _parsed(options[number], words[1:], f"advnets {name} {number}")
+        return _computing("commands", name, words)
+
+    return run
+
+
+def _parsed(name: str, words: list[str], prog: str) -> Any:
+    """The options of a command, `label-curve` by `LabelCurveOptions`."""
+    from advnets.cli import extension_options, options
+    from advnets.cli.parsing import parse
+
+    wanted = f"{name.title().replace('-', '')}Options"
+    cls = getattr(options, wanted, None) or getattr(extension_options, wanted)
+    return parse(cls, words, prog=prog)
+
+
 def train(words: list[str]) -> int:
-    """The command `advnets train`: an unknown recipe is refused before torch is imported."""
+    """The command `advnets train`: what needs no model is answered before torch is imported."""
     if not words:
         raise errors.bad_value("recipe", FIRST_WORD, "nothing")
     if not words[0].startswith("-") and not words[0].endswith(".toml"):
         refuse_unknown(words[0])
+    if "torch" not in sys.modules:
+        from advnets.cli.quick import answered
+
+        if answered(words):
+            return 0
     return _computing("training", "train", words)
+
+
+def _completion(words: list[str]) -> int:
+    """The command `advnets completion`."""
+    return _computing("shell", "completion", words)
 
 
 def _without_torch(module: str, function: str) -> Callable[[list[str]], int]:
@@ -181,14 +218,14 @@ def _without_torch(module: str, function: str) -> Callable[[list[str]], int]:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "sample": _options("sample", "sample"),
-    "complete": _words("completion", "complete"),
-    "encode": _words("inference", "encode"),
-    "reconstruct": _words("inference", "reconstruct"),
+    "complete": _options("complete", "complete", "completion"),
+    "encode": _options("encode", "encode", "inference"),
+    "reconstruct": _options("reconstruct", "reconstruct", "inference"),
     "evaluate": _options("evaluate", "evaluate"),
-    "figure": _words("commands", "figure"),
-    "table": _words("commands", "table"),
-    "coordination": _words("coordination", "compare"),
-    "label-curve": _words("label_curve", "measure"),
+    "figure": _numbered("figure", dict.fromkeys("123", "figure"), "N"),
+    "table": _numbered("table", {"1": "table", "2": "table2"}, "1"),
+    "coordination": _words("coordination", "compare", "coordination"),
+    "label-curve": _words("label-curve", "measure", "label_curve"),
     "report": _options("report", "write_report"),
     "export": _options("export", "export", "exporting"),
     "push": _options("push", "push", "exporting"),
@@ -199,5 +236,5 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "studio": _options("studio", "studio"),
     "recipes": _without_torch("catalogue", "list_recipes"),
     "doctor": _without_torch("doctor", "doctor"),
-    "completion": _words("shell", "completion"),
+    "completion": _completion,
 }

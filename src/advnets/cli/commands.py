@@ -137,12 +137,10 @@ def _loaded(options: EvaluateOptions | FigureOptions | ReportOptions) -> Run:
 def figure(words: list[str]) -> int:
     """The command `advnets figure`."""
     number, words = (words[0], words[1:]) if words else ("", [])
-    if number in ("-h", "--help"):
-        number, words = "N", ["--help"]
-    elif not number:
+    if not number:
         need = f"the first word: one of {', '.join(FIGURES)}"
         raise errors.bad_value("figure", need, "nothing")
-    elif number not in FIGURES:
+    if number not in FIGURES:
         raise errors.unknown("figure", number, FIGURES)
     options = parse(FigureOptions, words, prog=f"advnets figure {number}")
     out = options.out or options.run / f"figure{number}.png"
@@ -163,9 +161,7 @@ def figure(words: list[str]) -> int:
 def table(words: list[str]) -> int:
     """The command `advnets table`."""
     number, words = (words[0], words[1:]) if words else ("", [])
-    if number in ("-h", "--help"):
-        number, words = "1", ["--help"]
-    elif number not in TABLES:
+    if number not in TABLES:
         raise errors.unknown("table", number, TABLES)
     if number == "2":
         return table2.make(words)

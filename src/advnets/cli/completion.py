@@ -1,21 +1,18 @@
 """The command `advnets complete`: fill in what is hidden of pictures, or missing in a table."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import tyro
 from torch import Tensor
 
 from advnets.base import errors, files
 from advnets.base.terminal import tell
-from advnets.cli.parsing import parse
+from advnets.cli.extension_options import CompleteOptions
 from advnets.data import given
 from advnets.data.masks import mask_shape
 from advnets.extensions.conditionals import read_masks
 from advnets.plotting import images
 from advnets.runs import loaded as trained
-from advnets.runs.loaded import Which
 from advnets.runs.run import Run
 from advnets.sampling import samplers
 from advnets.storage import checkpoints
@@ -24,35 +21,8 @@ MOST = 20
 """Rows of a picture."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CompleteOptions:
-    """Fill in a hidden part of pictures, or what is NaN in a table, several times each."""
-
-    run: tyro.conf.Positional[Path]
-    """Folder of the run, which is one of all conditionals."""
-    images: Path | None = None
-    """A folder or zip of pictures, one picture, or a `.npy` array, in which NaN is missing."""
-    erase: str | None = None
-    """The rectangle to fill in, as x,y,w,h in pixels from the left and the top."""
-    mask: Path | None = None
-    """Instead of --erase: a `.npy` file, 1 where a number is seen and 0 where it is hidden; one
-    mask for all, or one each."""
-    n: int = 8
-    """Completions of each example."""
-    out: Path | None = None
-    """Where to: NAME.png for a picture (rows of what is seen, completions, their mean and standard
-    deviation), or NAME.npy for the array (n, N, ...). RUN/completions.png, or .npy for a table."""
-    seed: int = 0
-    """The seed of the completions."""
-    weights: str = "raw"
-    """G's 'raw' or 'averaged' weights."""
-    checkpoint: Which = "best"
-    """The checkpoint with the best validation score, or the last."""
-
-
-def complete(words: list[str]) -> int:
+def complete(options: CompleteOptions) -> int:
     """The command `advnets complete`."""
-    options = parse(CompleteOptions, words, prog="advnets complete")
     errors.at_least(1, n=options.n)
     errors.one_of(("raw", "averaged"), weights=options.weights)
     if options.erase is not None and options.mask is not None:

@@ -1,80 +1,26 @@
 """The commands `advnets encode` and `advnets reconstruct`: z of pictures, and back."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import tyro
 from torch import Tensor
 
 from advnets.base import errors, files
 from advnets.base.terminal import say, tell
 from advnets.cli.completion import MOST, examples
-from advnets.cli.options import DataPlace
-from advnets.cli.parsing import parse
+from advnets.cli.extension_options import EncodeOptions, ReconstructOptions
 from advnets.evaluation.neighbours import nearest
-from advnets.extensions.inference.regression import CODE, RegressionConfig
+from advnets.extensions.inference.regression import RegressionConfig
 from advnets.plotting import images
 from advnets.runs import loaded as trained
 from advnets.runs.inference import Reconstruction, place
-from advnets.runs.loaded import Which
 from advnets.runs.run import Run
 from advnets.sampling import samplers
 from advnets.storage import checkpoints
 
 
-@dataclass(frozen=True, kw_only=True)
-class EncodeOptions:
-    """Infer the z of pictures or rows, or first fit an encoder to what a run's G makes of z."""
-
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
-    images: Path | None = None
-    """A folder or zip of pictures, one picture, or a `.npy` array."""
-    out: Path | None = None
-    """Where to: NAME.npy, an array (N, z_dim). RUN/z.npy by default."""
-    fit: bool = False
-    """Fit the encoder anew and keep it beside the run, which stays as it is."""
-    steps: int = 5_000
-    """With --fit: updates."""
-    target: str = CODE
-    """What is inferred: 'z', or the output of a module of G by its name, such as net.3."""
-    weights: str | None = None
-    """Which of the model's samplers, the first by default: a game's 'raw' or 'averaged' weights."""
-    checkpoint: Which = "best"
-    """The checkpoint with the best validation score, or the last."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReconstructOptions:
-    """Show pictures beside G(E(x)), what search makes of it, and the nearest training picture."""
-
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
-    images: Path | None = None
-    """A folder or zip of pictures, one picture, or a `.npy` array."""
-    out: Path | None = None
-    """Where to: NAME.png for the picture, or NAME.npy for the z that search ends at.
-    RUN/reconstructions.png, or .npy for examples that are no pictures."""
-    steps: int = 300
-    """Updates of the search."""
-    starts: int = 3
-    """Random starts of the search, beside E(x)."""
-    between: int = 0
-    """Draw so many pictures on the way in z from each picture to the next one instead."""
-    seed: int = 0
-    """The seed of the random starts."""
-    weights: str | None = None
-    """Which of the model's samplers, the first by default: a game's 'raw' or 'averaged' weights."""
-    checkpoint: Which = "best"
-    """The checkpoint with the best validation score, or the last."""
-    data: DataPlace = DataPlace()
-    """Where the run's data lies by now, when it has been moved."""
-
-
-def encode(words: list[str]) -> int:
+def encode(options: EncodeOptions) -> int:
     """The command `advnets encode`."""
-    options = parse(EncodeOptions, words, prog="advnets encode")
     out = options.out or options.run / "z.npy"
     files.output(out, (".npy",))
     if options.images is None and not options.fit:
@@ -92,9 +38,8 @@ def encode(words: list[str]) -> int:
     return 0
 
 
-def reconstruct(words: list[str]) -> int:
+def reconstruct(options: ReconstructOptions) -> int:
     """The command `advnets reconstruct`."""
-    options = parse(ReconstructOptions, words, prog="advnets reconstruct")
     errors.at_least(0, between=options.between, steps=options.steps, starts=options.starts)
     at = options.data
     run = trained.load(

@@ -1,41 +1,13 @@
 """The command `advnets label-curve`."""
 
 import shlex
-from dataclasses import dataclass
-from pathlib import Path
-
-import tyro
 
 from advnets.base import files
 from advnets.base.terminal import say, tell
-from advnets.cli.options import DataPlace
+from advnets.cli.extension_options import LabelCurveOptions
 from advnets.cli.parsing import parse
 from advnets.experiments import label_curve
 from advnets.runs import loaded
-from advnets.runs.loaded import Which
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelCurveOptions:
-    """Test error against the number of labels, of classifiers that begin from a run's D."""
-
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
-    labels: tuple[int, ...] = (100, 1_000, 3_000)
-    """Numbers of labels."""
-    draws: int = 10
-    """Draws of labels for what is cheap ..."""
-    long_draws: int = 3
-    """... and for what is fine-tuned."""
-    updates: int = 2_000
-    """Updates of what is fine-tuned."""
-    out: Path | None = None
-    """Folder of labels.html, labels.md and what is kept; RUN-labels by default."""
-    data: DataPlace = DataPlace()
-    checkpoint: Which = "best"
-    """The checkpoint with the best validation score, or the last."""
-    quick: bool = False
-    """One draw, 20 updates, 200 test examples: no results."""
 
 
 def measure(words: list[str]) -> int:

@@ -142,6 +142,27 @@ class TableOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Table2Options:
+    """Measure Table 2 of the paper on 16 binary pixels, where every probability is known.
+
+    Twice: on 4 x 4 bars and stripes, and on handwritten digits made as small.
+    """
+
+    seeds: int = 5
+    """Trainings of each model whose networks are measured."""
+    runs: int = 20
+    """Trainings of each model whose success is counted, the seeds' among them."""
+    seconds: float = 8.0
+    """CPU time of each training at most."""
+    processes: int = 2
+    """Columns that are measured at a time, a core each."""
+    quick: bool = False
+    """Everything in tiny: half a minute of one core, no results."""
+    out: Path = Path("runs/table2")
+    """Folder of table2.html, table2.md, table2.csv and table2.png."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudioOptions:
     """Play the game in the browser, and look at trained runs.
 

@@ -12,12 +12,8 @@ import tyro
 from advnets import recipes
 from advnets.base import errors
 from advnets.base.terminal import tell
-from advnets.cli import options
-from advnets.cli.completion import CompleteOptions
+from advnets.cli import extension_options, options
 from advnets.cli.completion_spec import completed
-from advnets.cli.coordination import CoordinationOptions
-from advnets.cli.inference import EncodeOptions, ReconstructOptions
-from advnets.cli.label_curve import LabelCurveOptions
 from advnets.cli.parsing import with_defaults
 from advnets.cli.training import TrainOptions
 
@@ -54,14 +50,14 @@ class RecipesCommand:
 
 OTHERS: dict[str, Any] = {
     "sample": options.SampleOptions,
-    "complete": CompleteOptions,
-    "encode": EncodeOptions,
-    "reconstruct": ReconstructOptions,
+    "complete": extension_options.CompleteOptions,
+    "encode": extension_options.EncodeOptions,
+    "reconstruct": extension_options.ReconstructOptions,
     "evaluate": options.EvaluateOptions,
     "figure": FigureCommand,
     "table": TableCommand,
-    "coordination": CoordinationOptions,
-    "label-curve": LabelCurveOptions,
+    "coordination": extension_options.CoordinationOptions,
+    "label-curve": extension_options.LabelCurveOptions,
     "report": options.ReportOptions,
     "export": options.ExportOptions,
     "push": options.PushOptions,

@@ -6,6 +6,7 @@ import inspect
 import shutil
 import textwrap
 import types
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from advnets import recipes
@@ -105,12 +106,24 @@ def _docs(options: Any, name: str) -> str:
     *path, last = name.split(".")
     for part in path:
         options = getattr(options, part)
-    for cls in type(options).__mro__:
-        if dataclasses.is_dataclass(cls) and last in cls.__annotations__:
-            return _texts(cls).get(last, "")
+    return text_of(type(options), last)
+
+
+def text_of(cls: type[Any], name: str) -> str:
+    """The text below a field of a class, in one line; "" where there is none.
+
+    A field of a class without source has it in its metadata.
+    """
+    (field,) = (f for f in dataclasses.fields(cls) if f.name == name)
+    if "text" in field.metadata:
+        return str(field.metadata["text"])
+    for base in cls.__mro__:
+        if dataclasses.is_dataclass(base) and name in base.__annotations__:
+            return _texts(base).get(name, "")
     return ""
 
 
+@cache
 def _texts(cls: type) -> dict[str, str]:
     """The string below each field of a class, from its source."""
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body

@@ -1,29 +1,12 @@
 """The command `advnets table 2`."""
 
 import shlex
-from dataclasses import dataclass
-from pathlib import Path
 
 from advnets.base import files
 from advnets.base.terminal import say, tell
+from advnets.cli.options import Table2Options
 from advnets.cli.parsing import parse
 from advnets.experiments import table2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table2Options:
-    """Measure Table 2 of the paper on 4 x 4 bars and stripes, where every probability is known."""
-
-    seeds: int = 5
-    """Trainings of each model whose networks are measured."""
-    runs: int = 20
-    """Trainings of each model whose success is counted, the seeds' among them."""
-    seconds: float = 10.0
-    """CPU time of each training at most."""
-    quick: bool = False
-    """Everything in tiny: half a minute, no results."""
-    out: Path = Path("runs/table2")
-    """Folder of table2.html, table2.md, table2.csv and table2.png."""
 
 
 def make(words: list[str]) -> int:
@@ -34,6 +17,7 @@ def make(words: list[str]) -> int:
     finished = table2.make(
         table2.QUICK if options.quick else plan,
         command=shlex.join(["advnets", "table", "2", *words]),
+        processes=1 if options.quick else options.processes,
         quick=options.quick,
         say=say,
     )

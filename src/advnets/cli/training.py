@@ -17,6 +17,7 @@ from advnets.base.progress import display
 from advnets.base.terminal import tell
 from advnets.cli import aliases, short_help
 from advnets.cli.parsing import parse, with_defaults
+from advnets.cli.quick import HELPS, divided, value_of
 from advnets.runs import run_config
 from advnets.runs import train as run
 from advnets.runs.run_config import RunConfig
@@ -49,7 +50,6 @@ INTERRUPTED, REQUEUE = 130, 75
 """Exit codes of a run that is stopped and saved: by hand, and by a scheduler (EX_TEMPFAIL), so that
 a job script knows when to queue it again."""
 BY_HAND = [getattr(signal, name, 0) for name in ("SIGINT", "SIGHUP")]
-HELPS = {"-h", "--help", "--help-all"}
 
 
 def train(words: list[str]) -> int:
@@ -94,9 +94,8 @@ def _limit(options: TrainOptions, began: float) -> Limit:
 
 def _train_options(words: list[str]) -> TrainOptions:
     """Options on top of a recipe, a TOML file, or the settings of the run to resume."""
-    named = bool(words) and not words[0].startswith("-")
-    source, words = (words[0], words[1:]) if named else (None, words)
-    resumed = _value_of("--resume", words)
+    source, words = divided(words)
+    resumed = value_of("--resume", words)
     if source is None and resumed is None and not HELPS & {*words}:
         raise errors.bad_value("recipe", recipes.FIRST_WORD, "nothing")
     if source is not None and source.endswith(".toml"):
@@ -119,15 +118,6 @@ def _train_options(words: list[str]) -> TrainOptions:
             "folder", "left out with --resume: the run goes on in its own", "a folder"
         )
     return options
-
-
-def _value_of(option: str, words: list[str]) -> str | None:
-    for i, word in enumerate(words):
-        if word.startswith(option + "="):
-            return word.partition("=")[2]
-        if word == option and i + 1 < len(words):
-            return words[i + 1]
-    return None
 
 
 def _of_epochs(options: TrainOptions, epochs: float) -> TrainOptions:

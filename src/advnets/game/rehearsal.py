@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from advnets.base import errors
+from advnets.base import errors, torch_private
 from advnets.base.distributed import Ranks
 from advnets.game.objectives import LOSSES
 from advnets.optim.momentum import Momentum
@@ -166,7 +166,7 @@ def refuse_foreign_optimizers(**players: tuple[nn.Module, torch.optim.Optimizer]
         got = optimizer if isinstance(optimizer, type) else type(optimizer)
         need = "an optimiser of torch's kind, for dense gradients: torch.optim.Adam"
         errors.require(known, f"{name}_optimizer", f"{need}({name}.parameters())", got.__name__)
-        scripted = isinstance(network, torch.jit.ScriptModule)
+        scripted = isinstance(network, torch_private.script_modules())
         errors.require(not scripted, name, "a module of Python, not yet scripted", "a ScriptModule")
         weights = list(network.parameters())
         made = torch.is_inference_mode_enabled() or any(

@@ -11,8 +11,10 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-_ONEDNN = torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-_BAGS = "fbgemm" in torch.backends.quantized.supported_engines  # who sums rows fast, on x86
+from advnets.base import torch_private
+
+_ONEDNN = torch_private.onednn_linear()
+_BAGS = torch_private.fbgemm()
 _LARGE, _CACHED = 50_000_000, (2**18, 2**21)
 """Number of multiplications from which on skipping zeros pays; and the largest size of x and of the
 weights for it, because gathered rows must come from the caches."""
@@ -21,7 +23,7 @@ weights for it, because gathered rows must come from the caches."""
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x weight^T + bias`. In float32 on a CPU by oneDNN, which is up to twice as fast as MKL."""
     suits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
-    if not (_ONEDNN and suits) or torch.is_grad_enabled():
+    if _ONEDNN is None or not suits or torch.is_grad_enabled():
         return nn.functional.linear(x, weight, bias)
     multiply = torch.ops.advnets.product if torch.compiler.is_compiling() else _by_onednn
     y: Tensor = multiply(x, weight, bias)
@@ -68,8 +70,9 @@ def thin_pays(x: Tensor, before: Tensor | None, weight: Tensor) -> bool:
 
 
 def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return y
+    if _ONEDNN is None:
+        return nn.functional.linear(x, weight, bias)
+    return _ONEDNN(x, weight, bias, "none", [], "")
 
 
 def _by_bags(

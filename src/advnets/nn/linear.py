@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from advnets.base import torch_private
 from advnets.nn.kernels import product
 
 
@@ -73,8 +74,7 @@ def hooked(module: nn.Module) -> bool:
     """
     if torch.compiler.is_compiling():
         return False
-    registered: Any = nn.modules.module._has_any_global_hook
-    return bool(registered()) or any(module.__dict__.get(name) for name in HOOKS)
+    return torch_private.has_global_hooks() or any(module.__dict__.get(name) for name in HOOKS)
 
 
 def applied(node: type[torch.autograd.Function], *arguments: Any) -> Tensor:

@@ -19,13 +19,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
-from torch.nn.utils.spectral_norm import SpectralNorm
+
+from advnets.base import torch_private
 
 FIRST = 20
 """Steps of power iteration before the first pass."""
-_TORCHS: Any = getattr(parametrizations, "_SpectralNorm", ())
-"""The parametrisation of `torch.nn.utils.parametrizations.spectral_norm`."""
 
 
 class _Spectral(nn.Module):
@@ -126,13 +124,13 @@ def _normalised(network: nn.Module) -> Iterator[tuple[list[str], Callable[[], ob
         if isinstance(module, _Spectral):
             yield [f"{at}u"], module._iterate
         for hook in module._forward_pre_hooks.values():
-            if isinstance(hook, SpectralNorm):
+            if isinstance(hook, torch_private.spectral_hooks()):
                 step = functools.partial(hook.compute_weight, module, do_power_iteration=True)
                 yield [f"{at}{hook.name}_{vector}" for vector in "uv"], step
         computed: Any = module._modules.get("parametrizations") or {}
         for name, steps in computed.items():
             for i, one in enumerate(steps):
-                if isinstance(one, _TORCHS):
+                if isinstance(one, torch_private.spectral_parametrizations()):
                     where = f"{at}parametrizations.{name}.{i}"
                     once = functools.partial(_computed_in_training, module, name, one)
                     yield [f"{where}._{vector}" for vector in "uv"], once

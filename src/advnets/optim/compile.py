@@ -5,13 +5,12 @@ at once.
 """
 
 import functools
-import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
 
-from advnets.base import errors
+from advnets.base import errors, torch_private
 
 Result = TypeVar("Result")
 GRADIENTS = "trace_autograd_ops"
@@ -31,8 +30,8 @@ def compile_step(
         BadValue: Where this torch cannot capture gradients; at the first call, where a network
             cannot be captured, or the system has no C++ compiler (for a CPU).
     """
-    dynamo: Any = importlib.import_module("torch._dynamo")  # heavy, and needed only here
-    if not hasattr(dynamo.config, GRADIENTS):
+    dynamo = torch_private.dynamo()
+    if not hasattr(getattr(dynamo, "config", None), GRADIENTS):
         raise _not_captured(f"torch {torch.__version__} cannot capture gradients")
     graph = torch.compile(step, fullgraph=True, dynamic=False, backend=backend)
 
@@ -41,7 +40,7 @@ def compile_step(
         with dynamo.config.patch({GRADIENTS: True}):
             try:
                 return graph(*arguments)
-            except dynamo.exc.TorchDynamoException as error:
+            except torch_private.capture_error(dynamo) as error:
                 raise _not_captured(error) from error
 
     return compiled

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advnets.base import errors
+from advnets.base import errors, torch_private
 from advnets.nn.batch_norm import BatchNorm
 from advnets.nn.linear import HOOKS
 from advnets.nn.spectral_norm import SpectralAffine, SpectralConv
 
-_MIXED = (nn.modules.batchnorm._NormBase, BatchNorm, SpectralAffine, SpectralConv)
+_MIXED = (*torch_private.running_norms(), BatchNorm, SpectralAffine, SpectralConv)
 """Layers that take bfloat16 while their weights and buffers are in float32."""
 
 

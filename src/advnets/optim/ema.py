@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from advnets.base import errors
+from advnets.base import errors, torch_private
 from advnets.nn import spectral_norm
 from advnets.nn.batch_norm import BatchNorm
 from advnets.optim.copies import copied, share_hooks
@@ -40,7 +40,7 @@ class EMA:
         share_hooks(network, self.network)
         averaged, own = _averaged(self.network), _averaged(network)
         names = [name for name, t in own.items() if t.is_floating_point()]
-        torch._foreach_lerp_([averaged[n] for n in names], [own[n] for n in names], rate)
+        torch_private.lerp_all([averaged[n] for n in names], [own[n] for n in names], rate)
         mine = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
         vectors = spectral_norm.vectors(self.network)
         for name, theirs in (*network.named_parameters(), *network.named_buffers()):
@@ -51,10 +51,11 @@ class EMA:
 
 def _averaged(network: nn.Module) -> dict[str, Tensor]:
     """The averaged tensors by name: weights, and the moments of batch normalisation."""
+    kinds: tuple[type[nn.Module], ...] = (*torch_private.running_norms(), BatchNorm)
     moments = {
         f"{path}.{name}".lstrip("."): buffer
         for path, module in network.named_modules()
-        if isinstance(module, nn.modules.batchnorm._NormBase | BatchNorm)
+        if isinstance(module, kinds)
         for name, buffer in module.named_buffers(recurse=False)
     }
     return {**dict(network.named_parameters()), **moments}

@@ -6,6 +6,7 @@ the authors' rule; every other optimizer is torch's.
 Reference: Goodfellow et al. (2014), Algorithm 1; pylearn2, `learning_rule.py` and `sgd.py`.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import overload
 
@@ -27,6 +28,11 @@ class Momentum(torch.optim.Optimizer):
         lr: Learning rate; a 0-d tensor can change without a copy from the host.
         momentum: m, in [0, 1).
     """
+
+    # Torch's own, without their wrapper, which imports torch's compiler: more than a second.
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
     def __init__(
         self, params: Iterable[Tensor], lr: float | Tensor, momentum: float | Tensor = 0.5

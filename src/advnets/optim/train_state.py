@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advnets.base import errors
+from advnets.base import errors, torch_private
 from advnets.base.distributed import ALONE, Ranks
 from advnets.base.state import below
 from advnets.nn import dropout, linear
@@ -84,14 +84,14 @@ class TrainState:
         self.random = dropout.stochastic(self.compute_module)
         self._counted = list(zip(network.buffers(), self.compute_module.buffers(), strict=True))
         self._constrain = getattr(network, "constrain", None)
-        self._bare_step = _bare(optimizer)
+        self._bare_step = torch_private.bare_step(optimizer)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: v for name, v in self.__dict__.items() if name != "_bare_step"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._bare_step = _bare(self.optimizer)
+        self._bare_step = torch_private.bare_step(self.optimizer)
 
     def train_mode(self) -> None:
         """Put the network and the copy that computes in training mode.
@@ -234,7 +234,7 @@ class TrainState:
     def _cast(self) -> None:
         """Copy the weights to the copy that computes."""
         if self.compute_module is not self.network:
-            torch._foreach_copy_(self.weights, self._own)
+            torch_private.copy_all(self.weights, self._own)
 
     @torch.no_grad()
     def sync_buffers(self) -> None:
@@ -264,11 +264,6 @@ class TrainState:
         refuse_foreign_state(self.optimizer, below("optimizer.", state))
         load_optimizer_state(self.optimizer, below("optimizer.", state))
         load_group_state(self.optimizer, below("group.", state))
-
-
-def _bare(optimizer: torch.optim.Optimizer) -> Any:
-    """The optimizer's step without torch's wrappers for profiling, which break a graph."""
-    return torch.no_grad()(inspect.unwrap(type(optimizer).step))
 
 
 def _frozen(module: nn.Module) -> bool:
@@ -323,7 +318,7 @@ def refuse_dependence(G: nn.Module, D: nn.Module) -> None:
     """Raise where the output for an example depends on other examples, or on the process."""
     if not has_forward_pair(D):
         raise _not_one_by_one("D", "one without a method forward_pair(data, samples)")
-    strange = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+    strange = (*torch_private.batch_norms(), *torch_private.dropouts())
     for name, network in (("G", G), ("D", D)):
         for module in network.modules():
             if isinstance(module, strange):

@@ -237,13 +237,13 @@ def _legend_rows(names: Sequence[str]) -> int:
 
 def _dress(axes: Any, curves: Sequence[Curve], *, log: bool) -> None:
     """Axes, ticks and rules."""
-    from matplotlib.ticker import FuncFormatter, LogLocator
+    from matplotlib.ticker import FuncFormatter, NullLocator
 
     positive = np.concatenate([curve.y[curve.y > 0] for curve in curves])
     if log and len(positive):
         axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_locator(_of_log(positive))
-        axes.yaxis.set_minor_locator(LogLocator(subs=()))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axes.grid(axis="y", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -266,7 +266,7 @@ def _horizontal(
     axes: Any, curves: Sequence[Curve], across: XAxis | None, end: float | None
 ) -> None:
     """The horizontal axis: the updates from 0 to the end, or `across`."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     if across is None:
         last = max(curve.x.max() for curve in curves) if end is None else end
@@ -276,7 +276,7 @@ def _horizontal(
         own = np.unique(np.concatenate([curve.x for curve in curves]))
         few = len(own) <= FEW and own.max() < 1000 * own.min()
         axes.xaxis.set_major_locator(FixedLocator(own.tolist()) if few else LogLocator())
-        axes.xaxis.set_minor_locator(LogLocator(subs=()))
+        axes.xaxis.set_minor_locator(NullLocator())
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     minus = "\N{MINUS SIGN}"

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from advnets.base import errors
+from advnets.base.choices import CODE
 from advnets.base.process import global_stream_kept
 from advnets.base.protocols import Sampler
 from advnets.base.rng import generator
 from advnets.extensions.inference import regression, search
-from advnets.extensions.inference.regression import CODE, RegressionConfig, Say
+from advnets.extensions.inference.regression import RegressionConfig, Say
 from advnets.networks.encoder import Encoder, EncoderConfig
 from advnets.sampling.interpolation import interpolate
 from advnets.sampling.samplers import GeneratorSampler, untouched

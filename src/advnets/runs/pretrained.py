@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from advnets.base import errors
+from advnets.base.choices import CODE
 from advnets.base.conditioning import Context
 from advnets.base.config import from_dict
 from advnets.base.memory import refuse_larger
@@ -18,7 +19,7 @@ from advnets.base.protocols import Learner, ModelConfig, Problem, Sampler, Stage
 from advnets.base.renamed_options import upgraded
 from advnets.base.state import below
 from advnets.data import DataConfig, Splits
-from advnets.extensions.inference.regression import CODE, RegressionConfig, Say
+from advnets.extensions.inference.regression import RegressionConfig, Say
 from advnets.runs import registry
 from advnets.runs.run import Run
 from advnets.runs.run_config import KINDS, RunConfig

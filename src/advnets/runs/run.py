@@ -7,6 +7,7 @@ from typing import get_args
 from torch import Tensor
 
 from advnets.base import errors
+from advnets.base.choices import CODE
 from advnets.base.distributed import ALONE, Ranks
 from advnets.base.process import settings_of_a_run
 from advnets.base.protocols import Completes, Encodes, LatentSampler, Learner, Sampler
@@ -15,7 +16,7 @@ from advnets.data import Splits
 from advnets.evaluation import features, likelihood, metrics, protocol
 from advnets.evaluation.metrics import Against
 from advnets.evaluation.protocol import Evaluation, EvaluationConfig
-from advnets.extensions.inference.regression import CODE, RegressionConfig, Say
+from advnets.extensions.inference.regression import RegressionConfig, Say
 from advnets.plotting import images
 from advnets.runs import inference
 from advnets.runs.inference import Reconstruction

@@ -4,18 +4,16 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from advnets import data, networks
 from advnets.base import errors
 from advnets.base.config import (
-    RESUMABLE,
     Kinds,
     dumps,
     expanded,
     from_dict,
     read_toml,
-    refuse_unrepresentable,
     settings,
 )
 from advnets.base.protocols import ModelConfig
@@ -24,6 +22,7 @@ from advnets.data import DataConfig
 from advnets.evaluation.protocol import EvaluationConfig
 from advnets.networks import DiscriminatorKind, GeneratorKind
 from advnets.runs import registry
+from advnets.runs.settings import RunSettings
 from advnets.storage.run_folder import RunDir
 from advnets.training.config import TrainerConfig
 
@@ -35,35 +34,18 @@ KINDS: Kinds = {
 }
 
 
-Device = Literal["cpu", "cuda"]
-
-
 PLACES = ("path", "root")
 """The settings of data that give its location."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(RunSettings):
     """The complete configuration of a run."""
 
-    recipe: str = dataclasses.field(default="", metadata=RESUMABLE)
-    """The recipe that it is based on."""
-    seed: int = 0
-    """Seed of everything: initial weights, order of the data, noise, masks."""
-    batch_size: int = 100
-    """Examples in a minibatch; under `torchrun` each process gets its share of them."""
-    device: Device = "cpu"
-    """Device: 'cpu', or 'cuda' for an NVIDIA GPU: untried, and with other random numbers."""
     data: DataConfig
     model: ModelConfig
     trainer: TrainerConfig = TrainerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-
-    def __post_init__(self) -> None:
-        refuse_unrepresentable(self)
-        errors.at_least(0, seed=self.seed)
-        errors.at_least(1, batch_size=self.batch_size)
-        errors.one_of(get_args(Device), device=self.device)
 
     def to_toml(self) -> str:
         """As TOML text, which `read_config` reads."""

@@ -69,7 +69,7 @@ def played(
     """Play a method, and judge it; and those that only draw from its games in another way."""
     method, x = METHODS[name], protocol.points(data, seed)
     game = methods.game(method, of, seed=seed, updates=updates)
-    batches, rng = Batches(x, size=protocol.BATCH, seed=seed), generator(seed, "step")
+    batches, rng = Batches(x, size=of.batch, seed=seed), generator(seed, "step")
     looks, seconds, every = list[Look](), 0.0, max(1, updates // protocol.LOOKS)
     for update in range(1, updates + 1):
         began = time.process_time()

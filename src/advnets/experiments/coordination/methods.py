@@ -102,6 +102,12 @@ METHODS: dict[str, Method] = {
         says="noise of sd 0.1 on all that D sees, annealed to 0 over three quarters of the run",
         rules=lambda minibatches: [InstanceNoise(0.1, max(1, minibatches * 3 // 4))],
     ),
+    "noise-two-rates": Method(
+        title="instance noise, two time scales",
+        says="noise of sd 0.5, annealed likewise, and D's rate twice G's",
+        D_rate=2.0,
+        rules=lambda minibatches: [InstanceNoise(0.5, max(1, minibatches * 3 // 4))],
+    ),
     "spectral": Method(
         title="spectral norm",
         says="every layer of D over its largest singular value",
@@ -124,6 +130,12 @@ METHODS: dict[str, Method] = {
     "mixture-prior": Method(
         title="learned mixture of z", says="p_z a mixture of 32 Gaussians", prior="mixture"
     ),
+    "noise-two-rates-rejection": Method(
+        title="instance noise, two time scales, rejection by D",
+        says="the game of that name; samples accepted with probability e^(a - max a)",
+        sampling="rejection",
+        trained_as="noise-two-rates",
+    ),
     "rejection": Method(
         title="plain, rejection by D",
         says="the plain game; samples accepted with probability e^(a - max a)",
@@ -145,7 +157,7 @@ def game(method: Method, of: Protocol, *, seed: int, updates: int) -> Game:
     noise = Gaussian(3 if method.prior == "mixture" else 2)
     G, D = _pair(method, of, noise, seed)
     anneal: Anneal = "cosine" if of.anneals else "none"
-    beta1, beta2 = protocol.BETAS
+    beta1, beta2 = of.betas
     rules = [
         OptimizerConfig(
             optimizer="adam", lr=lr, lr_decay=1.0, anneal=anneal, beta1=beta1, beta2=beta2
@@ -172,11 +184,11 @@ def game(method: Method, of: Protocol, *, seed: int, updates: int) -> Game:
 
 
 def _pair(method: Method, of: Protocol, noise: Gaussian, seed: int) -> tuple[nn.Module, nn.Module]:
-    G: nn.Module = protocol.NormalisedG(of.G_hidden)
-    D: nn.Module = protocol.discriminator(of.D_units, method.pack, spectral=method.spectral)
-    protocol.init_normal(G, rng=rng.generator(seed, "weights of G"))
+    G: nn.Module = protocol.PlaneG(of.G_hidden, normalised=of.normalised)
+    D: nn.Module = protocol.discriminator(of, method.pack, spectral=method.spectral)
+    protocol.init_normal(G, std=of.std, rng=rng.generator(seed, "weights of G"))
     of_D = rng.generator(seed, "weights of D")
-    protocol.init_normal(D, rng=of_D)
+    protocol.init_normal(D, std=of.std, rng=of_D)
     spectral_norm.init_vectors(D, rng=of_D)
     if method.prior == "diagonal":
         G = WithPrior(DiagonalPrior(2), G)

@@ -29,8 +29,8 @@ MEANING = (
     "the standard error over seeds."
 )
 OPEN = (
-    "Played as their text leaves it open: 100 examples a minibatch in 100 / m packs, players in "
-    "turn, batch normalisation with a learned scale and shift."
+    "Played as their text leaves it open: the examples of a minibatch are split into packs of m, "
+    "and the players move in turn."
 )
 
 
@@ -126,10 +126,12 @@ def notes(results: Results) -> list[str]:
 def _lengths(results: Results) -> str:
     of = protocol.PROTOCOLS[results.protocol]
     anneals = ", annealed to 0" if of.anneals else ""
+    normalised = "with" if of.normalised else "without"
     return (
-        f"'{results.protocol}', G {len(of.G_hidden)} x {of.G_hidden[0]}, D {len(of.D_units)} x "
-        f"{of.D_units[0]} maxout units, Adam at {of.lr:g}{anneals}, {results.epochs:g} epochs of "
-        f"{protocol.PER_EPOCH:,} updates, {results.samples:,} samples judged"
+        f"'{results.protocol}', G {len(of.G_hidden)} x {of.G_hidden[0]} {normalised} batch "
+        f"normalisation, D {len(of.D_units)} x {of.D_units[0]} maxout units of {of.D_pieces} "
+        f"pieces, minibatches of {of.batch}, Adam at {of.lr:g}{anneals}, {results.epochs:g} epochs "
+        f"of {protocol.PER_EPOCH:,} updates, {results.samples:,} samples judged"
     )
 
 

@@ -112,7 +112,10 @@ def _run(
     plan: Plan, model: str, column: Column, say: Say, display: Callable[[], Display]
 ) -> Found | str | None:
     """The run of a model, or why there is none; None when its training was stopped."""
-    config = column.recipe(MODELS[model]())
+    recipe = MODELS[model]()
+    if reason := column.refuses(recipe.model):
+        return reason
+    config = column.recipe(recipe)
     found = runs.find(config, column.facts, plan.places(), say=say)
     if isinstance(found, str) and plan.train:
         if not runs.train(config, plan.out / config.recipe, display=display()):

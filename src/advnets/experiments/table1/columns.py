@@ -18,11 +18,12 @@ from typing import Any
 
 from advnets import data
 from advnets.base.config import expanded
+from advnets.base.protocols import ModelConfig
 from advnets.data import DataConfig, Mnist5kConfig, MnistConfig, Splits, tfd
 from advnets.data.downloads import ENVIRONMENT
 from advnets.evaluation.protocol import EvaluationConfig
 from advnets.experiments.table1 import quick
-from advnets.experiments.table1.faces import for_faces
+from advnets.experiments.table1.faces import binary, for_faces
 from advnets.experiments.table1.rows import ColumnName
 from advnets.runs import same_run
 from advnets.runs.loaded import Which
@@ -42,6 +43,7 @@ class Column:
         splits: One for each fold; all have the same training images.
         protocol: The constants of the score.
         recipe: Converts a recipe for MNIST to this column.
+        refuses: Why a model has no place in this column; empty where it has one.
     """
 
     name: ColumnName
@@ -50,6 +52,7 @@ class Column:
     protocol: EvaluationConfig
     recipe: Callable[[RunConfig], RunConfig]
     checkpoint: Which = "best"
+    refuses: Callable[[ModelConfig], str] = lambda _: ""
 
     @property
     def notice(self) -> str:
@@ -103,7 +106,9 @@ def faces(path: Path, *, small: bool) -> Column:
 
     protocol = replace(_protocol(small), validation=len(held.images))  # all that the fold has
     title = f"not TFD ({path.name})" if held.notice else "TFD"
-    return Column("TFD", title, (first, *others), protocol, recipe, checkpoint="last")
+    return Column(
+        "TFD", title, (first, *others), protocol, recipe, checkpoint="last", refuses=binary
+    )
 
 
 def _protocol(small: bool) -> EvaluationConfig:

@@ -8,6 +8,7 @@ layers), and the database is not public, so these are untuned: MNIST's recipes w
 - The VAE's decoder is Gaussian, mean and variance.
 - The GSN has three layers of 1,500, as its authors' folder for TFD is named; its pixels stay
   Bernoulli, as the autoencoders' do, which takes values in [0, 1] as they are.
+- DBM and belief net have binary visible units alone, so that they are left out here.
 - The adversarial nets take Gaussian z and column norms of at most 1.9365, as the authors' did.
 """
 
@@ -17,7 +18,9 @@ from advnets.base.protocols import ModelConfig
 from advnets.data import TfdConfig
 from advnets.evaluation.protocol import EvaluationConfig
 from advnets.game import GameConfig
+from advnets.models.directed.sigmoid_belief_net import SBNConfig
 from advnets.models.directed.vae import VAEConfig
+from advnets.models.energy.dbm import DBMConfig
 from advnets.models.energy.dbn import DBNConfig
 from advnets.models.energy.rbm import LearningConfig, RBMConfig
 from advnets.models.gsn import GSNConfig
@@ -61,6 +64,12 @@ def of_faces(model: ModelConfig) -> ModelConfig:
             D=replace(D, max_col_norm=COL_NORM),
         )
     return model
+
+
+def binary(model: ModelConfig) -> str:
+    """Why a model is no model of grey pixels; empty where it is one."""
+    alone = isinstance(model, DBMConfig | SBNConfig)
+    return "its visible units are binary, and pixels of faces are grey." if alone else ""
 
 
 def slower(learning: LearningConfig) -> LearningConfig:

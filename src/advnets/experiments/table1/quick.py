@@ -10,7 +10,9 @@ from advnets.base.protocols import ModelConfig
 from advnets.evaluation.protocol import EvaluationConfig
 from advnets.game import GameConfig
 from advnets.models.autoencoders.stacked_cae import StackedCAEConfig
+from advnets.models.directed.sigmoid_belief_net import SBNConfig
 from advnets.models.directed.vae import VAEConfig
+from advnets.models.energy.dbm import DBMConfig
 from advnets.models.energy.dbn import DBNConfig
 from advnets.models.gsn import GSNConfig
 from advnets.networks import DiscriminatorConfig, GeneratorConfig
@@ -49,6 +51,10 @@ def small(model: ModelConfig) -> ModelConfig:
         sizes["D"] = replace(model.D, units=(_UNITS // 2,), pieces=2)
     elif isinstance(model, DBNConfig | StackedCAEConfig):
         sizes = {"hidden": (_UNITS, _UNITS), "updates": (FIRST_STAGE,), "chain": _CHAIN}
+    elif isinstance(model, DBMConfig):
+        sizes = {"hidden": (_UNITS, _UNITS), "updates": (FIRST_STAGE // 2,) * 2, "chain": _CHAIN}
+    elif isinstance(model, SBNConfig):
+        sizes = {"hidden": (_UNITS,)}
     elif isinstance(model, GSNConfig):
         sizes = {"hidden": tuple(_UNITS for _ in model.hidden), "burnt_in": _CHAIN}
     elif isinstance(model, VAEConfig):

@@ -19,6 +19,8 @@ MODELS: dict[str, Callable[[], RunConfig]] = {
     "gsn": recipes.gsn,
     "adversarial": recipes.mnist_best,
     "rbm": recipes.rbm,
+    "dbm": recipes.dbm,
+    "sbn": recipes.sbn,
     "dae": recipes.dae,
     "vae": recipes.vae,
 }
@@ -80,6 +82,9 @@ ROWS = (
     Row(title="Adversarial nets, averaged weights", model="adversarial", sampler="averaged"),
     Row(title="RBM", model="rbm", sampler="persistent"),
     Row(title="RBM, chains from noise", model="rbm", sampler="chain"),
+    Row(title="DBM", model="dbm", sampler="persistent"),
+    Row(title="DBM, chains from noise", model="dbm", sampler="chain"),
+    Row(title="Sigmoid belief net", model="sbn", sampler="means"),
     Row(title="DAE", model="dae", sampler="chain"),
     Row(title="VAE", model="vae", sampler="means"),
 )

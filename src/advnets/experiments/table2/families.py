@@ -1,10 +1,7 @@
-r"""A small model of each column of Table 2, on data whose every probability is known.
+r"""A small model of each column of Table 2, for sixteen binary pixels.
 
-4 x 4 bars and stripes: each of four rows, or each of four columns, is on or off; 30 pictures, all
-alike in probability. A model whose output is a mean in [0, 1] is read as a Bernoulli of that mean,
-so that every column has a p(x) over the 2^16 pictures and a KL from the data.
-
-Reference: MacKay (2003), Information Theory, Inference, and Learning Algorithms: bars and stripes.
+A model whose output is a mean in [0, 1] is read as a Bernoulli of that mean, so that every column
+has a p(x) over the 2^16 pictures and a KL from the data.
 """
 
 import math
@@ -15,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from advnets.base.protocols import Learner, ModelConfig, Problem
+from advnets.experiments.table2.data import Data
 from advnets.game import Game, GameConfig
 from advnets.models.autoencoders.dae import DAEConfig
 from advnets.models.directed.sigmoid_belief_net import SBN, SBNConfig
@@ -24,22 +22,11 @@ from advnets.optim.schedules import OptimizerConfig
 from advnets.runs import registry
 from advnets.sampling.chains import ChainConfig
 from advnets.sampling.priors import Uniform
-from advnets.theory import enumeration
 
-SIDE = 4
 GRID = 128
 """Points along each of the two coordinates of z where an integral over the prior is summed."""
 CHAIN_STATES = 2_000
 _ADAM = OptimizerConfig(optimizer="adam", lr=5e-3, lr_decay=1.0, beta1=0.9)
-
-
-def bars_and_stripes() -> Tensor:
-    """The 30 pictures, `(30, 16)`."""
-    lines = torch.cat(list(enumeration.states(SIDE))).float()
-    bars = lines[:, :, None].expand(-1, SIDE, SIDE).flatten(1)
-    stripes = lines[:, None, :].expand(-1, SIDE, SIDE).flatten(1)
-    every: Tensor = torch.unique(torch.cat((bars, stripes)), dim=0)
-    return every
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +43,21 @@ class Family:
     known: str
     """How that is known."""
 
-    def build(self, x: Tensor, steps: int, seed: int) -> Learner:
+    def build(self, data: Data, steps: int, seed: int) -> Learner:
         """The model before its first update."""
         problem = Problem(
-            event_shape=(x.shape[1],),
+            event_shape=tuple(data.examples.shape[1:]),
             low=0.0,
             high=1.0,
-            mean=x.mean(dim=0),
+            mean=data.examples.mean(dim=0),
             batches_per_epoch=1,
             steps=steps,
         )
         return registry.build(self.config, problem, seed=seed)
 
-    def kl(self, learner: Learner, x: Tensor) -> float:
-        """KL(data || model) in nats, where the rows of x are all alike in probability."""
-        return -math.log(len(x)) - self.log_p(learner, x).mean().item()
+    def kl(self, learner: Learner, data: Data) -> float:
+        """KL(data || model) in nats."""
+        return data.kl(self.log_p(learner, data.pictures))
 
 
 def read_as_bernoulli(means: Tensor, x: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from advnets.base import errors
-from advnets.base.protocols import Batch, Learner
+from advnets.base.protocols import Learner
 from advnets.base.rng import derive, for_samples, generator
 from advnets.evaluation import ais, autocorrelation, decoders
 from advnets.evaluation.parzen import log_densities
+from advnets.experiments.table2.data import Data
 from advnets.experiments.table2.families import Family, of_directed, of_prior, on_grid
 from advnets.game import Game
 from advnets.models.directed.sigmoid_belief_net import SBN
@@ -22,6 +23,8 @@ from advnets.theory import enumeration
 
 REACHED = 0.05
 """Nats: a training whose KL from the data is at most so large has arrived."""
+CLOSE = 0.1
+"""Nats: an estimate of log p(x) that is at most so far off is close."""
 SIGMA = 0.2
 """Of the noise under which the generator's density is estimated."""
 
@@ -42,36 +45,44 @@ class Course:
         return next((s for s, kl in pairs if kl <= REACHED), None)
 
 
-def play(family: Family, x: Tensor, *, seconds: float, every: int, seed: int) -> Course:
+def play(family: Family, data: Data, *, seconds: float, every: int, seed: int) -> Course:
     """Train until the KL is at most `REACHED`, or for so many CPU seconds.
 
     Args:
         family: What is trained.
-        x: The data, all rows alike.
+        data: What it is trained on.
         seconds: CPU time of the updates alone; the KL is not counted.
-        every: Updates between two looks at the KL.
+        every: Updates between two looks at the KL, or as many as take the time of a look.
         seed: Of weights and minibatches.
     """
-    learner, rng = family.build(x, 100_000, seed), generator(seed, "step")
-    times, kls, used, why = [0.0], [family.kl(learner, x)], 0.0, ""
+    learner, rng = family.build(data, 100_000, seed), generator(seed, "step")
+    times, kls, used, why = [0.0], [family.kl(learner, data)], 0.0, ""
+    look = 0.0
     while used < seconds and kls[-1] > REACHED and not why:
+        while used <= times[-1] or (used < seconds and used - times[-1] < look):
+            used += _seconds(lambda: _updates(learner, data, every, rng))
         began = time.process_time()
-        for _ in range(every):
-            batches = tuple(batch(x, rng) for _ in range(learner.batches_per_step))
-            learner.step(batches, rng=rng)
-        used += time.process_time() - began
         try:
-            kl = family.kl(learner, x)
+            kl = family.kl(learner, data)
         except errors.Diverged as error:
             kl, why = math.nan, str(error)
+        look = time.process_time() - began
         times.append(used)
         kls.append(kl)
     return Course(seconds=tuple(times), kl=tuple(kls), learner=learner, diverged=why)
 
 
-def batch(x: Tensor, rng: torch.Generator, m: int = 100) -> Batch:
-    """A minibatch of the data, drawn with replacement."""
-    return Batch(x[torch.randint(len(x), (m,), generator=rng)])
+def _updates(learner: Learner, data: Data, n: int, rng: torch.Generator) -> None:
+    for _ in range(n):
+        batches = tuple(data.batch(rng) for _ in range(learner.batches_per_step))
+        learner.step(batches, rng=rng)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of some work."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +96,12 @@ class GradientError:
     """The bias that chance alone would show in so many draws."""
 
 
-def gradient_error(learner: Learner, x: Tensor, *, draws: int, seed: int) -> GradientError | None:
+def gradient_error(learner: Learner, data: Data, *, draws: int, seed: int) -> GradientError | None:
     """Of one model as it stands, at all of the data; None where log p has no exact gradient."""
     if isinstance(learner, SBN):
-        exact, estimate = _of_sbn(learner, x)
+        exact, estimate = _of_sbn(learner, data)
     elif isinstance(learner, DBM):
-        exact, estimate = _of_dbm(learner, x)
+        exact, estimate = _of_dbm(learner, data)
     else:
         return None
     rng = for_samples(seed, "gradients")
@@ -105,13 +116,12 @@ def gradient_error(learner: Learner, x: Tensor, *, draws: int, seed: int) -> Gra
 Estimate = Callable[[torch.Generator], Tensor]
 
 
-def _of_sbn(learner: SBN, x: Tensor) -> tuple[Tensor, Estimate]:
+def _of_sbn(learner: SBN, data: Data) -> tuple[Tensor, Estimate]:
     """The generative weights' gradient of waking."""
-    net = copy.deepcopy(learner.network).double()
+    net, x = copy.deepcopy(learner.network).double(), data.examples
     own = [p for n, p in net.named_parameters() if not n.startswith("up")]
-    units = sum(net.units[1:])
-    log_p = enumeration.log_marginal(lambda v, h: net.log_joint(v, net.split(h)), x, units)
-    exact = flat(torch.autograd.grad(-log_p.mean(), own))
+    log_p = net.log_marginal(data.pictures.double())
+    exact = flat(torch.autograd.grad(-(data.p @ log_p), own))
     weights = [p for n, p in learner.network.named_parameters() if not n.startswith("up")]
 
     def estimate(rng: torch.Generator) -> Tensor:
@@ -121,13 +131,13 @@ def _of_sbn(learner: SBN, x: Tensor) -> tuple[Tensor, Estimate]:
     return exact, estimate
 
 
-def _of_dbm(learner: DBM, x: Tensor) -> tuple[Tensor, Estimate]:
+def _of_dbm(learner: DBM, data: Data) -> tuple[Tensor, Estimate]:
     """The gradient of mean field and persistent chains."""
-    joint = learner.joint
+    joint, x = learner.joint, data.examples
     e = joint.network.exact().requires_grad_(True)
-    log_p = enumeration.log_marginal(e.log_sum_first, x, len(e.c2))
+    log_p = enumeration.log_marginal(e.log_sum_first, data.pictures, len(e.c2))
     log_Z = enumeration.log_sum(e.log_sum_outer, len(e.c1))
-    exact = flat(torch.autograd.grad(log_Z - log_p.mean(), list(e.parameters())))
+    exact = flat(torch.autograd.grad(log_Z - data.p @ log_p, list(e.parameters())))
 
     def estimate(rng: torch.Generator) -> Tensor:
         _, gradient = joint.gradient(x, 1.0, rng=rng)
@@ -151,14 +161,15 @@ class Inference:
     """Milliseconds for all of x together, over their number."""
 
 
-def inference(learner: Learner, x: Tensor) -> Inference | None:
+def inference(learner: Learner, data: Data) -> Inference | None:
     """KL(q || p(h|x)) by enumeration, a mean over data; None for a model without a posterior."""
+    x = data.pictures
     if isinstance(learner, SBN):
         net = copy.deepcopy(learner.network).double()
         units = sum(net.units[1:])
         log_q = enumeration.posterior(lambda v, h: net.log_q(v, net.split(h)), x, units)
         log_p = enumeration.posterior(lambda v, h: net.log_joint(v, net.split(h)), x, units)
-        kl = (log_q.exp() * (log_q - log_p)).sum(dim=1).mean().item()
+        kl = data.expectation((log_q.exp() * (log_q - log_p)).sum(dim=1))
         rng = for_samples(0, "inference")
         return Inference(gap=kl, ms=_ms(lambda: _recognise(learner, x, rng), len(x)))
     if isinstance(learner, DBM):
@@ -166,7 +177,7 @@ def inference(learner: Learner, x: Tensor) -> Inference | None:
         v = x.double()
         with torch.no_grad():
             bound = e.bound(v, e.mean_field(v, updates))
-            gap = (e.log_sum_hidden(v) - bound).mean().item()
+            gap = data.expectation(e.log_sum_hidden(v) - bound)
             return Inference(gap=gap, ms=_ms(lambda: e.mean_field(v, updates), len(x)))
     return None
 
@@ -175,10 +186,11 @@ def _recognise(learner: SBN, x: Tensor, rng: torch.Generator) -> None:
     learner.network.recognise(x, lambda *shape: torch.rand(*shape, generator=rng))
 
 
-def inversion(learner: Game, x: Tensor, *, steps: int = 200) -> Inference:
+def inversion(learner: Game, data: Data, *, steps: int = 200) -> Inference:
     """Pixels of 16 that the best z found by descent gets wrong, beyond the best on the grid."""
-    G = copy.deepcopy(learner.G).eval().requires_grad_(False)
-    best = (on_grid(learner)[1].round()[None] - x[:, None]).abs().sum(dim=2).amin(dim=1)
+    x, G = data.pictures, copy.deepcopy(learner.G).eval().requires_grad_(False)
+    sure: Tensor = torch.unique(on_grid(learner)[1].round(), dim=0)
+    best = (sure[None] - x[:, None]).abs().sum(dim=2).amin(dim=1)
     began = time.process_time()
     a = torch.zeros(len(x), 2, requires_grad=True)  # z is the quantile of sigmoid(a)
     rule = torch.optim.Adam([a], 0.1)
@@ -189,7 +201,7 @@ def inversion(learner: Game, x: Tensor, *, steps: int = 200) -> Inference:
     ms = 1_000 * (time.process_time() - began) / len(x)
     with torch.no_grad():
         wrong = (G(of_prior(learner, a.sigmoid())).round() - x).abs().sum(dim=1)
-    return Inference(gap=(wrong - best).mean().item(), ms=ms)
+    return Inference(gap=data.expectation(wrong - best), ms=ms)
 
 
 def _ms(work: Callable[[], object], n: int) -> float:
@@ -213,7 +225,7 @@ class Sampling:
     """The fraction of samples, rounded, that are pictures of the data."""
 
 
-def sampling(family: Family, learner: Learner, x: Tensor, *, n: int, seed: int) -> Sampling:
+def sampling(family: Family, learner: Learner, data: Data, *, n: int, seed: int) -> Sampling:
     """Of n samples, burn-in and all."""
     sampler = learner.samplers()[family.sampler]
     began = time.process_time()
@@ -224,7 +236,7 @@ def sampling(family: Family, learner: Learner, x: Tensor, *, n: int, seed: int) 
         kept = n // chains
         states = drawn[: kept * chains].view(kept, chains, *drawn.shape[1:])
         tau = autocorrelation.slowest(states).item()
-    same = (drawn.round()[:, None] == x).all(dim=2)
+    same = (drawn.round()[:, None] == data.pictures).all(dim=2)
     return Sampling(
         tau=tau,
         ms=ms * tau,
@@ -244,46 +256,74 @@ class DensityError:
     """Deviation of that between examples."""
     seconds: float
     """CPU time for all of them."""
+    close: float | None
+    """CPU time of the least effort whose root mean squared error is at most `CLOSE`, if any."""
 
 
-def density(learner: Learner, x: Tensor, *, temperatures: int, seed: int) -> list[DensityError]:
+def density(learner: Learner, data: Data, *, temperatures: int, seed: int) -> list[DensityError]:
     """The estimators that a column has; none where there is no exact value beside them."""
-    rng = for_samples(seed, "density")
+    rng, x, mean = for_samples(seed, "density"), data.pictures, data.examples.mean(dim=0)
     if isinstance(learner, SBN):
         exact = of_directed(learner, x)
-        began, path = time.process_time(), learner.annealed(x, x.mean(dim=0), rng=rng).path
-        found = ais.run(path, ais.linear(max(1, temperatures // 10)), 20, rng=rng).log_Z
-        annealed = _error("AIS", found, exact, began)
-        began = time.process_time()
-        draws = learner.importance_weighted(x, k=100, rng=rng)
-        return [annealed, _error("100 weighted draws", draws, exact, began)]
+
+        def annealed(n: int) -> Tensor:
+            path = learner.annealed(x, mean, rng=rng).path
+            return ais.run(path, ais.linear(n), 20, rng=rng).log_Z
+
+        def weighted(k: int) -> Tensor:
+            return learner.importance_weighted(x, k=k, rng=rng)
+
+        return [
+            _error("AIS", annealed, max(1, temperatures // 10), exact, data),
+            _error("100 weighted draws", weighted, 100, exact, data),
+        ]
     if isinstance(learner, DBM):
-        began = time.process_time()
-        whole = learner.annealed(x, x.mean(dim=0), rng=rng)
-        log_Z = ais.run(whole.path, ais.linear(temperatures), 100, rng=rng).log_Z
-        assert whole.log_numerator is not None
-        found = whole.log_numerator - log_Z
-        return [_error("mean-field bound less AIS", found, learner.log_density(x.double()), began)]
+
+        def bound(n: int) -> Tensor:
+            whole = learner.annealed(x, mean, rng=rng)
+            assert whole.log_numerator is not None
+            return whole.log_numerator - ais.run(whole.path, ais.linear(n), 100, rng=rng).log_Z
+
+        exact = learner.log_density(x.double())
+        return [_error("mean-field bound less AIS", bound, temperatures, exact, data)]
     if isinstance(learner, Game):
-        return _of_generator(learner, x, temperatures, rng)
+        return _of_generator(learner, data, temperatures, rng)
     return []
 
 
 def _of_generator(
-    learner: Game, x: Tensor, temperatures: int, rng: torch.Generator
+    learner: Game, data: Data, temperatures: int, rng: torch.Generator
 ) -> list[DensityError]:
     """Parzen and AIS at one sigma, against the integral over the grid."""
-    sampler = learner.samplers()["raw"]
+    x, sampler = data.pictures, learner.samplers()["raw"]
     exact = log_densities(x, on_grid(learner)[1], [SIGMA])[0]
-    began = time.process_time()
-    window = log_densities(x, sampler.sample(1_000, seed=0), [SIGMA])[0]
-    parzen = _error("Parzen, 1,000 samples", window, exact, began)
-    began, betas = time.process_time(), ais.sigmoid(max(2, temperatures // 5))
-    path = decoders.annealed(sampler, x, SIGMA).path
-    found = ais.run(path.tune(betas, 4, rng=rng), betas, 16, rng=rng).log_Z  # type: ignore[attr-defined]
-    return [parzen, _error("AIS by HMC", found, exact, began)]
+
+    def window(n: int) -> Tensor:
+        return log_densities(x, sampler.sample(n, seed=0), [SIGMA])[0]
+
+    def annealed(n: int) -> Tensor:
+        path, betas = decoders.annealed(sampler, x, SIGMA).path, ais.sigmoid(n)
+        path.tune(betas, 4, rng=rng)  # type: ignore[attr-defined]
+        return ais.run(path, betas, 16, rng=rng).log_Z
+
+    return [
+        _error("Parzen, 1,000 samples", window, 1_000, exact, data),
+        _error("AIS by HMC", annealed, max(2, temperatures // 5), exact, data),
+    ]
 
 
-def _error(by: str, found: Tensor, exact: Tensor, began: float) -> DensityError:
-    seconds, off = time.process_time() - began, found.double() - exact.double()
-    return DensityError(by=by, error=off.mean().item(), scatter=off.std().item(), seconds=seconds)
+def _error(
+    by: str, estimate: Callable[[int], Tensor], effort: int, exact: Tensor, data: Data
+) -> DensityError:
+    """Of the whole effort, and of a quarter, a quarter of that ... until one is close."""
+    close, mean, scatter, seconds = None, math.nan, math.nan, math.nan
+    for n in sorted({max(1, effort // 4**k) for k in range(4)}):
+        if close is not None and n < effort:
+            continue
+        began = time.process_time()
+        off = estimate(n).double() - exact.double()
+        seconds, mean = time.process_time() - began, data.expectation(off)
+        scatter = math.sqrt(data.expectation((off - mean).square()))
+        if close is None and math.hypot(mean, scatter) <= CLOSE:
+            close = seconds
+    return DensityError(by=by, error=mean, scatter=scatter, seconds=seconds, close=close)

@@ -7,41 +7,47 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from advnets.html import markup
 from advnets.plotting import curves
 
 PAPER: dict[str, tuple[str, str, str, str]] = {
     "Training": (
-        "needs inference while it trains",
-        "needs inference while it trains, and a Markov chain for the gradient of log Z",
-        "trades mixing against the power to reconstruct",
-        "D and G have to keep step; else 'Helvetica'",
+        "Inference needed during training.",
+        "Inference needed during training. MCMC needed to approximate partition function gradient.",
+        "Enforced tradeoff between mixing and power of reconstruction generation",
+        "Synchronizing the discriminator with the generator. Helvetica.",
     ),
     "Inference": (
-        "learned, approximate",
-        "variational",
-        "by a Markov chain",
-        "learned, approximate",
+        "Learned approximate inference",
+        "Variational inference",
+        "MCMC-based inference",
+        "Learned approximate inference",
     ),
-    "Sampling": ("no difficulty", "needs a Markov chain", "needs a Markov chain", "no difficulty"),
+    "Sampling": (
+        "No difficulties",
+        "Requires Markov chain",
+        "Requires Markov chain",
+        "No difficulties",
+    ),
     "Evaluating p(x)": (
-        "intractable; AIS approximates it",
-        "intractable; AIS approximates it",
-        "not explicit; a Parzen window approximates it",
-        "not explicit; a Parzen window approximates it",
+        "Intractable, may be approximated with AIS",
+        "Intractable, may be approximated with AIS",
+        "Not explicitly represented, may be approximated with Parzen density estimation",
+        "Not explicitly represented, may be approximated with Parzen density estimation",
     ),
     "Model design": (
-        "has to suit the inference that is wanted; some kinds of it suit nearly all",
-        "careful, to ensure several properties at once",
-        "any differentiable function, in theory",
-        "any differentiable function, in theory",
+        "Nearly all models incur extreme difficulty",
+        "Careful design needed to ensure multiple properties",
+        "Any differentiable function is theoretically permitted",
+        "Any differentiable function is theoretically permitted",
     ),
 }
-"""What the paper's cells say, shortened."""
+"""The paper's cells, in its words (arXiv 1406.2661)."""
 TINY = "Played in small (--quick): this shows that everything runs. No number says anything."
 NOTE = (
-    "Data: the 30 pictures of 4 x 4 bars and stripes. Means over seeds. Bias and noise of the "
+    "Means over seeds; means over pictures are by the data's probabilities. Bias and noise of the "
     "gradient: norms as fractions of the exact gradient's, at one minibatch of all data after 200 "
     "updates; below what chance alone would show, a bias is not seen. Outputs between 0 and 1 are "
     "read as Bernoulli means. Parzen and AIS of the adversarial column: of G with Gaussian noise "
@@ -66,15 +72,27 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Column:
+    """What one family has on one data set."""
+
+    rows: Mapping[str, list[Cell]]
+    """Numbers by the paper's row."""
+    seconds: tuple[float, ...]
+    """CPU seconds of one training ..."""
+    kl: tuple[float, ...]
+    """... and the KL from the data there."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """The whole table."""
 
-    columns: Mapping[str, Mapping[str, list[Cell]]]
-    """Rows and their numbers, by column."""
+    columns: Mapping[str, Mapping[str, Column]]
+    """By data set, by the paper's column."""
+    about: Mapping[str, str]
+    """What each data set is."""
     models: Mapping[str, str]
     """What stands for each column."""
-    courses: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]
-    """CPU seconds and KL of a training of each."""
     machine: Mapping[str, Any]
     command: str
     plan: Any
@@ -83,22 +101,23 @@ class Table:
 
 def paper(row: str, column: str, table: Table) -> str:
     """What the paper says there."""
-    return PAPER[row][list(table.columns).index(column)]
+    return PAPER[row][list(table.models).index(column)]
 
 
 def markdown(table: Table) -> str:
-    """A table of the paper's words with the numbers under them."""
-    names = list(table.columns)
+    """A table of the paper's words, with a line of numbers under them for each data set."""
+    names = list(table.models)
     lines = [f"**{TINY}**", ""] if table.quick else []
     lines += [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
     lines.append(f"| Here | {' | '.join(table.models.values())} |")
     for row in PAPER:
-        cells = [
-            "; ".join([f"*{paper(row, c, table)}*", *(_escaped(n) for n in table.columns[c][row])])
-            for c in names
-        ]
-        lines.append(f"| **{row}** | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", NOTE, "", origin(table), ""])
+        words = " | ".join(f"*{paper(row, c, table)}*" for c in names)
+        lines.append(f"| **{row}** | {words} |")
+        for of, columns in table.columns.items():
+            numbers = ("; ".join(_escaped(n) for n in columns[c].rows[row]) for c in names)
+            lines.append(f"| {of} | {' | '.join(numbers)} |")
+    data = [f"{of}: {words}" for of, words in table.about.items()]
+    return "\n".join([*lines, "", *data, NOTE, "", origin(table), ""])
 
 
 def _escaped(cell: Cell) -> str:
@@ -116,55 +135,77 @@ def as_csv(table: Table) -> str:
     """One line a number."""
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(["row", "column", "paper", "quantity", "value", "unit"])
+    lines.writerow(["row", "column", "paper", "data", "quantity", "value", "unit"])
     for row in PAPER:
-        for column, rows in table.columns.items():
-            for cell in rows[row]:
-                value = "" if cell.value is None else f"{cell.value:.6g}"
-                words = paper(row, column, table)
-                lines.writerow([row, column, words, cell.what, value, cell.unit])
+        for of, columns in table.columns.items():
+            for name, column in columns.items():
+                for cell in column.rows[row]:
+                    value = "" if cell.value is None else f"{cell.value:.6g}"
+                    words = paper(row, name, table)
+                    lines.writerow([row, name, words, of, cell.what, value, cell.unit])
     return file.getvalue()
 
 
-def drawn(table: Table) -> list[curves.Curve]:
+def drawn(columns: Mapping[str, Column]) -> list[curves.Curve]:
     """KL against CPU seconds, a curve a column."""
     return [
-        curves.Curve(label=column, x=np.array(seconds), y=np.array(kl))
-        for column, (seconds, kl) in table.courses.items()
+        curves.Curve(label=name, x=np.array(column.seconds), y=np.array(column.kl))
+        for name, column in columns.items()
     ]
 
 
-def _across(table: Table) -> curves.XAxis:
-    end = max(seconds[-1] for seconds, _ in table.courses.values())
-    return curves.XAxis(label="CPU seconds", limits=(0.0, max(end, 1e-3)))
+def _across(columns: Mapping[str, Column], name: str = "") -> curves.XAxis:
+    end = max(column.seconds[-1] for column in columns.values())
+    return curves.XAxis(label=f"CPU seconds{name}", limits=(0.0, max(end, 1e-3)))
 
 
 def picture(table: Table) -> bytes:
-    """The trainings as a PNG."""
-    return curves.png(drawn(table), across=_across(table), log=True)
+    """The trainings as a PNG, a panel a data set, one under the other."""
+    panels = [
+        Image.open(
+            io.BytesIO(curves.png(drawn(of), across=_across(of, f" ({name})"), log=True))
+        ).convert("RGB")
+        for name, of in table.columns.items()
+    ]
+    whole = Image.new("RGB", (max(p.width for p in panels), sum(p.height for p in panels)), "white")
+    for n, panel in enumerate(panels):
+        whole.paste(panel, (0, sum(p.height for p in panels[:n])))
+    file = io.BytesIO()
+    whole.save(file, format="PNG", optimize=True)
+    return file.getvalue()
+
+
+def charts(table: Table) -> list[markup.Chart]:
+    """The trainings on each data set."""
+    return [
+        markup.Chart(
+            f"KL(data || model) over CPU seconds, {name}",
+            "of one training of each column, seed 0; nats, logarithmic.",
+            curves.draw(drawn(of), name=f"kl-{n}", across=_across(of), log=True),
+        )
+        for n, (name, of) in enumerate(table.columns.items())
+    ]
 
 
 def page(table: Table) -> str:
     """The table as one page, nothing fetched."""
-    chart = markup.Chart(
-        "KL(data || model) over CPU seconds",
-        "of one training of each column, seed 0; nats, logarithmic.",
-        curves.draw(drawn(table), name="kl", across=_across(table), log=True),
-    )
+    about = [f"{name[0].upper()}{name[1:]}: {words}" for name, words in table.about.items()]
     body = markup.render(
         "table2.html",
         {
-            "columns": list(table.columns),
+            "columns": list(table.models),
             "models": list(table.models.values()),
             "rows": {
-                row: [
-                    (paper(row, c, table), [str(cell) for cell in table.columns[c][row]])
-                    for c in table.columns
-                ]
+                row: [(paper(row, c, table), _numbers(table, row, c)) for c in table.models]
                 for row in PAPER
             },
-            "charts": [chart],
-            "notes": [*([TINY] if table.quick else []), NOTE, origin(table).replace("`", "")],
+            "charts": charts(table),
+            "notes": [
+                *([TINY] if table.quick else []),
+                *about,
+                NOTE,
+                origin(table).replace("`", ""),
+            ],
         },
     )
     return str(
@@ -177,3 +218,10 @@ def page(table: Table) -> str:
             },
         )
     )
+
+
+def _numbers(table: Table, row: str, column: str) -> dict[str, list[str]]:
+    """The numbers of a cell, by data set."""
+    return {
+        of: [str(c) for c in columns[column].rows[row]] for of, columns in table.columns.items()
+    }

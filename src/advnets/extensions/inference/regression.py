@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from advnets.base import errors
+from advnets.base.choices import CODE
 from advnets.base.process import global_stream_kept
 from advnets.base.rng import generator
 from advnets.networks.encoder import Encoder, EncoderConfig
@@ -31,8 +32,6 @@ from advnets.optim.copies import copied
 from advnets.sampling.priors import Prior
 from advnets.sampling.samplers import evaluating
 
-CODE = "z"
-"""What E is fitted to by default; else the name of a module of G, whose output it is fitted to."""
 _EVERY = 500
 Say = Callable[[str], None]
 

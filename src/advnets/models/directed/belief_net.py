@@ -1,6 +1,7 @@
 r"""A belief net of binary layers with its recognition net: densities, draws, and a path for AIS."""
 
 import copy
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -12,11 +13,14 @@ from advnets.base import errors
 from advnets.base.rng import per_sample
 from advnets.models.bernoulli import bernoulli
 from advnets.nn.linear import Affine
+from advnets.theory import enumeration
 
 Draw = Callable[..., Tensor]
 """Uniform numbers on [0, 1) of the shape that is asked for."""
 Layers = list[Tensor]
 """h_1 to h_L, of shapes `(..., n_l)`."""
+_ROWS = 1_024
+"""Rows beside all states of a layer that are in memory at once."""
 BOUND = "Below the truth on average; it rises towards it with the temperatures."
 
 
@@ -44,6 +48,23 @@ class BeliefNet(nn.Module):
         for layer, below, above in zip(self.down, [x, *h[:-1]], h, strict=True):
             total = total + log_bernoulli(layer(above), below)
         return total
+
+    def log_marginal(self, x: Tensor) -> Tensor:
+        """Log p(x) of rows `(n, n_0)` exactly, in nats, `(n,)`: layer after layer is summed over.
+
+        Raises:
+            BadValue: For too many hidden units.
+        """
+        hidden = self.units[1:]
+        if sum(hidden) > enumeration.ENUMERABLE:
+            raise enumeration.too_many("units", sum(hidden))
+        top = self.top
+        log_p = torch.cat([log_bernoulli(top, h.to(top)) for h in enumeration.states(hidden[-1])])
+        for layer, n in zip(reversed(self.down), [*reversed(hidden[:-1]), None], strict=True):
+            rows = [x] if n is None else enumeration.states(n)
+            parts = (part for block in rows for part in torch.split(block.to(top), _ROWS))
+            log_p = torch.cat([_mixed(layer, part, log_p) for part in parts])
+        return log_p
 
     def log_q(self, x: Tensor, h: Layers) -> Tensor:
         """Log q(h|x) in nats, shapes as in `log_joint`."""
@@ -83,6 +104,17 @@ def log_bernoulli(logits: Tensor, x: Tensor) -> Tensor:
     """Log p of binary values, summed over the last dimension, in nats."""
     # x log s(a) + (1 - x) log s(-a), shapes that broadcast
     return (x * logits - F.softplus(logits)).sum(dim=-1)
+
+
+def _mixed(layer: nn.Module, x: Tensor, log_p: Tensor) -> Tensor:
+    """Log sum over h of p(h) p(x|h), from log p of all states of h: `(n,)`."""
+    total, done = torch.tensor(-math.inf).to(x), 0
+    for h in enumeration.states(len(log_p).bit_length() - 1):
+        logits = layer(h.to(x))
+        given = x @ logits.T - F.softplus(logits).sum(dim=1)
+        here = (given + log_p[done : done + len(h)]).logsumexp(dim=1)
+        total, done = torch.logaddexp(total, here), done + len(h)
+    return total
 
 
 def _affine(i: int, o: int, stdev: float, rng: torch.Generator | None) -> Affine:

@@ -33,7 +33,6 @@ from advnets.models.directed.belief_net import BOUND, Ancestral, BeliefNet, Draw
 from advnets.models.gradient_learner import GradientLearner
 from advnets.nn.init import logit_of_marginals
 from advnets.optim.schedules import OptimizerConfig
-from advnets.theory import enumeration
 
 Phases = Literal["sleep", "wake", "both"]
 _ROWS = 10_000
@@ -155,10 +154,7 @@ class SBN(GradientLearner):
         """Log p(x) exactly, `(n,)`, in nats. Raises `BadValue` for too many hidden units."""
         net, v = copy.deepcopy(self.network).double().cpu(), x.flatten(1)
         v = binarise(v, "refuse", v)
-        units = sum(net.units[1:])
-        return enumeration.log_marginal(
-            lambda x, h: net.log_joint(x, net.split(h)), v.cpu(), units
-        ).to(v)
+        return net.log_marginal(v.cpu().double()).to(v)
 
     @torch.no_grad()
     def annealed(self, x: Tensor, mean: Tensor, *, rng: torch.Generator) -> Annealed:  # noqa: ARG002

