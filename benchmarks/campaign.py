@@ -112,7 +112,7 @@ def kills(plan: Plan) -> Result:
     """Kills by kind and by moment."""
     import kill
 
-    n = 12 if plan.quick else plan.kills
+    n = 8 if plan.quick else plan.kills
     kinds = ("game", "images", "evaluation", "export") if plan.quick else plan.kinds
     tally = kill.play(plan.top, kills=n, seed=plan.seed, until=plan.until, kinds=kinds)
     if tally.total() < n:
@@ -128,7 +128,7 @@ def malformed(plan: Plan) -> Result:
     """Malformed inputs by kind."""
     import malformed
 
-    cases = 21 if plan.quick else 300
+    cases = 14 if plan.quick else 300
     found = malformed.play(plan.top, cases=cases, seed=plan.seed, until=plan.until)
     for line in found.others:
         print(line)

@@ -64,7 +64,7 @@ def play(top: Path, *, quick: bool, seed: int, until: float) -> Failed:
             one = Killed(one.kind, name, [*one.words, *SHORT])
         whole, _ = kill.left_alone(one, top)
         writes = counted(one, top)
-        chosen = sorted(dice.sample(range(1, writes + 1), 4)) if quick else range(1, writes + 1)
+        chosen = sorted(dice.sample(range(1, writes + 1), 2)) if quick else range(1, writes + 1)
         for failure in FAILURES:
             ends = result.ends.setdefault((name, failure), Counter())
             for n in chosen:

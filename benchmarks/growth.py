@@ -15,7 +15,7 @@ import advnets
 from advnets.data import ArrayConfig
 from advnets.training.callbacks import Moment
 
-UPDATES, QUICK = 50_000, 500
+UPDATES, QUICK = 50_000, 300
 ROOM = 4 * 2**20
 """Bytes that may come after the warm-up: allocators keep what they are given in pieces."""
 
