@@ -1,4 +1,4 @@
-"""Damage to the files of a run folder, mild and deep (for `malformed.py`).
+"""Damage to the files of a run folder, mild and deep (for `malformed_cases.py`).
 
 Deep means past the checksum: tensors of another shape, type or name in a checkpoint that is whole
 by its own count, JSON of every other form, and places that are no files.
@@ -31,8 +31,10 @@ Damage = Callable[[Path, Path, random.Random], None]
 
 def damaged(data: bytes, dice: random.Random) -> bytes:
     """Bytes cut short, turned over, doubled, or drowned in others."""
+    if not data:
+        return dice.randbytes(20)
     how = dice.randrange(6)
-    at = dice.randrange(max(1, len(data)))
+    at = dice.randrange(len(data))
     if how == 0:
         return data[:at]
     if how == 1:
@@ -45,8 +47,7 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
         return data[:at] + bytes([data[at] ^ 1 << dice.randrange(8)]) + data[at + 1 :]
     head = bytearray(data)
     for _ in range(20):
-        if head:
-            head[dice.randrange(min(len(head), 128))] = dice.randrange(256)
+        head[dice.randrange(min(len(head), 128))] = dice.randrange(256)
     return bytes(head)
 
 
@@ -233,6 +234,18 @@ READ: dict[str, tuple[tuple[str, ...], tuple[Damage, ...]]] = {
     "clock.jsonl": (("report", "train"), FACTS),
     "environment.json": (("report",), FACTS),
     "environment.jsonl": (("train",), FACTS),
+    "evaluation.json": (("report", "runs", "export"), FACTS),
     "samples/00000002.png": (("report",), (other_bytes, no_file)),
     ".lock": (EVERY, (planted,)),
 }  # fmt: skip
+SHARED: dict[str, tuple[Damage, ...]] = {
+    "hub/config.json": FACTS,
+    "hub/model.safetensors": CHECKPOINT,
+    "generator.safetensors": CHECKPOINT,
+}
+"""The files of a shared generator, which `sample` and `export` read."""
+CHECKED: dict[str, tuple[Damage, ...]] = {
+    name: (other_head, other_bytes) for name in READ if name.startswith("checkpoints")
+}
+"""Damage that contradicts the file itself: its checksum, or its header. Other damage may give
+another whole file, such as a number in place of another one."""

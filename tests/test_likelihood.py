@@ -65,7 +65,8 @@ def test_evaluate_prints_keeps_and_reads_log_p(tmp_path, capsys):
 )
 def test_each_model_says_what_it_has(model, examples, by, tmp_path):
     run = run_of(model, tmp_path, log_p=LikelihoodConfig(**(vars(SHORT) | {"examples": examples})))
-    rows = run.evaluate(quality=False).log_p
+    rows = run.score(quality=False).log_p
+    assert Kept.read(tmp_path / "run" / "evaluation.json").log_p == rows  # the report reads them
     assert len(rows) == len(by)
     for row, words in zip(rows, by, strict=True):
         assert words in row.by and math.isfinite(row.mean) and row.bound in str(row)

@@ -10,7 +10,11 @@ from torch import nn
 from advnets.base.errors import BadValue
 from advnets.optim.ema import EMA
 from advnets.optim.momentum import Momentum
-from advnets.optim.optimizer_state import load_optimizer_state, optimizer_state
+from advnets.optim.optimizer_state import (
+    load_optimizer_state,
+    optimizer_state,
+    refuse_foreign_state,
+)
 from advnets.optim.schedules import OptimizerConfig, Schedule
 
 
@@ -86,6 +90,19 @@ def test_a_parameter_without_a_gradient_stays_and_remembers_nothing():
     assert torch.equal(frozen, torch.ones(2))
     assert set(optimizer_state(optimizer)) == {"0.velocity"}
     assert not torch.equal(p, torch.ones(2))
+
+
+def test_a_state_with_gaps_is_refused_and_a_weight_without_any_is_not():
+    net = network()
+    optimizer = torch.optim.Adam(net.parameters())
+    move(net, optimizer, 0)
+    state = optimizer_state(optimizer)
+    without = {name: t for name, t in state.items() if not name.startswith("2.")}
+    for whole in (state, without, {}):
+        refuse_foreign_state(optimizer, whole)
+    message = r"'optimizer\.2\.exp_avg' must be there, as for other weights, got absent\."
+    with pytest.raises(BadValue, match=message):
+        refuse_foreign_state(optimizer, {n: t for n, t in state.items() if n != "2.exp_avg"})
 
 
 def test_every_group_has_its_own_rate():

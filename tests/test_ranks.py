@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import torch
 
 import advnets
+from advnets.base import rendezvous
 from advnets.base.distributed import ALONE, Ranks, cores, init_process_group
 from advnets.evaluation import metrics
 from advnets.evaluation.bootstrap import Estimate
@@ -387,3 +389,17 @@ def test_who_has_lost_the_others_answers_sigterm_again_after_its_last_words(
         assert signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_process_that_dies_while_the_others_connect_is_waited_for_no_longer(monkeypatch):
+    """It has joined, and is gone before gloo has connected to it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MASTER_PORT", str(probe.getsockname()[1]))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setattr(rendezvous, "PATIENCE", timedelta(seconds=1))
+    other = threading.Thread(target=lambda: rendezvous._store(1, 2).set("joined 1", ""))
+    other.start()
+    with pytest.raises(advnets.errors.OthersLost, match="meet at"):
+        rendezvous.join(0, 2, "gloo")
+    other.join()

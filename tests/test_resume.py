@@ -93,7 +93,7 @@ def test_dying_at_any_point_and_resuming_changes_nothing(config, tmp_path, monke
 
 
 def test_sigkill_at_random_moments_changes_nothing(tmp_path):
-    """The real thing, in processes of its own; CI kills 3 times, `benchmarks/kill.py` as often as asked."""
+    """The real thing, in processes of its own; `benchmarks/campaign.py` kills a thousand times."""
     config = tmp_path / "small.toml"
     config.write_text(
         small_run(

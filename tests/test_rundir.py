@@ -77,6 +77,29 @@ def test_create_takes_an_empty_folder_and_a_string(tmp_path):
     assert RunDir.create(str(tmp_path), config="").path == tmp_path
 
 
+@pytest.mark.parametrize("aside", [files.atomic_path, files.made_aside])
+def test_what_a_killed_process_left_is_tidied_away_by_who_writes_the_same_name(tmp_path, aside):
+    """The names are those of half-written files; who is alive holds the lock of his."""
+    with aside(tmp_path / "x.png") as first, aside(tmp_path / "y.png") as second:
+        folder = first.is_dir()
+        with aside(tmp_path / "x.png"):
+            assert first.exists()  # of another process, say
+    for left in (first, second):
+        left.mkdir() if folder else left.touch()
+    with aside(tmp_path / "x.png") as path:
+        assert not first.exists()
+        (path / "a" if folder else path).write_bytes(b"whole")
+    assert second.exists() and (tmp_path / "x.png").exists()
+
+
+def test_resuming_deletes_the_old_checkpoint_that_a_kill_kept(run):
+    save(run, 4, 8)
+    old = run.path / "checkpoints" / "00000002.safetensors"
+    old.write_bytes((old.parent / "00000004.safetensors").read_bytes())
+    run.forget_after(8)
+    assert names(old.parent) == ["00000004.safetensors", "00000008.safetensors"]
+
+
 def test_create_refuses_what_is_there(tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()

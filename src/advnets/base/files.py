@@ -25,7 +25,9 @@ except ImportError:  # Windows
 
 ASIDE = ".part."
 """What the name of a file begins with while it is being written."""
-_OURS = re.compile(re.escape(ASIDE) + r".*\.[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
+_DRAWN = "[0-9a-f]{16}"
+"""What is drawn at random for the name of each."""
+_OURS = re.compile(re.escape(ASIDE) + rf".*\.{_DRAWN}(\.[^.]*)?", re.DOTALL)
 _OLD = re.compile(
     re.escape(ASIDE)
     + r"(\d+\.png|(\d+|best)\.safetensors|(metrics|clock)\.jsonl|evaluation\.\w+|config\.toml)"
@@ -155,6 +157,7 @@ def _new(path: Path) -> tuple[IO[bytes], Path]:
     """A new file beside a path, locked for as long as it is open."""
     name = os.fsencode(path.name)[:150].decode(errors="ignore")
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= 16 else ""
+    _clear(path.parent, re.compile(re.escape(f"{ASIDE}{name}.") + _DRAWN + re.escape(suffix)))
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK | NO_WAIT
     while True:
         aside = path.with_name(f"{ASIDE}{name}.{secrets.token_hex(8)}{suffix}")
@@ -172,7 +175,7 @@ def _is(path: Path, handle: IO[bytes]) -> bool:
         return False
 
 
-def _lock(handle: IO[bytes]) -> bool | None:
+def _lock(handle: IO[bytes] | int) -> bool | None:
     """Lock an open file: False where another process holds it, None where no lock can be had."""
     if fcntl is None:
         return None
@@ -210,13 +213,28 @@ def held(path: Path) -> bool | None:
 
 def clear_stale(folder: Path) -> None:
     """Delete what killed processes left half-written in a folder, and nothing that is in use."""
-    for path in folder.iterdir():
-        if not (_OURS.fullmatch(path.name) or _OLD.fullmatch(path.name)):
-            continue
-        flags = os.O_RDONLY | NO_LINK | NO_WAIT
-        with contextlib.suppress(OSError), os.fdopen(os.open(path, flags), "rb") as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _lock(file):
-                path.unlink()
+    _clear(folder, _OURS)
+    _clear(folder, _OLD)
+
+
+def _clear(folder: Path, names: re.Pattern[str], *, folders: bool = False) -> None:
+    """Delete files, or folders, of these names that no process holds the lock of."""
+    is_one, delete = (stat.S_ISDIR, shutil.rmtree) if folders else (stat.S_ISREG, os.unlink)
+    with contextlib.suppress(OSError):
+        for path in [path for path in folder.iterdir() if names.fullmatch(path.name)]:
+            flags = os.O_RDONLY | NO_LINK | NO_WAIT
+            with contextlib.suppress(OSError), _opened(path, flags) as handle:
+                if is_one(os.fstat(handle).st_mode) and _lock(handle):
+                    delete(path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    handle = os.open(path, flags)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def append(path: Path, text: str) -> None:
@@ -260,13 +278,30 @@ def made_aside(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         place = path.absolute()
         short = os.fsencode(place.name)[:150].decode(errors="ignore")
-        aside = place.with_name(f".{short}.{secrets.token_hex(8)}")
-        aside.mkdir()
-        try:
-            yield aside
-            aside.rename(path)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        _clear(place.parent, re.compile(re.escape(f".{short}.") + _DRAWN), folders=True)
+        with _new_folder(place, short) as aside:
+            try:
+                yield aside
+                aside.rename(path)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _new_folder(place: Path, name: str) -> Iterator[Path]:
+    """A new folder beside a path, locked inside."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            aside = place.with_name(f".{name}.{secrets.token_hex(8)}")
+            aside.mkdir()
+            with contextlib.suppress(FileNotFoundError):  # tidied away before it was locked
+                try:
+                    handle = stack.enter_context(_opened(aside, os.O_RDONLY))
+                except PermissionError:  # Windows opens no folders
+                    break
+                if _lock(handle) is not False and os.path.samestat(aside.lstat(), os.fstat(handle)):
+                    break
+        yield aside
 
 
 def flush(path: Path) -> None:

@@ -16,6 +16,8 @@ from advnets.base import errors
 
 PATIENCE = timedelta(seconds=60)
 """How long a process waits for the others when it joins."""
+LONGEST = timedelta(minutes=30)
+"""How long a process waits for what another one does in the run: torch's own default."""
 ANSWER = timedelta(seconds=3)
 """How long it waits for their answers when one is lost."""
 
@@ -36,11 +38,23 @@ def join(rank: int, world: int, backend: str) -> None:
         missing = _silent(store, rank, world, "joined", PATIENCE)
         if missing:
             raise RuntimeError(f"missing: {_named(missing)}")
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=world)
+        _connect(backend, store, rank, world)
     except RuntimeError as error:
         seconds = int(PATIENCE.total_seconds())
         raise _others_missing(world, address, seconds, error) from None
     _met = store, rank, world
+
+
+def _connect(backend: str, store: Any, rank: int, world: int) -> None:
+    """Make the process group. Gloo waits `PATIENCE` for a process that dies meanwhile.
+
+    What is waited for afterwards may take long: the first process scores, draws and saves.
+    """
+    later: Any = getattr(distributed.distributed_c10d, "_set_pg_timeout", None)  # private in torch
+    limit: Any = {"timeout": PATIENCE} if backend == "gloo" and later is not None else {}
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=world, **limit)
+    if limit:
+        later(LONGEST)
 
 
 def leave() -> None:

@@ -220,7 +220,10 @@ class Kept(Evaluation):
     @classmethod
     def read(cls, path: Path) -> "Kept":
         """The scores in a file. Raises `BadFile` where it is damaged."""
-        record = schema.not_known(schema.read(path, dict[str, Any]), NUMBERS)
+        saved = schema.read(path, dict[str, Any])
+        record = schema.not_known(saved, NUMBERS)
+        if "log_p" in saved:  # None there says that an estimator has no such value
+            record["log_p"] = schema.not_known(saved["log_p"], {"mean", "standard_error"})
         quality = record.get("quality") or None
         if isinstance(quality, dict):
             quality = {**YOUNGER, **metrics.upgraded(quality)}

@@ -79,3 +79,21 @@ def refuse_foreign_state(optimizer: torch.optim.Optimizer, state: Mapping[str, T
             own = weights[int(i)].shape if int(i) < len(weights) else "absent"
             need, got = own if own == "absent" else tuple(own), tuple(tensor.shape)
             errors.require(need == got, f"optimizer.{key}", f"of shape {need}", got)
+    _refuse_gaps(optimizer, state)
+
+
+def _refuse_gaps(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Raise where a weight lacks a part of the state that others of its group have."""
+    parts: dict[str, set[str]] = {}
+    for key in state:
+        i, _, name = key.partition(".")
+        parts.setdefault(i, set()).update({name} & {"step", *ELEMENTWISE})
+    first = 0
+    for group in optimizer.param_groups:
+        own = [str(first + i) for i in range(len(group["params"]))]
+        first += len(own)
+        every = set().union(*(parts.get(i, set()) for i in own))
+        for i in sorted(parts.keys() & {*own}):
+            for name in sorted(every - parts[i]):
+                need = "there, as for other weights"
+                raise errors.bad_value(f"optimizer.{i}.{name}", need, "absent")

@@ -181,6 +181,7 @@ class RunDir:
         for path in [*self._numbered(), *self.pictures()]:
             if int(path.stem) > update:
                 _unlink(path)
+        self._forget_old()
         for folder in filter(Path.is_dir, folders):
             files.clear_stale(folder)
 
@@ -210,6 +211,9 @@ class RunDir:
         path = self._own("checkpoints") / f"{update:08d}.safetensors"
         paths = [path.with_name("best.safetensors"), path] if best else [path]
         write_checkpoint(paths, update, tensors, facts)
+        self._forget_old()
+
+    def _forget_old(self) -> None:
         for old in self._numbered()[:-KEEP]:
             _unlink(old)
 
