@@ -76,6 +76,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"[\\/]\d\d_",
+    "default_thumb_file": str(Path(__file__).parent / "results/figure2.png"),  # of words alone
     "ignore_pattern": r"(common|own_images|feedback_loop)\.py",
     "plot_gallery": os.environ.get("DOCS_QUICK", "") == "",
     "abort_on_example_error": True,

@@ -15,6 +15,7 @@ PAGES = {
     "a tutorial": "tutorial/paper.html",
     "a page of the interface": "reference/api/advnets.game.html",
     "the command": "reference/command.html",
+    "the examples": "gallery/index.html",
     "an example": "gallery/01_own_networks.html",
 }
 pytestmark = pytest.mark.skipif(not (SITE / "index.html").exists(), reason="make docs has not run")

@@ -6,6 +6,11 @@ from typing import Any
 
 LINES = re.compile(r"<dl>\n((?:<dd>(?:(?!</?d[ltd]\b).)*</dd>\n?)+)</dl>", re.DOTALL)
 """The parameters of a long signature, a line each: a list of descriptions that has no terms."""
+THUMBNAIL = re.compile(
+    r'(<a class="reference internal")'
+    r'( href="[^"]*"><span class="doc">([^<]*)</span></a></p>\n\s*<div class="sphx)'
+)
+"""The link of an example in the gallery, whose words the theme hides."""
 CHANGES = (
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Site">'),
     ('<aside class="toc-drawer', '<aside aria-label="On this page" class="toc-drawer'),
@@ -22,6 +27,7 @@ def accessible(html: str) -> str:
     """A page with landmarks that have names, levels of headings, and boxes that scroll by keys."""
     for before, after in CHANGES:
         html = html.replace(before, after)
+    html = THUMBNAIL.sub(r'\1 aria-label="\3"\2', html)
     return LINES.sub(_in_lines, html)
 
 
