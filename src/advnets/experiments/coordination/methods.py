@@ -103,8 +103,8 @@ METHODS: dict[str, Method] = {
         rules=lambda minibatches: [InstanceNoise(0.1, max(1, minibatches * 3 // 4))],
     ),
     "noise-two-rates": Method(
-        title="instance noise, two time scales",
-        says="noise of sd 0.5, annealed likewise, and D's rate twice G's",
+        title="noise + two rates",
+        says="instance noise of sd 0.5, annealed likewise, and D's rate twice G's",
         D_rate=2.0,
         rules=lambda minibatches: [InstanceNoise(0.5, max(1, minibatches * 3 // 4))],
     ),
@@ -131,8 +131,8 @@ METHODS: dict[str, Method] = {
         title="learned mixture of z", says="p_z a mixture of 32 Gaussians", prior="mixture"
     ),
     "noise-two-rates-rejection": Method(
-        title="instance noise, two time scales, rejection by D",
-        says="the game of that name; samples accepted with probability e^(a - max a)",
+        title="noise + two rates, rejection",
+        says="the game above; samples accepted with probability e^(a - max a)",
         sampling="rejection",
         trained_as="noise-two-rates",
     ),
