@@ -1,8 +1,8 @@
-"""Test runs against kills, malformed inputs, failing writes, long training and shared folders.
+"""Test runs against kills, malformed inputs, failing writes, long training and sharing.
 
     python benchmarks/campaign.py [PART ...] [--quick] [--seed 0] [--minutes 60] [--out TABLE.md]
 
-    kills      1,000 SIGKILLs at random moments of training, evaluation, report, export and sampling;
+    kills      1,000 SIGKILLs at random moments of training, evaluation, report, export, sampling;
                each command is then repeated, and ends with the files of an uninterrupted one
     malformed  300 malformed files, folders and options: one line and exit code 2, a warning, or
                the result of another valid input
@@ -95,8 +95,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help="all by default")
     parser.add_argument("--quick", action="store_true", help="a little of each part")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=60.0, help="no case begins after this time")
-    parser.add_argument("--kills", type=int, default=1_000, help="number of kills in the part kills")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no case begins later")
+    parser.add_argument("--kills", type=int, default=1_000, help="number of kills (part kills)")
     parser.add_argument("--kinds", nargs="*", default=(), help="kinds of commands to kill")
     parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
     options = parser.parse_args()

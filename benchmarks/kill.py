@@ -279,8 +279,8 @@ def contents(work: Path) -> dict[str, bytes]:
 def differences(whole: dict[str, bytes], torn: dict[str, bytes]) -> list[str]:
     """The names of files that are missing, too many, or differ.
 
-    A numbered checkpoint with the same bytes as the best one is not missing: a run that resumes from
-    the best one does not write it again under its number.
+    A numbered checkpoint with the bytes of the best one is not missing: a run that resumes from the
+    best one does not write it again under its number.
     """
     lost = {name for name in whole.keys() - torn.keys() if whole[name] not in torn.values()}
     found = [f"{name} is missing" for name in lost]
