@@ -8,9 +8,9 @@
 14,500 temperatures of Salakhutdinov and Murray. `sbn`: wake-sleep, by importance-weighted draws.
 `decoder`: a game with the decoder of Wu et al.'s GAN-10, by AIS with HMC beside a Parzen window.
 
-`--minutes` is the CPU time of one thread. Some updates are timed first, which gives the number of
-updates that take so long; the learning rate anneals over these. A finished run is measured again, not
-trained again. Each part writes related-PART.md and related-PART.json.
+`--minutes` is the CPU time of one thread. A short training is timed first,
+which gives the number of updates; the learning rate anneals over these. A finished run is measured
+again, but not trained again. Each part writes related-PART.md and related-PART.json.
 """
 
 import argparse

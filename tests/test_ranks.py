@@ -398,7 +398,7 @@ def test_a_process_that_dies_while_the_others_connect_is_waited_for_no_longer(mo
         monkeypatch.setenv("MASTER_PORT", str(probe.getsockname()[1]))
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setattr(rendezvous, "PATIENCE", timedelta(seconds=1))
-    other = threading.Thread(target=lambda: rendezvous._store(1, 2).set("joined 1", ""))
+    other = threading.Thread(target=lambda: rendezvous.open_store(1, 2).set("joined 1", ""))
     other.start()
     with pytest.raises(advnets.errors.OthersLost, match="meet at"):
         rendezvous.join(0, 2, "gloo")
