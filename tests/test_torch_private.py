@@ -35,7 +35,7 @@ MODULES = ["torch._dynamo", "torch.distributed.nn", "torch.nn.utils.spectral_nor
 
 @pytest.fixture
 def bare_torch(monkeypatch):
-    """Call it: torch is then without its private names, until the test ends."""
+    """A function that removes torch's private names until the end of the test."""
 
     def take_away():
         for owner, name in NAMES:
@@ -71,7 +71,7 @@ def private_names(path):
 
 def test_one_module_names_what_torch_keeps_private():
     assert not {str(path): found for path in SOURCES if (found := [*private_names(path)])}
-    assert [*private_names(HOME)], "the scan finds what stands there"
+    assert [*private_names(HOME)], "the scan finds the private names there"
 
 
 def played(game, average):
