@@ -53,6 +53,7 @@ def pairs(top: Path) -> list[Pair]:
     """The pairs; the configurations are written by `kill.commands`."""
     game, pictures = (str(top / "real" / f"{name}.toml") for name in ("simultaneous", "pictures"))
     new, evaluated = ["--folder", "new"], ["evaluate", "conditional"]
+    score = ["evaluate", "unfinished"]
     train = ["train", game, *new]
     resume = ["train", "--resume", "unfinished"]
     hub = ["export", "simultaneous", "--to", "hub-folder"]
@@ -62,11 +63,11 @@ def pairs(top: Path) -> list[Pair]:
     return [
         Pair("two new runs in one folder", train, train, ends=ONE_REFUSED),
         Pair("two that resume one run", resume, resume, ("unfinished",), ends=ANY),
-        Pair("a run, and its evaluation", resume, ["evaluate", "unfinished"], ("unfinished",), ANY),
+        Pair("a resumed run, and its evaluation", resume, score, ("unfinished",), ANY),
         Pair("two evaluations", evaluated, evaluated, ("conditional",)),
         Pair("two reports", report, report, ("scored",)),
         Pair("two exports to one folder", hub, hub, ("simultaneous",), ONE_REFUSED),
-        Pair("a cache of pictures with two first users", cached, again),
+        Pair("two runs that build the same cache of pictures", cached, again),
         Pair("the same, and the first is killed", cached, again, killed=True, ends=((-9, 0),)),
     ]
 
