@@ -301,7 +301,7 @@ CASES = [
     # tables
     ("no table", nothing, "table", r"Unknown table ''\. Valid: 1, 2\."),
     ("an unknown table", nothing, "table 3", r"Unknown table '3'\. Valid: 1, 2\."),
-    ("an unknown model", nothing, "table 1 --quick --models dbm", r"Unknown model 'dbm'\. Did you mean 'rbm'\? Valid: dbn, stacked-cae, gsn, adversarial, rbm, dae, vae\."),
+    ("an unknown model", nothing, "table 1 --quick --models rbmm", r"Unknown model 'rbmm'\. Did you mean 'rbm'\? Valid: dbn, stacked-cae, gsn, adversarial, rbm, dbm, sbn, dae, vae\."),
     ("an unknown option of table", nothing, "table 1 --form runs", r"Unknown option '--form'\. Did you mean '--from'\? Valid: --mnist, --tfd, --from, --train"),
     ("runs from nowhere", nothing, "table 1 --quick --from runs", r"runs: must be a folder of runs, got nothing\."),
     ("runs from a file", lambda f: (f / "runs").write_text(""), "table 1 --quick --from runs", r"runs: must be a folder of runs, got a file\."),
