@@ -134,7 +134,7 @@ class TableOptions:
     train: bool = False
     """Train missing models also with --from; without --from they always are."""
     models: tuple[str, ...] = ()
-    """Rows to fill, of dbn, stacked-cae, gsn, adversarial, rbm, dbm, sbn, dae, vae; default: all."""
+    """Rows to fill: dbn, stacked-cae, gsn, adversarial, rbm, dbm, sbn, dae, vae; all by default."""
     quick: bool = False
     """Tiny runs, on 5,000 digits without --mnist: a minute, no results."""
     out: Path = Path("runs/table1")
