@@ -1,17 +1,18 @@
-"""A bounded campaign against everything that can go wrong with a run.
+"""Test runs against kills, malformed inputs, failing writes, long training and sharing.
 
     python benchmarks/campaign.py [PART ...] [--quick] [--seed 0] [--minutes 60] [--out TABLE.md]
 
-    kills      1,000 SIGKILLs at random moments of training, evaluation, report, export and others;
-               every command is repeated and ends with the same bits
-    malformed  300 malformed files, folders and options: one line and exit code 2, or no difference
-    writes     every write of a run fails in turn, with ENOSPC from there on and with EIO once
-    growth     50,000 updates with flat memory, threads and descriptors
-    sharing    two writers in one folder; a cache with two first users
+    kills      1,000 SIGKILLs at random moments of training, evaluation, report, export, sampling;
+               each command is then repeated, and ends with the files of an uninterrupted one
+    malformed  300 malformed files, folders and options: one line and exit code 2, a warning, or
+               the result of another valid input
+    writes     every write of a command fails in turn: with ENOSPC all later ones too, with EIO once
+    growth     50,000 updates, during which memory, threads and descriptors do not grow
+    sharing    two commands at the same time in one folder, or with one cache
 
-Commands run in children that are forked from this process, which has imported torch with one
-thread: hundreds of them cost no import. The exit code is 1 where something is wrong; then the files
-are kept, and the folder is named. `--quick` (CI) plays a little of each part.
+Commands run in children that are forked from this process after it has imported torch, so that
+none of them imports it again. The exit code is 1 where a fault is found; then the files of the
+faults are kept, and their folder is printed. `--quick` (CI) plays a little of each part.
 """
 
 import argparse
@@ -33,15 +34,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a part is told.
+    """The settings of a part.
 
     Attributes:
-        top: A scratch folder, with whole files in `real`.
-        seed: Of all that is random.
+        top: A scratch folder, with undamaged files in `real`.
+        seed: Of all random choices.
         until: The time (monotonic) after which nothing new is begun.
-        quick: Whether to play a little.
-        kills: Of the part `kills`.
-        kinds: Of commands that are killed; all by default.
+        quick: Whether to play only a few cases.
+        kills: The number of kills in the part `kills`.
+        kinds: The kinds of commands that are killed; all by default.
     """
 
     top: Path
@@ -54,7 +55,7 @@ class Plan:
 
 @dataclass
 class Result:
-    """A part's table: a heading, rows, and what went wrong."""
+    """A part's table: headings, rows, and the faults found."""
 
     heading: list[str]
     rows: list[list[object]]
@@ -65,7 +66,7 @@ def main() -> None:
     """Play the parts that are named, or all."""
     options = _options()
     parts = options.parts or [*PARTS]
-    if "writes" in parts:  # begins again, before torch is imported
+    if "writes" in parts:  # starts this program again, before torch is imported
         failing_library.preload()
     top = Path(tempfile.mkdtemp(prefix="campaign"))
     import forked
@@ -94,9 +95,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help="all by default")
     parser.add_argument("--quick", action="store_true", help="a little of each part")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=60.0, help="nothing is begun after them")
-    parser.add_argument("--kills", type=int, default=1_000, help="of the part kills")
-    parser.add_argument("--kinds", nargs="*", default=(), help="of commands that are killed")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no case begins later")
+    parser.add_argument("--kills", type=int, default=1_000, help="number of kills (part kills)")
+    parser.add_argument("--kinds", nargs="*", default=(), help="kinds of commands to kill")
     parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
     options = parser.parse_args()
     unknown = [part for part in options.parts if part not in PARTS]
@@ -109,14 +110,14 @@ def _options() -> argparse.Namespace:
 
 
 def kills(plan: Plan) -> Result:
-    """Kills by kind and by moment."""
+    """Kills by kind of command and by what it was doing."""
     import kill
 
     n = 8 if plan.quick else plan.kills
     kinds = ("game", "images", "evaluation", "export") if plan.quick else plan.kinds
     tally = kill.play(plan.top, kills=n, seed=plan.seed, until=plan.until, kinds=kinds)
     if tally.total() < n:
-        print(f"The time was up after {tally.total()} of {n} kills.")
+        print(f"Time limit reached after {tally.total()} of {n} kills.")
     rows = [
         [kind, tally.rounds[kind], sum(moments.values()), *(moments[m] for m in kill.MOMENTS)]
         for kind, moments in tally.kills.items()
@@ -130,7 +131,7 @@ def malformed(plan: Plan) -> Result:
 
     cases = 14 if plan.quick else 300
     found = malformed.play(plan.top, cases=cases, seed=plan.seed, until=plan.until)
-    for line in found.others:
+    for line in found.different:
         print(line)
     rows = [
         [kind, sum(ends.values()), *(ends[end] for end in malformed.ENDS)]
@@ -143,12 +144,12 @@ def writes(plan: Plan) -> Result:
     """Failing writes by command."""
     import failing_writes
 
-    heading = ["command", "writes that failed", "refused", "told"]
+    heading = ["command", "writes that failed", "refused", "warned"]
     if not failing_library.preloaded():
-        return Result(heading, [["none: there is no C compiler here", 0, 0, 0]])
+        return Result(heading, [["not played: no C compiler found", 0, 0, 0]])
     found = failing_writes.play(plan.top, quick=plan.quick, seed=plan.seed, until=plan.until)
     rows = [
-        [f"{name}, {failure}", sum(ends.values()), ends["refused"], ends["told"]]
+        [f"{name}, {failure}", sum(ends.values()), ends["refused"], ends["warned"]]
         for (name, failure), ends in found.ends.items()
     ]
     return Result(heading, with_sum(rows), found.faults)
@@ -166,7 +167,7 @@ def growth(plan: Plan) -> Result:
 
 
 def sharing(plan: Plan) -> Result:
-    """Two commands at the same time."""
+    """Exit codes of two commands at the same time."""
     import sharing
 
     rounds = 1 if plan.quick else 8

@@ -1,7 +1,7 @@
-"""Damage to the files of a run folder, mild and deep (for `malformed_cases.py`).
+"""Ways to damage the files of a run folder (for `malformed_cases.py`).
 
-Deep means past the checksum: tensors of another shape, type or name in a checkpoint that is whole
-by its own count, JSON of every other form, and places that are no files.
+Some damage keeps the checksum right: tensors of another shape, type or name in a checkpoint that is
+sealed again. Other damage is JSON of another form, or a folder, pipe or link in place of a file.
 """
 
 import json
@@ -30,7 +30,7 @@ Damage = Callable[[Path, Path, random.Random], None]
 
 
 def damaged(data: bytes, dice: random.Random) -> bytes:
-    """Bytes cut short, turned over, doubled, or drowned in others."""
+    """Bytes that are cut short, changed, doubled, or have others inserted."""
     if not data:
         return dice.randbytes(20)
     how = dice.randrange(6)
@@ -55,7 +55,7 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
 
 
 def other_json(value: object, dice: random.Random) -> object:
-    """A JSON value with one part replaced, taken out, or buried."""
+    """A JSON value with one part replaced or removed."""
     if isinstance(value, dict) and value and dice.random() < 0.8:
         key = dice.choice([*value])
         rest = {k: v for k, v in value.items() if k != key}
@@ -66,7 +66,7 @@ def other_json(value: object, dice: random.Random) -> object:
 
 
 def as_words(value: object) -> object:
-    """The same with a string for every number."""
+    """The same value with a string for every number."""
     if isinstance(value, dict):
         return {k: as_words(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -96,7 +96,7 @@ def other_text(text: str, dice: random.Random) -> str:
 
 
 def other_facts(work: Path, path: Path, dice: random.Random) -> None:
-    """A JSON file, or a line of a log, of another form."""
+    """Give a JSON file, or a line of a log, another form."""
     text = path.read_text()
     if path.suffix == ".json":
         path.write_text(other_text(text, dice))
@@ -136,7 +136,7 @@ def other_tensor(t: Tensor, dice: random.Random) -> Tensor:
 
 
 def sealed_again(work: Path, path: Path, dice: random.Random) -> None:
-    """A checkpoint with other tensors or facts, and the checksum of what it holds now."""
+    """Change tensors or facts of a checkpoint, and write the checksum of its new content."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in sorted(set(file.keys()))}
         facts: Any = json.loads(file.metadata()["advnets"])
@@ -157,7 +157,7 @@ def sealed_again(work: Path, path: Path, dice: random.Random) -> None:
 
 
 def other_head(work: Path, path: Path, dice: random.Random) -> None:
-    """A checkpoint whose header lies about lengths, places or types."""
+    """Give a checkpoint a header with wrong lengths, offsets or types."""
     raw = path.read_bytes()
     size = int.from_bytes(raw[:8], "little")
     head, how = raw[8 : 8 + size], dice.randrange(4)
@@ -181,7 +181,7 @@ def other_head(work: Path, path: Path, dice: random.Random) -> None:
 
 
 def other_config(work: Path, path: Path, dice: random.Random) -> None:
-    """A line of the configuration that says something else, or is gone, or is there twice."""
+    """Change, delete or repeat a line of the configuration."""
     lines = path.read_text().splitlines()
     at, how = dice.randrange(len(lines)), dice.randrange(4)
     if how == 0:
@@ -195,12 +195,12 @@ def other_config(work: Path, path: Path, dice: random.Random) -> None:
 
 
 def other_bytes(work: Path, path: Path, dice: random.Random) -> None:
-    """Cut short, a bit turned over, and worse."""
+    """Damage the bytes of a file."""
     path.write_bytes(damaged(path.read_bytes(), dice))
 
 
 def no_file(work: Path, path: Path, dice: random.Random) -> None:
-    """A link, a folder, a pipe or a device where a file should be."""
+    """Put a link, a folder, a pipe or a device in place of a file."""
     path.unlink()
     how = dice.randrange(6)
     if how == 0:
@@ -214,7 +214,7 @@ def no_file(work: Path, path: Path, dice: random.Random) -> None:
 
 
 def planted(work: Path, path: Path, dice: random.Random) -> None:
-    """A link at a place that a command will write."""
+    """Put a link where a command will write a file."""
     names = [".lock", ".part.config.toml", "evaluation.json", "samples/x.png", "report.html"]
     place = path.parent / dice.choice([*names, "samples.png", "evaluation.png"])
     place.unlink(missing_ok=True)

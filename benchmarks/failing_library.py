@@ -1,6 +1,6 @@
-"""The library between a process and the C library whose writes can fail, preloaded.
+"""Preload `failing_writes.c`, with which calls of the C library that write can be made to fail.
 
-It is loaded before torch is imported: this module imports neither.
+It has to be loaded before torch is imported, so that this module imports no torch.
 """
 
 import ctypes
@@ -15,13 +15,13 @@ HERE = Path(__file__).parent
 
 
 def preloaded() -> bool:
-    """Whether the C library's calls can fail here."""
+    """Whether the library is loaded in this process."""
     return hasattr(ctypes.CDLL(None), "failing_arm")
 
 
 def preload() -> None:
     """Start this program again with `failing_writes.c` preloaded, where there is a C compiler."""
-    if preloaded():  # children find it in memory, and other programs do without
+    if preloaded():  # it stays in memory for forked children; other programs run without it
         shutil.rmtree(Path(os.environ.pop("LD_PRELOAD", "/nowhere/x")).parent, ignore_errors=True)
         return
     compiler = shutil.which("cc") or shutil.which("gcc")

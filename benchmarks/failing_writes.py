@@ -1,13 +1,14 @@
-"""Every write of a command fails in turn: the disk is full from there on, or an error occurs once.
+"""Let every write of a command fail in turn, and check how the command ends.
 
 `failing_writes.c` is preloaded and stands between the process and the C library, so that the writes
-of sqlite and numpy fail too. What becomes of a command whose n-th write fails:
+of sqlite and NumPy fail too. With ENOSPC all later writes fail as well, as on a full disk; with EIO
+only one. A command whose n-th write fails may end so:
 
     refused    exit code 2, and the last line names a file and the reason
-    told       it ends well, and a line says what is not kept
+    warned     exit code 0, and a line says what could not be saved
 
-Afterwards every file that is there is readable, and the command repeated without the failure makes
-the files that it makes when nothing ever fails, and leaves no others.
+Afterwards every file must be readable, and the command repeated without failures must end with the
+same files as one whose writes never failed.
 """
 
 import ctypes
@@ -24,7 +25,7 @@ import forked
 import kill
 from forked import Ended
 from kill import Killed
-from malformed import TOLD, became
+from malformed import WARNED, became
 
 from advnets import cli
 
@@ -39,20 +40,20 @@ COMMANDS = (
 
 @dataclass
 class Failed:
-    """Failures by command and errno, what became of them, and what went wrong."""
+    """How commands ended, by command and errno, and the faults found."""
 
     ends: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 
 def play(top: Path, *, quick: bool, seed: int, until: float) -> Failed:
-    """Let every write of some commands fail; with `quick`, a few of each.
+    """Let the writes of some commands fail.
 
     Args:
-        top: A scratch folder with whole files in `real`.
-        quick: Whether to take a few writes of two commands.
-        seed: Of which, and the number of the command that is first.
-        until: The time (monotonic) after which nothing is begun.
+        top: A scratch folder with undamaged files in `real`.
+        quick: Whether to let two writes of two commands fail, and not all.
+        seed: Of the choice of writes; it also says which command is first.
+        until: The time (monotonic) after which no case begins.
     """
     found = kill.commands(top)
     named = {one.name: one for ones in found.values() for one in ones}
@@ -75,7 +76,7 @@ def play(top: Path, *, quick: bool, seed: int, until: float) -> Failed:
 
 
 def counted(one: Killed, top: Path) -> int:
-    """The writes of a command."""
+    """The number of writes of a command."""
     work = top / "torn"
     kill.brought(one, top, work)
     end = _armed(one, work, 0, "EIO")
@@ -104,17 +105,17 @@ def _armed(one: Killed, work: Path, n: int, failure: str) -> Ended:
 def failed(
     one: Killed, top: Path, n: int, failure: str, whole: dict[str, bytes], result: Failed
 ) -> str:
-    """Run a command whose n-th write fails, and again without: what became of it."""
+    """How a command ends whose n-th write fails; it is then repeated without the failure."""
     work = top / "torn"
     kill.brought(one, top, work)
     end = _armed(one, work, n, failure)
     what, faults = became(end), []
     if what == "ends well":
-        what = "told" if TOLD.search(end.said) else "passes in silence"
+        what = "warned" if WARNED.search(end.said) else "failure not reported"
     reasons = (os.strerror(FAILURES[failure][0]), "could not be saved")  # sqlite has its own words
     if what == "refused" and not any(reason in end.last() for reason in reasons):
         what = "refused without the reason"
-    if what not in ("refused", "told"):
+    if what not in ("refused", "warned"):
         faults.append(f"{what}: {end.last()}")
     faults += kill.unreadable(work)
     if not (one.makes and (work / one.makes).exists()):
@@ -127,4 +128,4 @@ def failed(
         text = f"{one.name}, write {n} fails with {failure}: {'; '.join(faults)[:500]} ({kept})"
         result.faults.append(text)
         print(f"FAULT: {text}", flush=True)
-    return what if what in ("refused", "told") else "fault"
+    return what if what in ("refused", "warned") else "fault"

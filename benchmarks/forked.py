@@ -1,8 +1,8 @@
 """Commands of advnets in forked children of one process, which has imported torch already.
 
-A child is in a process group of its own, has a folder to work in, and writes what it says to a
-file. It calls `advnets.cli.main` and ends with its exit code. The process that forks has one thread
-and computes nothing, so that no child inherits a lock that nobody will release.
+A child has its own process group and its own working folder, and writes its output to a file. It
+calls `advnets.cli.main` and ends with its exit code. The process that forks has one thread and
+computes nothing, so that no child inherits a lock that is never released.
 """
 
 import contextlib
@@ -29,17 +29,17 @@ from advnets import cli
 
 Words = list[str]
 LIMIT = 120.0
-"""Seconds after which a command hangs."""
+"""Seconds after which a command counts as hanging."""
 HANG = -signal.SIGALRM
-"""In place of the exit code of a command that was ended because it hangs."""
+"""Stands for the exit code of a command that was killed because it hangs."""
 LAZY = ("matplotlib.pyplot", "sklearn.cluster", "torch._dynamo", "torch.distributed.nn")
-"""What they, or torch, import when it is first needed."""
+"""Modules that advnets or torch import only when they are first needed."""
 MODULES = ("cli", "data", "export", "recipes", "report", "storage", "training")
 """Packages whose modules are imported before the first fork."""
 
 
 def prepare(cache: Path) -> None:
-    """Import what commands import, with one thread, and keep caches in a folder of our own."""
+    """Import everything that commands import, use one thread, and move the caches to a folder."""
     torch.set_num_threads(1)
     os.environ["XDG_CACHE_HOME"] = str(cache)
     os.environ.pop("ADVNETS_DATA", None)
@@ -51,28 +51,28 @@ def prepare(cache: Path) -> None:
     for name in LAZY:
         importlib.import_module(name)
     Image.init()
-    with contextlib.redirect_stdout(io.StringIO()):  # the parser keeps what it has read of classes
+    with contextlib.redirect_stdout(io.StringIO()):  # fills the parser's cache
         cli.main(["train", "ring", "--dry-run"])
     gc.collect()
-    gc.freeze()  # what is imported is not copied when a child collects its garbage
+    gc.freeze()  # garbage collection in a child then copies no memory of the imports
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code (of a signal: negative), what it said, and when."""
+    """How a command ended: its exit code (negative for a signal), its output, its seconds."""
 
     code: int
     said: str
     seconds: float
 
     def last(self) -> str:
-        """The last line that was said."""
+        """The last line of the output that is not blank."""
         return next((line for line in reversed(self.said.splitlines()) if line.strip()), "")
 
 
 @dataclass(frozen=True)
 class Child:
-    """A command that runs."""
+    """A running command."""
 
     pid: int
     handle: int
@@ -80,17 +80,17 @@ class Child:
     begun: float
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for its end; False where it still runs after so many seconds."""
+        """Wait for its end at most so many seconds; False where it still runs."""
         return bool(select.select([self.handle], [], [], max(0.0, seconds))[0])
 
     def kill(self) -> Ended:
-        """SIGKILL to it and its own children."""
+        """Send SIGKILL to it and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         return self.wait()
 
     def wait(self, limit: float = LIMIT) -> Ended:
-        """Its end; a command that takes longer is killed."""
+        """Wait for its end; a command that takes longer than the limit is killed."""
         hangs = not self.ends_within(limit)
         if hangs:
             os.killpg(self.pid, signal.SIGKILL)
@@ -107,10 +107,10 @@ def start(
     """Start a command in a folder.
 
     Args:
-        words: Of the command, without `advnets`.
-        folder: Where it works.
-        log: The name of the file of what it says, in that folder.
-        before: Called in the child first.
+        words: The words of the command, without `advnets`.
+        folder: Its working folder.
+        log: The name of the file for its output, in that folder.
+        before: Called first, in the child.
     """
 
     def command() -> int:
@@ -130,13 +130,13 @@ def fork(function: Callable[[], int], folder: Path, *, log: str = "said") -> Chi
     if pid == 0:
         _child(function, folder, output)
     os.close(output)
-    with contextlib.suppress(OSError):  # the child does so too: who comes first
+    with contextlib.suppress(OSError):  # the child does so too; either may be first
         os.setpgid(pid, pid)
     return Child(pid, os.pidfd_open(pid), said, begun)
 
 
 def _child(function: Callable[[], int], folder: Path, output: int) -> None:
-    """What a child does; it does not return."""
+    """The body of a child; it does not return."""
     code = 70
     try:
         with contextlib.suppress(OSError):

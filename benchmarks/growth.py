@@ -1,6 +1,7 @@
-"""A long run of a tiny game: memory, threads and descriptors stay what they were after the warm-up.
+"""Measure memory, threads and file descriptors during a long training of a tiny game in float32.
 
-It logs at every 20th update, draws, scores and saves, as runs do, and is float32 throughout.
+The run logs at every 20th update, draws samples, scores and saves. What is measured after the
+warm-up must not grow.
 """
 
 import dataclasses
@@ -17,11 +18,11 @@ from advnets.training.callbacks import Moment
 
 UPDATES, QUICK = 50_000, 300
 ROOM = 4 * 2**20
-"""Bytes that may come after the warm-up: allocators keep what they are given in pieces."""
+"""Growth in bytes that is allowed after the warm-up, for the fragmentation of the allocator."""
 
 
 def play(top: Path, *, quick: bool) -> tuple[list[dict[str, int]], list[str]]:
-    """Train and measure at every tenth: what was measured, and what grew after the second."""
+    """Ten measurements during a training, and what grew from the second one on."""
     updates = QUICK if quick else UPDATES
     end = forked.fork(lambda: _train(top, updates), top).wait(3_600)
     assert end.code == 0, end.said
@@ -60,7 +61,7 @@ def now() -> dict[str, int]:
 
 
 def grown(measured: list[dict[str, int]]) -> list[str]:
-    """What the last measurement has more of than the first."""
+    """The quantities that are larger in the last measurement than in the first."""
     first, last = measured[0], measured[-1]
     faults = []
     for name, room in (("bytes", ROOM), ("threads", 0), ("descriptors", 0)):

@@ -1,9 +1,9 @@
-"""Kill commands at random moments, repeat them, compare the files with those of nobody's kill.
+"""Kill commands at random moments, repeat them, compare the files with those of uninterrupted ones.
 
-SIGKILL, that is: nothing is caught, nothing is tidied up. The delay is drawn over the length of the
-uninterrupted command. A command is killed up to a few times and then left alone. After each kill
-every file that is there must be readable; at the end every file equals that of the uninterrupted
-command bit for bit, but for the clock and the list of starts.
+The signal is SIGKILL, which no process can catch. The delay is uniform over the length of the
+uninterrupted command. A command is killed at most `MOST` times and then runs to its end. After each
+kill every file must be readable; at the end every file must equal that of the uninterrupted command
+bit for bit, except for the clock and the list of starts.
 """
 
 import os
@@ -35,11 +35,11 @@ from advnets.storage.run_folder import RunDir
 NEW = "new"
 """The folder of a run that is trained."""
 MOST = 5
-"""Kills of one command, before it is left alone."""
+"""Kills of one command at most, before it runs to its end."""
 TIMES = ("clock.jsonl", "environment.json", "environment.jsonl", ".lock", "said", "said1")
 """Files that have times in them, or say how often a run was started."""
 SECONDS = re.compile(rb'"(seconds|per_second)": *[0-9.e+-]+|\(\d+\.\d s\)')
-"""In scores and reports: how long AIS took, and how fast a chain is."""
+"""Times in scores and reports: how long AIS took, how fast a chain is."""
 MOMENTS = (
     "before the folder exists", "cache building", "training", "checkpoint write", "evaluation",
     "report", "export", "sampling",
@@ -52,12 +52,12 @@ class Killed:
 
     Attributes:
         kind: The row of the table.
-        name: Of this one.
-        words: What begins it.
-        moment: What it does when it is killed.
-        brings: Folders of whole runs, which it reads.
-        world: Processes.
-        makes: A folder that must be new, so that a command that has made it is not repeated.
+        name: The name of the command within its kind.
+        words: The words of the command, without `advnets`.
+        moment: The column of the table: what the command does when it is killed.
+        brings: Folders of finished runs, which it reads.
+        world: The number of processes.
+        makes: A folder that must not exist before; a command that has made it is not repeated.
     """
 
     kind: str
@@ -69,7 +69,7 @@ class Killed:
     makes: str = ""
 
     def next_words(self, work: Path) -> Words:
-        """What to say now: a run that is there goes on."""
+        """The words of the next start: a run that exists is resumed."""
         if (work / NEW / "config.toml").exists():
             return ["train", "--resume", NEW]
         return self.words
@@ -77,7 +77,7 @@ class Killed:
 
 @dataclass
 class Tally:
-    """Kills by moment and by kind, and what went wrong."""
+    """Kills by kind and by moment, and the faults found."""
 
     kills: dict[str, Counter[str]] = field(default_factory=dict)
     rounds: Counter[str] = field(default_factory=Counter)
@@ -89,7 +89,7 @@ class Tally:
 
 
 def commands(top: Path) -> dict[str, list[Killed]]:
-    """What is killed, by kind. Configurations are written to `top/real`."""
+    """The commands to kill, by kind. Their configurations are written to `top/real`."""
     found: dict[str, list[Killed]] = {}
     for kind, configs in tiny_kinds.configurations(top / "real").items():
         for name, config in configs.items():
@@ -127,9 +127,9 @@ READING: dict[str, list[Words]] = {
         ["pictures", "video", "pictures"],
     ],
 }
-"""A whole run, and a command that reads it."""
+"""Finished runs, and a command that reads each."""
 MAKES = {"hub-folder": "simultaneous/hub", "singles": "singles"}
-"""By the last word of a command."""
+"""The folder that a command makes, by the last word of the command."""
 
 
 def brought(one: Killed, top: Path, work: Path) -> None:
@@ -142,7 +142,7 @@ def brought(one: Killed, top: Path, work: Path) -> None:
 
 
 def whole_run(name: str, top: Path) -> Path:
-    """A run for the commands that read one, made when it is first asked for.
+    """A finished run for the commands that read one, made when it is first needed.
 
     `scored` has scores, and `unfinished` was stopped half-way.
     """
@@ -177,12 +177,12 @@ def started(one: Killed, work: Path) -> list[Child]:
 
 
 def small_blocks() -> None:
-    """The progress of a cache is saved after 4 pictures, and not after 1,024."""
+    """Save the progress of a cache after 4 pictures, not after 1,024."""
     building.BLOCK = 4
 
 
 def _joins(rank: int, port: int) -> None:
-    """In a child: it is a process of two, as `torchrun` would start it."""
+    """In a child: set the environment in which `torchrun` would start one of two processes."""
     os.environ |= {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     rendezvous.PATIENCE = timedelta(seconds=20)
@@ -195,13 +195,13 @@ def _free_port() -> int:
 
 
 def left_alone(one: Killed, top: Path) -> tuple[dict[str, bytes], float]:
-    """The files of the uninterrupted command, and the seconds that it takes."""
+    """The files that the uninterrupted command makes, and the seconds that it takes."""
     work = top / "whole"
     brought(one, top, work)
     begun = time.monotonic()
     ends = [child.wait() for child in started(one, work)]
     if any(end.code for end in ends):
-        raise SystemExit(f"{one.kind}, {one.name}, left alone: {[end.said for end in ends]}")
+        raise SystemExit(f"{one.kind}, {one.name}, uninterrupted: {[end.said for end in ends]}")
     return contents(work), time.monotonic() - begun
 
 
@@ -213,7 +213,7 @@ def killed_and_repeated(
     seconds: float,
     tally: Tally,
 ) -> None:
-    """Kill a command a few times, let it end, compare."""
+    """Kill a command a few times, let it end, and compare the files."""
     work = top / "torn"
     brought(one, top, work)
     moments = tally.kills.setdefault(one.kind, Counter())
@@ -244,7 +244,7 @@ def killed_and_repeated(
 
 
 def _noted(tally: Tally, one: Killed, faults: list[str], work: Path) -> bool:
-    """Write down what went wrong, and keep its files."""
+    """Record the faults, if any, and keep their files."""
     faults = [fault for fault in faults if fault]
     if faults:
         kept = work.with_name(f"kills-{len(tally.faults)}")
@@ -259,16 +259,16 @@ def _ended_badly(end: Ended) -> str:
 
 
 def _survived(end: Ended) -> str:
-    """What is wrong with the end of a process whose other one was killed; it may have finished."""
+    """The fault of a process whose partner was killed; it may have finished before."""
     fine = end.code in (0, 2) and "Traceback" not in end.said
     return "" if fine else f"the other process ends with {end.code}: {end.last()}"
 
 
-# What is there
+# The files
 
 
 def contents(work: Path) -> dict[str, bytes]:
-    """The files of a folder by name, without the clock and what is hidden."""
+    """The files of a folder by name, without recorded times and TensorBoard's files."""
     return {
         str(path.relative_to(work)): SECONDS.sub(b"", path.read_bytes())
         for path in sorted(work.rglob("*"))
@@ -279,8 +279,8 @@ def contents(work: Path) -> dict[str, bytes]:
 def differences(whole: dict[str, bytes], torn: dict[str, bytes]) -> list[str]:
     """The names of files that are missing, too many, or differ.
 
-    A checkpoint that is there as the best one is not missing: a run that goes on from the best one
-    does not write it again under its number.
+    A numbered checkpoint with the bytes of the best one is not missing: a run that resumes from the
+    best one does not write it again under its number.
     """
     lost = {name for name in whole.keys() - torn.keys() if whole[name] not in torn.values()}
     found = [f"{name} is missing" for name in lost]
@@ -290,12 +290,12 @@ def differences(whole: dict[str, bytes], torn: dict[str, bytes]) -> list[str]:
 
 
 def half_written(work: Path) -> set[str]:
-    """Names of files that are being written, or that a kill left so."""
+    """Names of files that are being written, or that a kill left half-written."""
     return {str(path.relative_to(work)) for path in work.rglob(".part.*")}
 
 
 def moment(one: Killed, work: Path, before: set[str]) -> str:
-    """What was being done, by what lies there."""
+    """What the command was doing when it was killed, by the files it left."""
     if one.moment != "training":
         return one.moment
     if any(".safetensors" in name for name in half_written(work) - before):
@@ -306,7 +306,7 @@ def moment(one: Killed, work: Path, before: set[str]) -> str:
 
 
 def unreadable(work: Path) -> list[str]:
-    """What is wrong with the files that are there, half-written ones aside."""
+    """The files that cannot be read, except for half-written ones, and why."""
     return list(_unreadable(work))
 
 
@@ -343,24 +343,24 @@ def _closed(path: Path) -> None:
         raise ValueError("the page has no end")
 
 
-# The whole part
+# The part `kills`
 
 SHARES = {
     "game": 24, "stages": 14, "chains": 14, "directed": 4, "images": 16, "two processes": 4,
     "evaluation": 8, "report": 4, "export": 6, "sampling": 6,
 }  # fmt: skip
-"""Of a hundred kills."""
+"""How many of a hundred kills each kind gets."""
 
 
 def play(top: Path, *, kills: int, seed: int, until: float, kinds: tuple[str, ...] = ()) -> Tally:
-    """Kill so often in all, spread over the kinds; earlier where the time is up.
+    """Kill commands of all kinds until there are enough kills, or the time is up.
 
     Args:
-        top: A scratch folder with whole files in `real`.
-        kills: Of all kinds.
-        seed: Of the moments.
-        until: The time (monotonic) after which no command is begun.
-        kinds: All by default.
+        top: A scratch folder with undamaged files in `real`.
+        kills: The number of kills, of all kinds together.
+        seed: Of the random moments.
+        until: The time (monotonic) after which no command begins.
+        kinds: The kinds of commands; all by default.
     """
     found = {kind: ones for kind, ones in commands(top).items() if not kinds or kind in kinds}
     whole: dict[str, tuple[dict[str, bytes], float]] = {}

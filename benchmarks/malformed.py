@@ -1,14 +1,14 @@
-"""Play malformed inputs: each must get one clear line and exit code 2, or make no difference.
+"""Run commands on malformed inputs, and check how each ends.
 
-Real files are made once and then damaged at random (`malformed_cases`). What becomes of a command:
+Valid files are made once and then damaged at random (`malformed_cases`). A command may end so:
 
-    refused    exit code 2 and one line, the last one
-    told       it ends well, and a line says what was found damaged or left out
-    same       it ends well with the files of the undamaged input
-    another    it ends well with other files: what was damaged is another whole input
+    refused    exit code 2 and one line
+    warned     exit code 0, and a line says what was found damaged or left out
+    unchanged  exit code 0, with the same files as from the undamaged input
+    different  exit code 0, with other files: the damaged input is itself valid
 
-Faults: a traceback, a hang, a signal, another exit code, more than one line, a file that is changed
-outside the folder of the run, and damage to what has a checksum that passes in silence.
+Faults: a traceback, a hang, a signal, another exit code, more than one line, a file changed outside
+the folder of the run, and damage to a file with a checksum that is not reported.
 """
 
 import os
@@ -30,28 +30,28 @@ from advnets.data import ArrayConfig
 from advnets.models.energy.rbm import RBMConfig
 from advnets.runs.run_config import RunConfig
 
-ENDS = ("refused", "told", "same", "another")
+ENDS = ("refused", "warned", "unchanged", "different")
 LONGEST = 400
 """Characters of a line, the path of a scratch folder included."""
-TOLD = re.compile(
+WARNED = re.compile(
     r"damaged|left out|Using the newest|are not kept|could not|trained anew|Warning|no longer|"
     r"is another|nearly black|says little|unreadable|foreign|cannot"
 )
-"""What a line says of something that is wrong."""
+"""Words of the lines that report a fault of an input."""
 
 
 @dataclass
 class Found:
-    """Ends by kind, and what went wrong."""
+    """How commands ended, by kind of input, and the faults found."""
 
     ends: dict[str, Counter[str]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    """What was another whole input."""
+    different: list[str] = field(default_factory=list)
+    """The cases that ended `different`, for a human to check."""
 
 
 def play(top: Path, *, cases: int, seed: int, until: float) -> Found:
-    """Damage real files and run commands on them: what came of it."""
+    """Damage valid files and run a command on each, until the time is up."""
     real = top / "real"
     end = fork(lambda: make(real), top).wait(10 * forked.LIMIT)
     assert end.code == 0, end.said
@@ -66,7 +66,7 @@ def play(top: Path, *, cases: int, seed: int, until: float) -> Found:
 
 
 def make(real: Path) -> int:
-    """In a child: tiny runs on several kinds of data, with scores, and what is exported of them."""
+    """In a child: make tiny runs on several kinds of data, with scores and exports."""
     os.chdir(real)
     machine = RunConfig(
         recipe="rbm",
@@ -90,7 +90,7 @@ def make(real: Path) -> int:
 
 
 class Whole:
-    """What commands make of undamaged files, each run when it is first asked for."""
+    """The files that commands make from undamaged input, each run when it is first needed."""
 
     def __init__(self, top: Path) -> None:
         self._top = top
@@ -110,7 +110,7 @@ class Whole:
 
 
 def changed(before: dict[str, bytes], after: dict[str, bytes]) -> dict[str, bytes]:
-    """The files that are new or other."""
+    """The files that are new or have changed."""
     return {name: data for name, data in after.items() if before.get(name) != data}
 
 
@@ -128,14 +128,14 @@ def one(top: Path, kind: str, dice: random.Random, number: int, whole: Whole, fo
     if bystanders(work) != kept:
         what = "a file outside is changed"
     elif what == "ends well" and kind == "environment":
-        what = "same"
+        what = "unchanged"
     elif what == "ends well":
         what = compared(case, end, changed(before, contents(work)), whole)
     said = f"case {number} ({kind}; {case.what}): {what}: {case.words[:2]!r}: {end.last()[:200]}"
     if what in ENDS:
         found.ends[kind][what] += 1
-        if what == "another":
-            found.others.append(said)
+        if what == "different":
+            found.different.append(said)
         shutil.rmtree(work, ignore_errors=True)
     else:
         found.faults.append(f"{said} ({work})")
@@ -143,7 +143,7 @@ def one(top: Path, kind: str, dice: random.Random, number: int, whole: Whole, fo
 
 
 def became(end: Ended) -> str:
-    """How a command ended, as far as its words and its exit code tell."""
+    """How a command ended, by its output and its exit code."""
     lines = [line for line in end.said.splitlines() if line.startswith("advnets")]
     if end.code == HANG:
         return "hang"
@@ -159,17 +159,17 @@ def became(end: Ended) -> str:
 
 
 def compared(case: Case, end: Ended, made: dict[str, bytes], whole: Whole) -> str:
-    """What a command that ended well has made, beside what it makes of undamaged files."""
-    if TOLD.search(end.said):
-        return "told"
+    """How a command with exit code 0 ended, by the files it has made."""
+    if WARNED.search(end.said):
+        return "warned"
     expected = dict(whole.made(case.words))
     code = expected.pop("")
     if code == b"0" and not differences(expected, made):
-        return "same"
-    return "passes in silence" if case.checked else "another"
+        return "unchanged"
+    return "damage not reported" if case.checked else "different"
 
 
 def bystanders(work: Path) -> dict[str, bytes]:
-    """What no command here may change."""
+    """Files that no command may change."""
     kept = [*(work / "bystander").rglob("*"), *work.glob("*.npy"), *work.glob("*.npz")]
     return {str(path): path.read_bytes() for path in kept if path.is_file()}

@@ -1,4 +1,4 @@
-"""Malformed inputs, generated from a seed: for every reader, option and file of a run folder."""
+"""Generators of malformed inputs, for every reader, option and file of a run folder."""
 
 import dataclasses
 import gzip
@@ -36,10 +36,10 @@ class Case(NamedTuple):
     """A command on what was damaged.
 
     Attributes:
-        words: The command.
+        words: The command that reads the input.
         what: What was damaged, and how.
-        checked: Whether the damage must be seen: the file has a checksum or none of its bytes is
-            free. Other damage may give another whole file.
+        checked: Whether the damage must be reported, as the file has a checksum or a format that
+            determines every byte. Other damage may leave a valid file.
     """
 
     words: Words
@@ -71,12 +71,12 @@ def on_pictures(path: str) -> Words:
 
 def run_folder(work: Path, dice: random.Random) -> Case:
     """A tampered run folder, and a command that reads what was tampered with."""
-    name = dice.choice([*READ, *list(READ)[:4]])  # the first are read by most
+    name = dice.choice([*READ, *list(READ)[:4]])  # most commands read the first four
     runs = [p for p in sorted(work.glob("run-*")) if (p / name).exists() or name == ".lock"]
     run = dice.choice(runs)
     commands, damages = READ[name]
     if name.startswith("checkpoints") and dice.random() < 0.8:
-        for other in (run / "checkpoints").iterdir():  # none that could stand in
+        for other in (run / "checkpoints").iterdir():  # no other checkpoint can be used instead
             if other.name != Path(name).name:
                 other.unlink()
     damage = dice.choice(damages)
@@ -88,7 +88,7 @@ def run_folder(work: Path, dice: random.Random) -> Case:
 
 
 def on(run: str, command: str) -> Words:
-    """A command on a run; one that learns to its own end can only be resumed to that."""
+    """The words of a command on a run."""
     if command == "train":
         return ["train", "--resume", run, "--trainer.steps", "3"]
     more = {
@@ -139,7 +139,7 @@ def array(work: Path, dice: random.Random) -> Case:
 
 
 def _other_array(path: Path, dice: random.Random) -> None:
-    """An array of another shape or type, or with numbers that are none."""
+    """Write an array of another shape or type, or with NaN or infinity."""
     shape = dice.choice([(0, 3), (60,), (60, 0), (60, 4, 4, 4, 4), (9, 2)])
     kind = dice.choice(["f8", "U3", "c16", "?", "M8[s]", "u8", "S1"])
     x = np.zeros(shape, dtype=kind)
@@ -153,7 +153,7 @@ def _other_array(path: Path, dice: random.Random) -> None:
 
 
 def archive(work: Path, dice: random.Random) -> Case:
-    """A damaged archive of pictures, a picture that is none, their labels, or a packed CIFAR-10."""
+    """A damaged archive of pictures, picture, table of labels, or archive of CIFAR-10."""
     how = dice.randrange(5)
     if how == 0:
         blob = io.BytesIO()
@@ -200,7 +200,7 @@ READING = {
 
 
 def option(work: Path, dice: random.Random) -> Case:
-    """An option out of all bounds."""
+    """An option with an invalid value."""
     word = dice.choice(WORDS)
     if dice.random() < 0.6:
         recipe = dice.choice(["ring", "array"])
@@ -216,7 +216,7 @@ def option(work: Path, dice: random.Random) -> Case:
 
 
 def environment(work: Path, dice: random.Random) -> Case:
-    """Any command in an environment that nobody would choose (`wear`)."""
+    """A command in an environment with invalid variables and closed streams (`wear`)."""
     words = dice.choice(
         [on_ring(), ["evaluate", "run-ring", "--quality", "False"], ["recipes"], ["--version"],
          ["sample", "run-array"], ["train", "mnist", *SMALL, "--folder", "new"], ["runs", "."]]
@@ -225,7 +225,7 @@ def environment(work: Path, dice: random.Random) -> Case:
 
 
 def wear(dice: random.Random) -> None:
-    """An environment that nobody would choose."""
+    """Set invalid environment variables, close streams, and replace standard output and error."""
     odd = ["", "x", "0", "-1", "2", "9" * 30, "1.5"]
     names = ["WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK", "COLUMNS", "LINES", "TERM"]
     for name in dice.sample(names, 2):

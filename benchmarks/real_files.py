@@ -1,4 +1,4 @@
-"""Small whole files of every kind that is read: what a campaign trains on, kills, and damages."""
+"""Small valid files of every kind that advnets reads, for `campaign.py`."""
 
 import gzip
 import struct

@@ -1,16 +1,16 @@
-"""What are the related models worth on MNIST, in nats beside published figures?
+"""Log-likelihoods of the related models on MNIST, in nats beside published figures.
 
     python benchmarks/related.py rbm --root FOLDER --minutes 40      (or dbm, sbn, decoder)
     python benchmarks/related.py rbm --root FOLDER --negative cd --k 25
-    python benchmarks/related.py --quick        (CI: every part on small digits, in tiny)
+    python benchmarks/related.py --quick        (CI: every part with tiny networks, on 5,000 digits)
 
 `rbm` and `dbm`: log p(x) of binary test digits, log Z by annealed importance sampling with the
 14,500 temperatures of Salakhutdinov and Murray. `sbn`: wake-sleep, by importance-weighted draws.
 `decoder`: a game with the decoder of Wu et al.'s GAN-10, by AIS with HMC beside a Parzen window.
 
-A part times some updates first, so that the training takes about so many minutes of CPU on one
-thread, and its learning rate anneals over just these. A run that is there is measured again, not
-trained again. Each part writes related-PART.md and related-PART.json.
+`--minutes` is the CPU time of one thread. A short training is timed first,
+which gives the number of updates; the learning rate anneals over these. A finished run is measured
+again, but not trained again. Each part writes related-PART.md and related-PART.json.
 """
 
 import argparse
@@ -31,7 +31,7 @@ import advnets
 from advnets.runs.run import Run
 from advnets.storage.environment import environment
 
-# Training for so long
+# Training
 
 
 class Ticks:
@@ -41,12 +41,12 @@ class Ticks:
         self.at: list[float] = []
 
     def __call__(self, _: advnets.Moment) -> None:
-        """Note it."""
+        """Note the time."""
         self.at.append(time.process_time())
 
 
 def costs(part: Part, options: argparse.Namespace, folder: Path) -> list[float]:
-    """CPU seconds of an update of each stage, of a short training that is thrown away."""
+    """CPU seconds of an update of each stage, by a short training that is deleted."""
     few, ticks = 4 if options.quick else 25, Ticks()
     config = part.config(options, (few,) * len(part.shares))
     advnets.train(config, folder, callbacks=[ticks])
@@ -55,7 +55,7 @@ def costs(part: Part, options: argparse.Namespace, folder: Path) -> list[float]:
 
 
 def updates_of(part: Part, options: argparse.Namespace) -> tuple[int, ...]:
-    """How many updates of each stage take the minutes."""
+    """How many updates of each stage take the asked minutes."""
     if options.quick:
         return (6,) * len(part.shares)
     with tempfile.TemporaryDirectory() as scratch:
@@ -66,7 +66,7 @@ def updates_of(part: Part, options: argparse.Namespace) -> tuple[int, ...]:
 
 
 def trained(name: str, options: argparse.Namespace) -> tuple[Run, dict[str, Any]]:
-    """The run of a part, trained or gone on with, and what it took."""
+    """The run of a part, trained or resumed, with its CPU time and number of updates."""
     folder, part = options.out / name, PARTS[name]
     noted = options.out / f"{name}-cpu.json"
     spent = json.loads(noted.read_text(encoding="utf-8"))["seconds"] if noted.exists() else 0.0

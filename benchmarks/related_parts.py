@@ -1,4 +1,4 @@
-"""The parts of `related.py`: which model is trained on what, and what is measured of it."""
+"""The parts of `related.py`: the model, its data, and its measures."""
 
 import argparse
 import dataclasses
@@ -22,14 +22,14 @@ from advnets.runs.run import Run
 from advnets.sampling.samplers import GeneratorSampler
 
 SIGMA = math.sqrt(0.025)
-"""Of the noise on GAN-10: its published variance is .025."""
+"""Standard deviation of the noise on GAN-10, whose published variance is .025."""
 GAP = 8
 """Pictures drawn from the decoder itself, whose log p(x) is bounded from both sides."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnceBinaryConfig(DataConfig):
-    """MNIST whose pixels were drawn binary once, in proportion to their grey, for all passes."""
+    """MNIST whose pixels are sampled binary once, with their grey levels as probabilities."""
 
     kind: ClassVar[str] = "once-binary"
 
@@ -38,7 +38,7 @@ class OnceBinaryConfig(DataConfig):
 
 
 def once_binary(config: OnceBinaryConfig, *, seed: int) -> Splits:
-    """The digits, drawn by a generator of their own, whatever the seed of the run."""
+    """The binary digits; their sampling does not depend on the seed of the run."""
     grey = advnets.data.load(digits(config.root), seed=seed)
 
     def drawn(part: Split, name: str) -> Split:
@@ -80,32 +80,32 @@ class Part:
     """A model that is trained and measured."""
 
     config: Callable[[argparse.Namespace, tuple[int, ...]], RunConfig]
-    """The run, by the updates of each of its stages."""
+    """The configuration of the run, given the options and the updates of each stage."""
     measure: Callable[[Run, argparse.Namespace], list[Row]]
     shares: tuple[float, ...] = (1.0,)
-    """Of the time, for each stage."""
+    """The share of the time of each stage."""
     differs: str
-    """What is not as in the cited work."""
+    """The differences from the cited work."""
 
 
 # The four models
 
 
 def rbm(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
-    """784-500, digits drawn binary at each pass."""
+    """RBM 784-500; digits are sampled binary anew at each pass."""
     learning = LearningConfig(negative=options.negative, k=options.k)
     hidden = 8 if options.quick else 500
     return run_of(options, RBMConfig(hidden=hidden, learning=learning), updates)
 
 
 def dbm(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
-    """784-500-1000, two machines pretrained."""
+    """DBM 784-500-1000; its two RBMs are pretrained."""
     hidden = (8, 6) if options.quick else (500, 1000)
     return run_of(options, DBMConfig(hidden=hidden, updates=updates[:-1]), updates)
 
 
 def sbn(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
-    """784-200 by wake-sleep, one draw an example, on digits that are binary once and for all."""
+    """Belief net 784-200 by wake-sleep, one draw an example, on digits sampled binary once."""
     model = recipes.get("sbn").model
     assert isinstance(model, SBNConfig)
     model = replace(model, hidden=(8,) if options.quick else (200,), binarise="refuse")
@@ -113,7 +113,7 @@ def sbn(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
 
 
 def decoder(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
-    """Z of 10 normal coordinates, G 64-256-256-1024, and the paper's D."""
+    """A game with z ~ N(0, I_10), G of 64-256-256-1024 hidden units, and the paper's D."""
     rule = OptimizerConfig(optimizer="adam", lr=5e-4, lr_decay=1.0, beta2=0.99, anneal="cosine")
     shape = (8,) if options.quick else (64, 256, 256, 1024)
     small = advnets.DiscriminatorConfig(units=(8,), pieces=2)
@@ -130,7 +130,7 @@ def decoder(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
 
 
 def run_of(options: argparse.Namespace, model: Any, updates: tuple[int, ...]) -> RunConfig:
-    """A run that is measured at its end and not before."""
+    """A run without scores and pictures during training."""
     steps = sum(updates)
     trainer = advnets.TrainerConfig(
         steps=steps,
@@ -157,7 +157,7 @@ def boltzmann(run: Run, options: argparse.Namespace, *, published: str) -> list[
 
 
 def belief_net(run: Run, options: argparse.Namespace) -> list[Row]:
-    """The bound of many draws on all test digits, and AIS on a few."""
+    """The importance-weighted bound on all test digits, and AIS on a few."""
     config = LikelihoodConfig(
         temperatures=options.temperatures,
         examples=options.examples,
@@ -173,7 +173,7 @@ def belief_net(run: Run, options: argparse.Namespace) -> list[Row]:
 
 
 def generator_with_noise(run: Run, options: argparse.Namespace) -> list[Row]:
-    """AIS beside a Parzen window of the same sigma, test beside train, and the gap of BDMC."""
+    """AIS and a Parzen window of the same sigma, on test and training digits, and the BDMC gap."""
     sampler, splits, n = run.sampler("raw"), run.splits(), 2 if options.quick else options.examples
     assert isinstance(sampler, GeneratorSampler)
     config = LikelihoodConfig(
@@ -203,7 +203,7 @@ def generator_with_noise(run: Run, options: argparse.Namespace) -> list[Row]:
 
 
 def gap(sampler: GeneratorSampler, config: LikelihoodConfig, n: int, seed: int) -> Row:
-    """How far apart the two bounds are on pictures whose z is known: bidirectional Monte Carlo."""
+    """The gap of bidirectional Monte Carlo (BDMC): upper minus lower bound on samples of G."""
     rng = for_samples(seed, "simulated")
     z = sampler.latents(n, seed=seed + 1)
     x = sampler.decode(z)

@@ -1,7 +1,7 @@
-"""Two commands at the same time in one folder, or with one cache: both are right or one is refused.
+"""Run two commands at the same time in one folder, or with one cache.
 
-The second one is started after a delay that is drawn over the length of the command. What is there
-at the end equals, bit for bit, what one command alone makes.
+Both must succeed, or one of them must be refused. The second one starts after a random delay within
+the length of the first. The files at the end must equal those of one command alone, bit for bit.
 """
 
 import random
@@ -22,11 +22,11 @@ class Pair:
 
     Attributes:
         name: The row of the table.
-        first: The command of the row's own length.
-        second: The other one.
-        brings: Runs that they read.
-        ends: The exit codes of both that are right, in any order.
-        killed: Whether the first is killed before the second goes on.
+        first: The command that starts first; the delay is drawn over its length.
+        second: The other command.
+        brings: Finished runs that they read.
+        ends: The pairs of exit codes that are right, in any order.
+        killed: Whether the first command is killed.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Pair:
 
 @dataclass
 class Shared:
-    """Pairs that were played, how they ended, and what went wrong."""
+    """How the pairs ended, and the faults found."""
 
     ends: dict[str, Counter[str]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -53,6 +53,7 @@ def pairs(top: Path) -> list[Pair]:
     """The pairs; the configurations are written by `kill.commands`."""
     game, pictures = (str(top / "real" / f"{name}.toml") for name in ("simultaneous", "pictures"))
     new, evaluated = ["--folder", "new"], ["evaluate", "conditional"]
+    score = ["evaluate", "unfinished"]
     train = ["train", game, *new]
     resume = ["train", "--resume", "unfinished"]
     hub = ["export", "simultaneous", "--to", "hub-folder"]
@@ -62,24 +63,24 @@ def pairs(top: Path) -> list[Pair]:
     return [
         Pair("two new runs in one folder", train, train, ends=ONE_REFUSED),
         Pair("two that resume one run", resume, resume, ("unfinished",), ends=ANY),
-        Pair("a run, and its evaluation", resume, ["evaluate", "unfinished"], ("unfinished",), ANY),
+        Pair("a resumed run, and its evaluation", resume, score, ("unfinished",), ANY),
         Pair("two evaluations", evaluated, evaluated, ("conditional",)),
         Pair("two reports", report, report, ("scored",)),
         Pair("two exports to one folder", hub, hub, ("simultaneous",), ONE_REFUSED),
-        Pair("a cache of pictures with two first users", cached, again),
+        Pair("two runs that build the same cache of pictures", cached, again),
         Pair("the same, and the first is killed", cached, again, killed=True, ends=((-9, 0),)),
     ]
 
 
 def play(top: Path, *, rounds: int, seed: int, until: float, quick: bool = False) -> Shared:
-    """Play every pair so often.
+    """Run every pair several times.
 
     Args:
-        top: A scratch folder with whole files in `real`.
-        rounds: Of each pair.
+        top: A scratch folder with undamaged files in `real`.
+        rounds: How often each pair is run.
         seed: Of the delays.
-        until: The time (monotonic) after which nothing is begun.
-        quick: Whether to leave out pairs that take long.
+        until: The time (monotonic) after which no pair begins.
+        quick: Whether to leave out the pairs that read a run.
     """
     kill.commands(top)
     dice, result = random.Random(f"sharing/{seed}"), Shared()
@@ -93,7 +94,7 @@ def play(top: Path, *, rounds: int, seed: int, until: float, quick: bool = False
 
 
 def _alone(pair: Pair, top: Path) -> tuple[dict[str, bytes], float]:
-    """What one command after the other makes, and the seconds of the first."""
+    """The files that both commands make one after the other, and the seconds of the first."""
     work = _place(pair, top)
     end = start(pair.first, work, before=kill.small_blocks).wait()
     assert end.code == 0, end.said
@@ -109,7 +110,7 @@ def _place(pair: Pair, top: Path) -> Path:
 
 
 def _together(pair: Pair, top: Path, delay: float, alone: dict[str, bytes], result: Shared) -> None:
-    """Start one, and the other one after a delay."""
+    """Run a pair, the second command after a delay, and compare the files."""
     work = _place(pair, top)
     before: Callable[[], object] = kill.small_blocks
     first = start(pair.first, work, before=before)
@@ -136,7 +137,7 @@ def _together(pair: Pair, top: Path, delay: float, alone: dict[str, bytes], resu
 
 
 def _faults(pair: Pair, ends: list[Ended]) -> list[str]:
-    """What is wrong with how both ended."""
+    """The faults in how both commands ended."""
     codes = tuple(end.code for end in ends)
     right = {codes, codes[::-1]} & {*pair.ends} or (pair.killed and codes == (0, 0))
     said = [f"ends with {end.code}: {end.last()}" for end in ends]

@@ -65,7 +65,7 @@ def play_both(game, twin, tolerance):
 @pytest.mark.parametrize("order", ORDERS)
 def test_gathered_products_are_captured_too(compiler, order, monkeypatch):
     monkeypatch.setattr(kernels, "_LARGE", 1)
-    monkeypatch.setattr(kernels, "_BAGS", True)
+    monkeypatch.setattr(kernels, "BAGS", True)
     game = small_game(
         order=order, D=advnets.DiscriminatorConfig(units=(6, 5), pieces=5, irange=0.5)
     )

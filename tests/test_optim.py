@@ -100,7 +100,7 @@ def test_a_state_with_gaps_is_refused_and_a_weight_without_any_is_not():
     without = {name: t for name, t in state.items() if not name.startswith("2.")}
     for whole in (state, without, {}):
         refuse_foreign_state(optimizer, whole)
-    message = r"'optimizer\.2\.exp_avg' must be there, as for other weights, got absent\."
+    message = r"'optimizer\.2\.exp_avg' must be present, as for other weights, got absent\."
     with pytest.raises(BadValue, match=message):
         refuse_foreign_state(optimizer, {n: t for n, t in state.items() if n != "2.exp_avg"})
 
@@ -371,7 +371,7 @@ def test_an_average_checks_its_limits(settings, message):
 
 
 def test_momentum_needs_no_compiler_of_torch(monkeypatch):
-    """To import it takes longer than to draw samples."""
+    """The import of torch._dynamo takes longer than drawing samples."""
     monkeypatch.setitem(sys.modules, "torch._dynamo", None)
     rule = Momentum([torch.nn.Parameter(torch.zeros(2))], 0.1)
     rule.load_state_dict(rule.state_dict())

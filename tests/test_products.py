@@ -5,7 +5,7 @@ import torch
 
 from advnets.nn import kernels, maxout
 
-GATHERED = pytest.mark.skipif(not kernels._BAGS, reason="dense products alone on this processor")
+GATHERED = pytest.mark.skipif(not kernels.BAGS, reason="dense products alone on this processor")
 
 
 def thin(n, q, pieces, *, seed=0, share=0.1):
@@ -55,7 +55,7 @@ def test_large_maxout_has_the_gradients_of_a_small_one(both, rng, monkeypatch):
     monkeypatch.setattr(kernels, "_LARGE", 1)
     found = gradients()
     assert len(calls) == 1
-    monkeypatch.setattr(kernels, "_BAGS", False)
+    monkeypatch.setattr(kernels, "BAGS", False)
     for one, other in zip(found, gradients(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
     assert len(calls) == 1
@@ -74,7 +74,7 @@ def test_a_second_derivative_of_a_large_maxout_is_that_of_a_small_one(rng, monke
         return torch.autograd.grad(g.square().sum(), [x, layer.affine.weight])
 
     found = penalty()
-    monkeypatch.setattr(kernels, "_BAGS", False)
+    monkeypatch.setattr(kernels, "BAGS", False)
     for one, other in zip(found, penalty(), strict=True):
         assert other.abs().max() > 0.1
         torch.testing.assert_close(one, other)
@@ -97,7 +97,7 @@ def test_where_gathering_pays():
 
 def test_a_layer_of_few_pieces_is_not_thin(monkeypatch, rng):
     monkeypatch.setattr(kernels, "_LARGE", 1)
-    monkeypatch.setattr(kernels, "_BAGS", True)
+    monkeypatch.setattr(kernels, "BAGS", True)
     x = torch.randn(6, 3, generator=rng)
     kinds = [type(maxout.Maxout(3, 4, pieces)(x).grad_fn).__name__ for pieces in (3, 5)]
     assert kinds == ["ViewBackward0", "_ThinMaxoutBackward"]
@@ -110,6 +110,6 @@ def test_torch_knows_both_operations(rng):
     for factors in ((weight, x, 2), (None, x, 0), (weight, None, 0)):
         arguments = (d, columns, 9, *factors)
         torch.library.opcheck(torch.ops.advnets.thin_products, arguments, test_utils=told)
-    if kernels._ONEDNN:
+    if kernels.ONEDNN:
         arguments = (x, weight, torch.randn(9, generator=rng))
         torch.library.opcheck(torch.ops.advnets.product, arguments, test_utils=told)

@@ -89,7 +89,7 @@ def test_two_processes_play_the_game_of_one(both, game):
 
 
 def rounding(tensor):
-    """How far a sum in another order may be off."""
+    """The tolerance for a sum in another order."""
     return (
         {"rtol": 1e-13, "atol": 1e-14}
         if tensor.dtype == torch.float64
@@ -392,13 +392,13 @@ def test_who_has_lost_the_others_answers_sigterm_again_after_its_last_words(
 
 
 def test_a_process_that_dies_while_the_others_connect_is_waited_for_no_longer(monkeypatch):
-    """It has joined, and is gone before gloo has connected to it."""
+    """It has joined, and dies before gloo has connected to it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MASTER_PORT", str(probe.getsockname()[1]))
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setattr(rendezvous, "PATIENCE", timedelta(seconds=1))
-    other = threading.Thread(target=lambda: rendezvous._store(1, 2).set("joined 1", ""))
+    other = threading.Thread(target=lambda: rendezvous.open_store(1, 2).set("joined 1", ""))
     other.start()
     with pytest.raises(advnets.errors.OthersLost, match="meet at"):
         rendezvous.join(0, 2, "gloo")

@@ -79,11 +79,11 @@ def test_create_takes_an_empty_folder_and_a_string(tmp_path):
 
 @pytest.mark.parametrize("aside", [files.atomic_path, files.made_aside])
 def test_what_a_killed_process_left_is_tidied_away_by_who_writes_the_same_name(tmp_path, aside):
-    """The names are those of half-written files; who is alive holds the lock of his."""
+    """Half-written files and folders; a running process holds the lock of its own."""
     with aside(tmp_path / "x.png") as first, aside(tmp_path / "y.png") as second:
         folder = first.is_dir()
         with aside(tmp_path / "x.png"):
-            assert first.exists()  # of another process, say
+            assert first.exists()  # as of another process
     for left in (first, second):
         left.mkdir() if folder else left.touch()
     with aside(tmp_path / "x.png") as path:

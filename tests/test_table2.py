@@ -120,10 +120,10 @@ def test_the_cost_of_an_estimate_is_that_of_the_least_effort_that_is_close(monke
             next(ticks)
         return torch.full((30,), 2.0 + 1 / n)
 
-    found = measures._error("a", estimate, 64, torch.full((30,), 2.0), BARS)
+    found = measures.density_error("a", estimate, 64, torch.full((30,), 2.0), BARS)
     assert asked == [1, 4, 16, 64]  # off by 1, 1/4, 1/16
     assert (found.close, found.seconds) == (17, 65) and found.error == pytest.approx(1 / 64)
-    never = measures._error("a", estimate, 2, torch.full((30,), 2.0), BARS)
+    never = measures.density_error("a", estimate, 2, torch.full((30,), 2.0), BARS)
     assert never.close is None and never.error == pytest.approx(0.5)
 
 

@@ -1,7 +1,8 @@
-"""Whatever torch takes away of its private names, the library does the same, if slower."""
+"""In a torch without its private names the library gives the same results."""
 
 import ast
 import copy
+import inspect
 import re
 import sys
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from conftest import ROOT, small_game
 HOME = ROOT / "src" / "advnets" / "base" / "torch_private.py"
 SOURCES = [p for p in sorted((ROOT / "src" / "advnets").rglob("*.py")) if p != HOME]
 NAMES = [  # what is looked up, and where
+    (torch.distributed.distributed_c10d, "_set_pg_timeout"),
     (torch, "_foreach_copy_"),
     (torch, "_foreach_lerp_"),
     (nn.modules.batchnorm, "_BatchNorm"),
@@ -33,7 +35,7 @@ MODULES = ["torch._dynamo", "torch.distributed.nn", "torch.nn.utils.spectral_nor
 
 @pytest.fixture
 def bare_torch(monkeypatch):
-    """Call it: torch is then without its private names, until the test ends."""
+    """A function that removes torch's private names until the end of the test."""
 
     def take_away():
         for owner, name in NAMES:
@@ -49,13 +51,16 @@ def private_names(path):
     """The private attributes of torch, and the private modules of it, that a file names."""
     roots = {"torch", "nn", "F", "distributed", "parametrizations", "parametrize"}
     text = path.read_text()
-    if "torch" not in text or not re.search(r"\._[a-zA-Z]", text):
+    if "torch" not in text or not re.search(r"[.\"]_[a-zA-Z]", text):
         return
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = [node.value] if node.value.startswith("torch._") else []
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch"):
             names = [f".{n.name}" for n in node.names] + [f".{node.module}"]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+            owner, name = ast.unparse(node.args[0]).split("."), ast.unparse(node.args[1])
+            names = [f".{name[1:-1]}"] if owner[0] in roots else []
         elif isinstance(node, ast.Attribute):
             words = ast.unparse(node).split(".")
             names = [f".{node.attr}"] if words[0] in roots else []
@@ -66,7 +71,7 @@ def private_names(path):
 
 def test_one_module_names_what_torch_keeps_private():
     assert not {str(path): found for path in SOURCES if (found := [*private_names(path)])}
-    assert [*private_names(HOME)], "the scan finds what stands there"
+    assert [*private_names(HOME)], "the scan finds the private names there"
 
 
 def played(game, average):
@@ -131,8 +136,8 @@ def test_a_product_is_torchs_own_where_onednn_is_not_the_one_known(rng, monkeypa
         assert torch_private.onednn_linear() is None
         monkeypatch.undo()
         bare_torch()
-        monkeypatch.setattr(kernels, "_ONEDNN", torch_private.onednn_linear())
-        assert kernels._ONEDNN is None
+        monkeypatch.setattr(kernels, "ONEDNN", torch_private.onednn_linear())
+        assert kernels.ONEDNN is None
         assert torch.equal(kernels.product(x, W, b), expected)
         assert torch.equal(torch.ops.advnets.product(x, W, b), expected)
     monkeypatch.setattr(torch.backends, "quantized", SimpleNamespace())
@@ -159,7 +164,5 @@ def test_a_step_that_torch_wraps_in_nothing_is_taken_as_it_is():
             return "moved"
 
     plain = Plain([torch.zeros(1, requires_grad=True)], {})
-    Plain.step = (
-        Plain.__dict__["step"].__wrapped__ if hasattr(Plain.step, "__wrapped__") else Plain.step
-    )
+    Plain.step = inspect.unwrap(Plain.step)
     assert torch_private.bare_step(plain)(plain) == "moved"

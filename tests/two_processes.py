@@ -60,7 +60,7 @@ def played(own: distributed.Ranks, **settings) -> dict[str, torch.Tensor]:
 
 @contextlib.contextmanager
 def default(dtype: torch.dtype) -> Iterator[None]:
-    """Inside, what torch makes is of this type."""
+    """In the block this is the default type of new tensors."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -27,7 +27,9 @@ DTYPES = ["u1", "<f4", "<f8", "<i2", ">f4", ">f8", ">i4", "f2", "i1", "?", "<u8"
 
 
 def uniform(shape, dtype="<f4"):
-    most = 1 if "f" in dtype else 255 if "1" in dtype else 1000  # to 255 they would be pixels
+    most = (
+        1 if "f" in dtype else 255 if "1" in dtype else 1000
+    )  # up to 255 they would count as pixels
     return (np.random.default_rng(0).random(shape) * most).astype(dtype)
 
 

@@ -11,4 +11,4 @@ Format = Literal["float32", "float16", "int8"]
 ExportFormat = Literal["hub-folder", "onnx", "safetensors", "torch-export"]
 """In what a generator is exported: the files of `advnets.export.formats`."""
 CODE = "z"
-"""What E is fitted to by default; else the name of a module of G, whose output it is fitted to."""
+"""The default target of an encoder; the others are outputs of modules of G, by name."""

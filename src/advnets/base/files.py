@@ -26,7 +26,7 @@ except ImportError:  # Windows
 ASIDE = ".part."
 """What the name of a file begins with while it is being written."""
 _DRAWN = "[0-9a-f]{16}"
-"""What is drawn at random for the name of each."""
+"""The random part of such a name."""
 _OURS = re.compile(re.escape(ASIDE) + rf".*\.{_DRAWN}(\.[^.]*)?", re.DOTALL)
 _OLD = re.compile(
     re.escape(ASIDE)
@@ -212,13 +212,13 @@ def held(path: Path) -> bool | None:
 
 
 def clear_stale(folder: Path) -> None:
-    """Delete what killed processes left half-written in a folder, and nothing that is in use."""
+    """Delete files that killed processes left half-written in a folder, and none that is in use."""
     _clear(folder, _OURS)
     _clear(folder, _OLD)
 
 
 def _clear(folder: Path, names: re.Pattern[str], *, folders: bool = False) -> None:
-    """Delete files, or folders, of these names that no process holds the lock of."""
+    """Delete files, or folders, with these names whose lock no process holds."""
     is_one, delete = (stat.S_ISDIR, shutil.rmtree) if folders else (stat.S_ISREG, os.unlink)
     with contextlib.suppress(OSError):
         for path in [path for path in folder.iterdir() if names.fullmatch(path.name)]:
@@ -289,12 +289,12 @@ def made_aside(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _new_folder(place: Path, name: str) -> Iterator[Path]:
-    """A new folder beside a path, locked inside."""
+    """A new folder beside a path, locked until the end of the block."""
     with contextlib.ExitStack() as stack:
         while True:
             aside = place.with_name(f".{name}.{secrets.token_hex(8)}")
             aside.mkdir()
-            with contextlib.suppress(FileNotFoundError):  # tidied away before it was locked
+            with contextlib.suppress(FileNotFoundError):  # deleted before it was locked
                 try:
                     handle = stack.enter_context(_opened(aside, os.O_RDONLY))
                 except PermissionError:  # Windows opens no folders

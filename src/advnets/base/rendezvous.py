@@ -12,12 +12,15 @@ from typing import Any
 
 from torch import distributed
 
-from advnets.base import errors
+from advnets.base import errors, torch_private
 
 PATIENCE = timedelta(seconds=60)
 """How long a process waits for the others when it joins."""
 LONGEST = timedelta(minutes=30)
-"""How long a process waits for what another one does in the run: torch's own default."""
+"""How long a process waits for another one during the run, while rank 0 scores, draws or saves.
+
+It is torch's own default.
+"""
 ANSWER = timedelta(seconds=3)
 """How long it waits for their answers when one is lost."""
 
@@ -34,27 +37,17 @@ def join(rank: int, world: int, backend: str) -> None:
     global _met
     address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
-        store = _store(rank, world)
+        store = open_store(rank, world)
         missing = _silent(store, rank, world, "joined", PATIENCE)
         if missing:
             raise RuntimeError(f"missing: {_named(missing)}")
-        _connect(backend, store, rank, world)
+        torch_private.init_process_group(
+            backend, store, rank, world, connecting=PATIENCE, running=LONGEST
+        )
     except RuntimeError as error:
         seconds = int(PATIENCE.total_seconds())
         raise _others_missing(world, address, seconds, error) from None
     _met = store, rank, world
-
-
-def _connect(backend: str, store: Any, rank: int, world: int) -> None:
-    """Make the process group. Gloo waits `PATIENCE` for a process that dies meanwhile.
-
-    What is waited for afterwards may take long: the first process scores, draws and saves.
-    """
-    later: Any = getattr(distributed.distributed_c10d, "_set_pg_timeout", None)  # private in torch
-    limit: Any = {"timeout": PATIENCE} if backend == "gloo" and later is not None else {}
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=world, **limit)
-    if limit:
-        later(LONGEST)
 
 
 def leave() -> None:
@@ -75,8 +68,8 @@ def others_lost(why: object) -> errors.OthersLost:
     )
 
 
-def _store(rank: int, world: int) -> Any:
-    """The store that `torchrun` keeps; else that of rank 0, who is not to wait for the others."""
+def open_store(rank: int, world: int) -> Any:
+    """The store that `torchrun` keeps; else that of rank 0, which does not wait for the others."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 

@@ -1,23 +1,24 @@
-"""What torch does not promise to keep: each name is looked up here, with a plain fallback.
+"""Private functions and classes of torch, each with a fallback from torch's public interface.
 
-No other module of this library names anything private of torch. The names are looked up when they
-are used, so that a release of torch without one costs speed and nothing else.
+Torch may rename or remove them in any release. No other module of this library uses them. Each is
+looked up when it is needed; in a torch without it the fallback gives the same result, if slower.
 """
 
 import contextlib
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 ONEDNN_SCHEMA = (
     "mkldnn::_linear_pointwise(Tensor X, Tensor W, Tensor? B, str attr, Scalar?[] scalars, "
     "str? algorithm) -> Tensor Y"
 )
-"""The arguments with which oneDNN's product is called."""
+"""The signature of oneDNN's product that the library is written for."""
 _GLOBAL_HOOKS = (
     "_global_backward_pre_hooks",
     "_global_backward_hooks",
@@ -52,7 +53,7 @@ _DROPOUTS = (
 
 
 def onednn_linear() -> Callable[..., Tensor] | None:
-    """The product `x W^T + b` of oneDNN; None where torch lacks it, or asks for other arguments."""
+    """The product `x W^T + b` of oneDNN; None where torch lacks it or has another signature."""
     backends: Any = torch.backends
     if not backends.mkldnn.is_available():
         return None
@@ -62,7 +63,7 @@ def onednn_linear() -> Callable[..., Tensor] | None:
 
 
 def fbgemm() -> bool:
-    """Whether this torch has FBGEMM, which sums rows fast on x86."""
+    """Whether this torch has FBGEMM, whose `embedding_bag` is fast on x86."""
     engine: Any = getattr(torch.backends, "quantized", None)
     return "fbgemm" in getattr(engine, "supported_engines", ())
 
@@ -103,7 +104,7 @@ def dropouts() -> tuple[type[nn.Module], ...]:
 
 
 def spectral_hooks() -> tuple[type[Any], ...]:
-    """The hook of `torch.nn.utils.spectral_norm`; nothing in a torch without it."""
+    """The hook of `torch.nn.utils.spectral_norm`; empty in a torch without it."""
     with contextlib.suppress(ImportError):
         return _found(importlib.import_module("torch.nn.utils.spectral_norm"), "SpectralNorm")
     return ()
@@ -115,44 +116,66 @@ def spectral_parametrizations() -> tuple[type[Any], ...]:
 
 
 def script_modules() -> tuple[type[Any], ...]:
-    """What the deprecated `torch.jit.script` makes; nothing in a torch without it."""
+    """The modules that the deprecated `torch.jit.script` makes; empty in a torch without it."""
     return _found(getattr(torch, "jit", None), "ScriptModule")
 
 
 def has_global_hooks() -> bool:
-    """Whether a hook of all modules is registered, as by `register_module_forward_hook`."""
+    """Whether a hook for all modules is registered, as by `register_module_forward_hook`."""
     return any(getattr(nn.modules.module, name, None) for name in _GLOBAL_HOOKS)
 
 
 def bare_step(optimizer: torch.optim.Optimizer) -> Any:
     """The optimizer's step without torch's wrappers for profiling, which break a graph.
 
-    Where torch does not say what it wraps, it is the step with them.
+    A step that is not wrapped is returned as it is.
     """
     return torch.no_grad()(inspect.unwrap(type(optimizer).step))
 
 
 def dynamo() -> Any:
-    """The module that captures graphs, which is heavy; None in a torch without it."""
+    """The module that captures graphs, which is slow to import; None in a torch without it."""
     with contextlib.suppress(ImportError):
         return importlib.import_module("torch._dynamo")
     return None
 
 
 def capture_error(dynamo: Any) -> type[Exception]:
-    """What `dynamo` raises where it cannot capture or compile."""
+    """The exception that `dynamo` raises where it cannot capture or compile."""
     error: Any = getattr(getattr(dynamo, "exc", None), "TorchDynamoException", RuntimeError)
     return error  # type: ignore[no-any-return]
 
 
 def import_before_joining() -> None:
-    """Import the module of torch that must not be imported first while processes are joined.
+    """Import `torch.distributed.nn` before a process group exists.
 
-    Its default arguments hold the group that is there when it is first imported, by an optimiser
-    say. Such a group outlives its end, and its threads may fall over the interpreter's.
+    Its default arguments keep a reference to the group that exists when it is first imported, for
+    instance by an optimizer. That group is then never freed, and its threads may crash the process
+    when the interpreter exits.
     """
     with contextlib.suppress(ImportError):
         importlib.import_module("torch.distributed.nn")
+
+
+def init_process_group(
+    backend: str,
+    store: Any,
+    rank: int,
+    world: int,
+    *,
+    connecting: timedelta,
+    running: timedelta,
+) -> None:
+    """Make the process group, with one time limit while gloo connects and another one afterwards.
+
+    Where torch cannot change the limit of a group, and for other backends, torch's default holds
+    for both.
+    """
+    change: Any = getattr(distributed.distributed_c10d, "_set_pg_timeout", None)
+    limit: Any = {"timeout": connecting} if backend == "gloo" and change is not None else {}
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=world, **limit)
+    if limit:
+        change(running)
 
 
 def _found(module: Any, name: str) -> tuple[type[Any], ...]:

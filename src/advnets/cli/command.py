@@ -145,7 +145,7 @@ def _options(name: str, function: str, module: str = "commands") -> Callable[[li
 
 
 def _words(name: str, function: str, module: str) -> Callable[[list[str]], int]:
-    """The same, of a command that keeps its own words with its results."""
+    """The same for a command that saves its words with its results, and parses them itself."""
 
     def run(words: list[str]) -> int:
         _parsed(name, words, f"advnets {name}")
@@ -155,12 +155,12 @@ def _words(name: str, function: str, module: str) -> Callable[[list[str]], int]:
 
 
 def _numbered(name: str, options: dict[str, str], unnumbered: str) -> Callable[[list[str]], int]:
-    """A command whose first word is a number, which chooses the options.
+    """A command whose first word is a number, which determines the options.
 
     Args:
         name: The command.
-        options: The name of the options of each number.
-        unnumbered: What stands for the number in the help of the command.
+        options: The name of the options, by number.
+        unnumbered: The word for the number in the help of the command.
     """
 
     def run(words: list[str]) -> int:
@@ -175,7 +175,7 @@ def _numbered(name: str, options: dict[str, str], unnumbered: str) -> Callable[[
 
 
 def _parsed(name: str, words: list[str], prog: str) -> Any:
-    """The options of a command, `label-curve` by `LabelCurveOptions`."""
+    """The parsed options of a command; `label-curve` has the class `LabelCurveOptions`."""
     from advnets.cli import extension_options, options
     from advnets.cli.parsing import parse
 

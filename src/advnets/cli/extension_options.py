@@ -37,7 +37,7 @@ class CompleteOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeOptions:
-    """Infer the z of pictures or rows, or first fit an encoder to what a run's G makes of z."""
+    """Infer the z of pictures or rows, or first fit an encoder to the samples of a run's G."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
@@ -59,7 +59,7 @@ class EncodeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructOptions:
-    """Show pictures beside G(E(x)), what search makes of it, and the nearest training picture."""
+    """Show pictures beside G(E(x)), G at the z found by search, and nearest training pictures."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
@@ -73,7 +73,7 @@ class ReconstructOptions:
     starts: int = 3
     """Random starts of the search, beside E(x)."""
     between: int = 0
-    """Draw so many pictures on the way in z from each picture to the next one instead."""
+    """Draw instead so many pictures along the path in z from each picture to the next one."""
     seed: int = 0
     """The seed of the random starts."""
     weights: str | None = None
@@ -93,23 +93,26 @@ class LabelCurveOptions:
     labels: tuple[int, ...] = (100, 1_000, 3_000)
     """Numbers of labels."""
     draws: int = 10
-    """Draws of labels for what is cheap ..."""
+    """Draws of labels for the cheap methods ..."""
     long_draws: int = 3
-    """... and for what is fine-tuned."""
+    """... and for the fine-tuned ones."""
     updates: int = 2_000
-    """Updates of what is fine-tuned."""
+    """Updates of fine-tuning."""
     out: Path | None = None
-    """Folder of labels.html, labels.md and what is kept; RUN-labels by default."""
+    """Folder of labels.html, labels.md and of finished results; RUN-labels by default."""
     data: DataPlace = DataPlace()
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
     quick: bool = False
-    """One draw, 20 updates, 200 test examples: no results."""
+    """Run one draw, 20 updates and 200 test examples. The numbers mean nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinationOptions:
-    """Compare methods of coordinating G and D where modes can be counted. A killed call goes on."""
+    """Compare methods of coordinating G and D where modes can be counted.
+
+    The same command resumes a comparison that was killed.
+    """
 
     out: Path = Path("runs/coordination")
     """Folder of the finished games and of coordination.html, .md and .csv."""
@@ -122,10 +125,10 @@ class CoordinationOptions:
     protocol: str = "pacgan"
     """'pacgan', the published one (hours of CPU a game), or 'short' (minutes)."""
     epochs: float | None = None
-    """Epochs of 1,000 updates in place of the protocol's: 400, or 6."""
+    """Epochs of 1,000 updates, in place of the protocol's own: 400, or 12 for 'short'."""
     mnist: Path | None = None
     """Folder of MNIST: the paper's pair too, each method for the same CPU time."""
     seconds: float = 600.0
     """CPU seconds of each method on MNIST."""
     quick: bool = False
-    """Everything in tiny: less than a minute, no results."""
+    """Run a few updates of everything, in less than a minute. The numbers mean nothing."""

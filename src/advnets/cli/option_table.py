@@ -1,8 +1,8 @@
-"""Writes the options of every recipe to a table, which `advnets.cli.quick` reads without torch.
+"""Write the options of every recipe to a JSON file, which `advnets.cli.quick` reads without torch.
 
     make options        (python -m advnets.cli.option_table)
 
-A test asserts that the table in the repository is the one that this module writes.
+A test fails where the file in the repository differs from what this module writes.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ def table() -> dict[str, Any]:
 
 
 def _values(config: Any, classes: dict[str, Any]) -> dict[str, Any]:
-    """A configuration by its class and the values that are not the defaults of it."""
+    """The class of a configuration, and its values that differ from the defaults of the class."""
     cls = type(config)
     facts = classes.setdefault(cls.__qualname__, _facts(cls))
     values: dict[str, Any] = {}
@@ -44,7 +44,7 @@ def _values(config: Any, classes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _facts(cls: type[Any]) -> dict[str, Any]:
-    """What a configuration class is, and its fields."""
+    """The kind, the docstring and the fields of a configuration class."""
     hints = get_type_hints(cls)
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
@@ -62,7 +62,7 @@ def _facts(cls: type[Any]) -> dict[str, Any]:
 
 
 def _type(hint: Any) -> Any:
-    """A type as the table has it: `"int"`, `["tuple", "int", "..."]`, `["Literal", "a", "b"]`."""
+    """A type as JSON: `"int"`, `["tuple", "int", "..."]`, `["Literal", "a", "b"]`."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Literal:
         return ["Literal", *inner]
@@ -75,7 +75,7 @@ def _type(hint: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON holds it."""
+    """A value as JSON, which has no tuples."""
     return list(value) if isinstance(value, tuple) else value
 
 

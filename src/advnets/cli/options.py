@@ -134,7 +134,7 @@ class TableOptions:
     train: bool = False
     """Train missing models also with --from; without --from they always are."""
     models: tuple[str, ...] = ()
-    """Rows to fill: some of dbn, stacked-cae, gsn, adversarial, rbm, dae, vae; all by default."""
+    """Rows to fill: dbn, stacked-cae, gsn, adversarial, rbm, dbm, sbn, dae, vae; all by default."""
     quick: bool = False
     """Tiny runs, on 5,000 digits without --mnist: a minute, no results."""
     out: Path = Path("runs/table1")
@@ -145,19 +145,19 @@ class TableOptions:
 class Table2Options:
     """Measure Table 2 of the paper on 16 binary pixels, where every probability is known.
 
-    Twice: on 4 x 4 bars and stripes, and on handwritten digits made as small.
+    There are two data sets: 4 x 4 bars and stripes, and handwritten digits reduced to 4 x 4 pixels.
     """
 
     seeds: int = 5
     """Trainings of each model whose networks are measured."""
     runs: int = 20
-    """Trainings of each model whose success is counted, the seeds' among them."""
+    """Trainings of each model whose success is counted, including those of --seeds."""
     seconds: float = 8.0
     """CPU time of each training at most."""
     processes: int = 2
-    """Columns that are measured at a time, a core each."""
+    """Columns that are measured at the same time, each on one core."""
     quick: bool = False
-    """Everything in tiny: half a minute of one core, no results."""
+    """Run a few updates of everything, in half a minute of one core. The numbers mean nothing."""
     out: Path = Path("runs/table2")
     """Folder of table2.html, table2.md, table2.csv and table2.png."""
 

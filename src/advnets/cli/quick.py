@@ -1,7 +1,8 @@
-"""What `advnets train` answers without torch: help, a mistake in an option, and most dry runs.
+"""Answers of `advnets train` without importing torch: help, option errors, and most dry runs.
 
-Torch and the models take seconds to import. What the options of a recipe are stands in
-`recipe_options.json` as well, and stand-ins of the configurations are built from it.
+Torch and the models take seconds to import. `recipe_options.json` holds the options of every
+recipe: names, types, defaults and texts. From it this module builds configuration classes with the
+same fields, called stand-ins, and parses the words with these.
 """
 
 import dataclasses
@@ -29,17 +30,17 @@ TABLE = Path(__file__).with_name("recipe_options.json")
 """The options of every recipe, written by `make options` (`advnets.cli.option_table`)."""
 HELPS = {"-h", "--help", "--help-all"}
 CHECKED: dict[str, type] = {"TrainOptions": RunSettings, "TrainerConfig": TrainerConfig}
-"""The configurations whose limits need no torch: their stand-ins check them too."""
+"""Configurations that check their values without torch; their stand-ins inherit the checks."""
 TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "Path": Path}
 TYPES |= {"None": type(None), "...": ...}
 
 
 def answered(words: list[str]) -> bool:
-    """Answer the words of `advnets train` where no model is needed.
+    """Answer `advnets train` where no model is needed: print the help or the dry run.
 
     Returns:
-        False, with nothing printed, for a run, a file or `--resume`, and for a dry run with a value
-        that only a model's own configuration can check.
+        False, with nothing printed, where the models are needed: for a training, a TOML file or
+        `--resume`, and for a dry run with a value that only a model's own configuration can check.
 
     Raises:
         UserError: For no recipe or an unknown one, an unknown option or a value of a wrong type.
@@ -64,13 +65,13 @@ def answered(words: list[str]) -> bool:
 
 
 def divided(words: list[str]) -> tuple[str | None, list[str]]:
-    """The recipe or file that is the first word, if it is one, and the words after it."""
+    """The first word if it is a recipe or a file and no option, and the words after it."""
     named = bool(words) and not words[0].startswith("-")
     return (words[0], words[1:]) if named else (None, words)
 
 
 def value_of(option: str, words: list[str]) -> str | None:
-    """The word given for an option; None where it is not given."""
+    """The value of an option; None where the option is not given."""
     for i, word in enumerate(words):
         if word.startswith(option + "="):
             return word.partition("=")[2]
@@ -80,7 +81,7 @@ def value_of(option: str, words: list[str]) -> str | None:
 
 
 def stand_in(recipe: str) -> tuple[Any, set[str]]:
-    """The options of `advnets train RECIPE`, and the names of those that only a model can check."""
+    """A stand-in of the options of `advnets train RECIPE`, and the names only a model checks."""
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     unchecked: set[str] = set()
     return _built(table["classes"], table["recipes"][recipe], unchecked, ""), unchecked
@@ -114,7 +115,7 @@ def _built(classes: Mapping[str, Any], told: Any, unchecked: set[str], at: str) 
 
 
 def _hint(told: Any) -> Any:
-    """A type from the words of the table."""
+    """The type that the table describes (`option_table` writes it)."""
     if isinstance(told, str):
         return TYPES[told]
     kind, *inner = told

@@ -112,7 +112,7 @@ def _docs(options: Any, name: str) -> str:
 def text_of(cls: type[Any], name: str) -> str:
     """The text below a field of a class, in one line; "" where there is none.
 
-    A field of a class without source has it in its metadata.
+    For a class without source code, such as a stand-in of `quick`, it is in the field's metadata.
     """
     (field,) = (f for f in dataclasses.fields(cls) if f.name == name)
     if "text" in field.metadata:

@@ -74,10 +74,10 @@ def refuse_other_tensors(name: str, x: Tensor) -> None:
 
 
 def refuse_unscaled(name: str, x: Examples) -> None:
-    """Raise for pixels that nobody scaled: a game on 0 to 255 does not converge.
+    """Raise for pixels from 0 to 255 that are not scaled, on which a game does not converge.
 
-    Bytes are pixels. Other numbers are where pictures, `(n, H, W)` or `(n, C, H, W)`, hold whole
-    numbers from 0 to 255 alone; the first 64 are looked at.
+    Bytes above 1 count as pixels. Numbers of other types do where the first 64 examples are
+    pictures, `(n, H, W)` or `(n, C, H, W)`, with whole numbers from 0 to 255 only.
     """
     first = x[:64]
     if not first.numel() or first.is_meta or first.is_complex():

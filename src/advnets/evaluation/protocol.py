@@ -222,7 +222,7 @@ class Kept(Evaluation):
         """The scores in a file. Raises `BadFile` where it is damaged."""
         saved = schema.read(path, dict[str, Any])
         record = schema.not_known(saved, NUMBERS)
-        if "log_p" in saved:  # None there says that an estimator has no such value
+        if "log_p" in saved:  # here None is a value: the estimator has no such number
             record["log_p"] = schema.not_known(saved["log_p"], {"mean", "standard_error"})
         quality = record.get("quality") or None
         if isinstance(quality, dict):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from advnets.base import torch_private
 
-_ONEDNN = torch_private.onednn_linear()
-_BAGS = torch_private.fbgemm()
+ONEDNN = torch_private.onednn_linear()
+BAGS = torch_private.fbgemm()
 _LARGE, _CACHED = 50_000_000, (2**18, 2**21)
 """Number of multiplications from which on skipping zeros pays; and the largest size of x and of the
 weights for it, because gathered rows must come from the caches."""
@@ -23,7 +23,7 @@ weights for it, because gathered rows must come from the caches."""
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x weight^T + bias`. In float32 on a CPU by oneDNN, which is up to twice as fast as MKL."""
     suits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
-    if _ONEDNN is None or not suits or torch.is_grad_enabled():
+    if ONEDNN is None or not suits or torch.is_grad_enabled():
         return nn.functional.linear(x, weight, bias)
     multiply = torch.ops.advnets.product if torch.compiler.is_compiling() else _by_onednn
     y: Tensor = multiply(x, weight, bias)
@@ -66,13 +66,13 @@ def thin_pays(x: Tensor, before: Tensor | None, weight: Tensor) -> bool:
     n = len(x) + (0 if before is None else len(before))
     size = n * k * i >= _LARGE and n * i <= _CACHED[0] and k * i <= _CACHED[1]
     suits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
-    return _BAGS and suits and size
+    return BAGS and suits and size
 
 
 def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if _ONEDNN is None:
+    if ONEDNN is None:
         return nn.functional.linear(x, weight, bias)
-    return _ONEDNN(x, weight, bias, "none", [], "")
+    return ONEDNN(x, weight, bias, "none", [], "")
 
 
 def _by_bags(

@@ -29,7 +29,8 @@ class Momentum(torch.optim.Optimizer):
         momentum: m, in [0, 1).
     """
 
-    # Torch's own, without their wrapper, which imports torch's compiler: more than a second.
+    # Torch's wrapper of these methods imports its compiler, which takes more than a second.
+    # Here they are without it.
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
     load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)

@@ -83,7 +83,7 @@ def refuse_foreign_state(optimizer: torch.optim.Optimizer, state: Mapping[str, T
 
 
 def _refuse_gaps(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
-    """Raise where a weight lacks a part of the state that others of its group have."""
+    """Raise where a weight lacks a part of the state that other weights of its group have."""
     parts: dict[str, set[str]] = {}
     for key in state:
         i, _, name = key.partition(".")
@@ -95,5 +95,5 @@ def _refuse_gaps(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) 
         every = set().union(*(parts.get(i, set()) for i in own))
         for i in sorted(parts.keys() & {*own}):
             for name in sorted(every - parts[i]):
-                need = "there, as for other weights"
+                need = "present, as for other weights"
                 raise errors.bad_value(f"optimizer.{i}.{name}", need, "absent")

@@ -27,9 +27,9 @@ def mnist_inpainting() -> RunConfig:
     `benchmarks/inpainting.py RUN` measures it.
 
     Command: advnets train mnist-inpainting --data.root FOLDER
-    Time: 20,000 updates in 21 minutes of a crowded core; the recipe has 40,000.
-    Score: after `--trainer.steps 20000`, 150.1 +- 1.5 nats raw with nothing seen (10,000 samples,
-    sigma 0.2154). The whole was not played yet.
+    Time: 20,000 updates in 21 minutes of one thread beside other work; the recipe has 40,000.
+    Score: with `--trainer.steps 20000`, 150.1 +- 1.5 nats raw where all pixels are hidden (10,000
+    samples, sigma 0.2154). All 40,000 updates have not been run yet.
     """
     return RunConfig(
         recipe="mnist-inpainting",
@@ -103,9 +103,9 @@ def table_imputation() -> RunConfig:
 def mnist_bigan() -> RunConfig:
     """Inference as a part of the game (BiGAN): D sees pairs (x, E(x)) and (G(z), z).
 
-    Sizes are those of the published MNIST run but for D, which is the paper's. R1 holds D: without
-    it D tells all pairs apart within 1,000 updates. With `--model.E.stochastic True` it is ALI.
-    `benchmarks/inference.py RUN` measures it.
+    Sizes are those of the published MNIST run, except for D, which is the paper's. R1 regularises
+    D: without it D tells all pairs apart within 1,000 updates. With `--model.E.stochastic True` it
+    is ALI. `benchmarks/inference.py RUN` measures it.
 
     Command: advnets train mnist-bigan --data.root FOLDER
     Time: 15,000 updates of 128 in 35 minutes of a crowded core (bfloat16); the recipe has 20,000.
@@ -133,7 +133,7 @@ def mnist_bigan() -> RunConfig:
 
 
 def ring_bigan() -> RunConfig:
-    """The same on eight wide Gaussians on a circle, with two z: what E makes of x can be looked at.
+    """BiGAN on eight wide Gaussians on a circle, with a z of two dimensions, so that E is visible.
 
     Command: advnets train ring-bigan
     Time: 4,000 updates in 32 CPU seconds of a core that others used too.

@@ -18,7 +18,7 @@ def mnist_100_labels() -> RunConfig:
     Command: advnets train mnist-100-labels --data.root FOLDER
     Time: 27 CPU minutes of one thread (bfloat16).
     Score: its classifier errs on 2.4 +- 0.2% of the 10,000 test images (one draw of labels, seed
-    0), and G has 166.7 +- 1.3 nats raw (10,000 samples, sigma 0.2154).
+    0), and its G scores 166.7 +- 1.3 nats raw (10,000 samples, sigma 0.2154).
     """
     rule = OptimizerConfig(optimizer="adam", lr=3e-3, lr_decay=1.0, anneal="cosine")
     return RunConfig(

@@ -1,4 +1,4 @@
-"""What every run has beside its data and its model; checked without torch."""
+"""The settings of every run besides its data and its model. They are checked without torch."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args

@@ -1,7 +1,7 @@
 """`advnets coordination`: the methods of Section 7.5 on data whose modes can be counted.
 
-`protocol` is PacGAN's, `methods` what is compared, `cells` one game kept as JSON, `on_digits` the
-paper's pair at equal CPU time, `table` how all of it is shown.
+`protocol` holds PacGAN's protocol and a shorter one, `methods` the methods, `cells` one finished
+game as a JSON file, `on_digits` the paper's pair at equal CPU time, `table` the tables and page.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from advnets.storage.environment import environment
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked for."""
+    """Which methods are played, on which data, for how long."""
 
     out: Path
-    """Where cells are kept and the table is written."""
+    """The folder of the finished games and of the table."""
     seeds: int = 10
     only: tuple[str, ...] = ()
     """Methods; all of them by default."""
@@ -63,7 +63,7 @@ class Plan:
 
 
 def quick(plan: Plan) -> Plan:
-    """The same in small: a few updates of everything."""
+    """The same plan with a few updates of everything."""
     return Plan(
         out=plan.out,
         seeds=1,
@@ -80,7 +80,10 @@ def quick(plan: Plan) -> Plan:
 
 @subnormals_as_zero()
 def measure(plan: Plan, *, command: str, say: Say = print) -> Results:
-    """Play what is not kept yet, seed by seed, so that a stopped call has all methods alike."""
+    """Play all games that are not saved yet, seed by seed.
+
+    A call that is stopped has then played about the same seeds of all methods.
+    """
     machine, asked = environment(), plan.only or tuple(METHODS)
     facts = {"machine": machine["processor"], "commit": machine["commit"] or "unknown"}
     found: dict[str, dict[str, list[Cell]]] = {

@@ -1,8 +1,8 @@
-"""One cell: a method played on one set of modes with one seed, kept so that it is played once.
+"""One cell: a method played on one set of modes with one seed, and saved.
 
-Each is a JSON file in the folder `cells`, named for the method, the protocol, the data, the
-updates, the samples and the seed; a killed command goes on with the next one. Whoever changes what
-a method does takes another folder.
+Each cell is a JSON file in the folder `cells`, named by method, protocol, data, updates, samples
+and seed. A command that was killed resumes with the next cell. After a change of a method its old
+cells are still used: choose another folder.
 """
 
 import time
@@ -26,21 +26,21 @@ from advnets.sampling.samplers import draw
 from advnets.storage import checkpoints, schema
 
 SEED = 1
-"""Of the samples that are judged."""
+"""The seed of the samples that are judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """How a game went."""
+    """The record of one game."""
 
     data: str
     method: str
     seed: int
     epochs: float
     looks: list[Look]
-    """From early to late; the last one is the end."""
+    """In the order of the updates; the last one is at the end of the run."""
     seconds: float
-    """Of CPU, for the updates alone."""
+    """CPU time of the updates alone."""
     machine: str
     commit: str
 
@@ -66,7 +66,7 @@ def played(
     samples: int,
     facts: dict[str, str],
 ) -> dict[str, Cell]:
-    """Play a method, and judge it; and those that only draw from its games in another way."""
+    """Play a method and judge it, and the methods that only draw differently from its game."""
     method, x = METHODS[name], protocol.points(data, seed)
     game = methods.game(method, of, seed=seed, updates=updates)
     batches, rng = Batches(x, size=of.batch, seed=seed), generator(seed, "step")
@@ -100,7 +100,7 @@ def drawn(game: Game, method: Method, n: int) -> Tensor:
 def kept(
     folder: Path, key: str, play: Callable[[], dict[str, Cell]], *, name: str, say: Say
 ) -> Cell:
-    """A cell from its file; else it is played, and kept with those that came beside it."""
+    """Read a cell from its file; without one, play it and save all cells of that game."""
     found = _read(folder / f"{name}-{key}.json")
     if found is not None:
         return found
@@ -115,7 +115,7 @@ def kept(
 
 
 def _read(path: Path) -> Cell | None:
-    """A cell as it is kept; None where it is not, or is damaged, for it can be played again."""
+    """Read a cell; None where the file is missing or damaged, as it can be played again."""
     try:
         return schema.read(path, Cell)
     except errors.BadFile:

@@ -1,7 +1,7 @@
-"""The methods that are compared: each a few settings of one and the same game.
+"""The methods that are compared: each is a few settings of the same game.
 
-Their constants are those of the papers that propose them, or the plainest guess, chosen before
-anything was measured; none is tuned on what the table shows.
+Their constants come from the papers that propose them, or were chosen before anything was measured;
+none is tuned on the results of the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """The paper's pair on MNIST with each method, at equal CPU time.
 
-How many updates a method has time for is measured first, and its learning rate then anneals over so
-many: none is cut short. Scores are of validation images; the test set is not touched.
+The number of updates that a method has time for is measured first, and its learning rate anneals
+over exactly so many. Scores are on validation images; the test set is not used.
 """
 
 import math

@@ -6,12 +6,12 @@ points. G: z ~ N(0, I_2), four layers of 400 rectifiers with batch normalisation
 rate 1e-4 and beta1 0.8, minibatches of 100, 400 epochs. 2,500 samples are judged: one within three
 standard deviations of its nearest mode is of high quality, and a mode is found where it has one.
 
-What their text leaves open, and what is played here: a minibatch has 100 examples, in 100 / m
-packs; the players alternate; batch normalisation learns a scale and a shift.
+Three details are not in their text and are chosen here: a minibatch of 100 examples is split into
+100 / m packs of m; the players alternate; batch normalisation learns a scale and a shift.
 
-The short protocol keeps the data, D's family and the measures. Its networks are narrower and begin
-with He's weights, G has no batch normalisation, a minibatch has 512 examples, and the rates anneal.
-It was chosen on seed 1,000, which no table plays.
+The short protocol has the same data, family of D and measures. Its networks are narrower and have
+He's initialisation, G has no batch normalisation, a minibatch has 512 examples, and the learning
+rates anneal. It was chosen on seed 1,000, which no table uses.
 
 Reference: Lin et al. (2018), PacGAN, Section 4.1, and the configuration of its authors' code.
 """
@@ -38,12 +38,12 @@ DATA: Mapping[str, ToyConfig] = {
 POINTS, SAMPLES, LOOKS = 100_000, 2_500, 20
 """Training points, samples judged, and how often in a run."""
 PER_EPOCH = 1_000
-"""Updates that PacGAN counts as an epoch: its minibatches have 100 of the points."""
+"""Updates in an epoch of PacGAN, whose minibatches have 100 of the 100,000 points."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Networks, rate and length of a game; data, rule and measures are the same in all."""
+    """Networks, optimizer and length of a game; data and measures are the same in all."""
 
     G_hidden: tuple[int, ...]
     D_units: tuple[int, ...]
@@ -54,12 +54,12 @@ class Protocol:
     normalised: bool
     """Whether G has batch normalisation."""
     std: float | None
-    """Of the first weights; None for He's, the square root of 2 over the inputs."""
+    """Standard deviation of the initial weights; None: He's, the square root of 2 / inputs."""
     anneals: bool
     """Whether both rates fall to 0 along half a cosine."""
     epochs: float
     published: bool = False
-    """Whether it is PacGAN's, so that its figures may stand beside."""
+    """Whether it is PacGAN's, so that its published numbers can be compared."""
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
@@ -89,11 +89,11 @@ PROTOCOLS: Mapping[str, Protocol] = {
         epochs=12,
     ),
 }
-"""PacGAN's, whose games take hours of a CPU, and one of minutes."""
+"""PacGAN's, with games of CPU hours, and a short one, with games of CPU minutes."""
 
 
 class PlaneG(nn.Module):
-    """G(z) of two coordinates."""
+    """G from z in the plane to points in the plane."""
 
     def __init__(self, hidden: Sequence[int], *, normalised: bool) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class PlaneG(nn.Module):
 
 
 def discriminator(of: Protocol, pack: int, *, spectral: bool) -> Discriminator:
-    """D of packs of points."""
+    """D on packs of points."""
     return Discriminator(
         event_shape=(2 * pack,),
         units=of.D_units,
@@ -123,7 +123,7 @@ def discriminator(of: Protocol, pack: int, *, spectral: bool) -> Discriminator:
 
 @torch.no_grad()
 def init_normal(network: nn.Module, *, std: float | None, rng: torch.Generator) -> None:
-    """Every weight from N(0, std^2), or He's; every bias 0."""
+    """Draw every weight from N(0, std^2), with He's std where it is None; set every bias to 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
             layer.weight.normal_(0, std or math.sqrt(2 / layer.in_features), generator=rng)
@@ -138,7 +138,7 @@ def points(name: str, seed: int) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What was seen of the samples at one moment."""
+    """The measures of the samples at one update."""
 
     update: int
     found: int

@@ -18,19 +18,19 @@ from advnets.html import markup
 LEAD = (
     "Section 7 of the paper hopes for better methods for coordinating G and D and for better "
     "distributions to sample z from. Each method here is a few settings of one game, on data whose "
-    "modes can be counted: PacGAN's, judged as there."
+    "modes can be counted: that of PacGAN, with its measures."
 )
 MEANING = (
     "Modes: those with at least one of the samples within three standard deviations, at the end of "
-    "the run. Sustained: the fewest at any look in its last quarter (of a method that only draws "
-    "otherwise, at its end). High quality: the share of samples so near to a mode; 98.9% of the "
-    "data itself, and a G above that is too narrow. Reverse KL: how uneven the modes are among "
-    "these, in nats; of the data about {floors}. CPU: seconds of one thread for the updates. +- is "
-    "the standard error over seeds."
+    "the run. Sustained: the fewest at any measurement in its last quarter (at its end, for a "
+    "method that only draws differently). High quality: the share of samples so near to a mode; "
+    "98.9% for the data itself, and more for a G that is too narrow. Reverse KL: how uneven the "
+    "modes are among these, in nats; about {floors} for the data. CPU: seconds of one thread for "
+    "the updates. +- is the standard error over seeds."
 )
 OPEN = (
-    "Played as their text leaves it open: the examples of a minibatch are split into packs of m, "
-    "and the players move in turn."
+    "PacGAN's text leaves two details open. Here the examples of a minibatch are split into packs "
+    "of m, and the players move in turn."
 )
 
 
@@ -42,7 +42,7 @@ HEADINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """All that was played."""
+    """The results of all games."""
 
     cells: Mapping[str, Mapping[str, Sequence[Cell]]]
     """By data and method, one a seed."""
@@ -56,7 +56,7 @@ class Results:
 
     @property
     def whole(self) -> bool:
-        """Whether the protocol is the published one, so that its figures may stand beside."""
+        """Whether the protocol is the published one, so that its numbers can be compared."""
         of = protocol.PROTOCOLS[self.protocol]
         judged = self.samples == protocol.SAMPLES
         return of.published and self.epochs == of.epochs and judged
@@ -102,20 +102,20 @@ def rows(results: Results, data: str) -> tuple[list[str], list[list[str]]]:
 
 
 def notices(results: Results) -> list[str]:
-    """What has to be known before the numbers are read."""
+    """Warnings above the tables."""
     found = []
     if results.quick:
-        found.append("Played in small (--quick): this shows that everything runs, no more.")
+        found.append("A few updates only (--quick): everything runs, and the numbers mean nothing.")
     if not results.whole:
         found.append(
-            f"Networks, rate and length: {_lengths(results)}. That is not the published protocol "
-            "in full, and no published figure stands beside."
+            f"Networks, rate and length: {_lengths(results)}. This is not the published "
+            "protocol, so that no published numbers are shown."
         )
     return found
 
 
 def notes(results: Results) -> list[str]:
-    """How the numbers are read."""
+    """The meaning of the columns."""
     floors = ", ".join(
         f"{(len(d.means()) - 1) / (2 * results.samples):.4f} ({name})"
         for name, d in protocol.DATA.items()

@@ -43,7 +43,7 @@ class Column:
         splits: One for each fold; all have the same training images.
         protocol: The constants of the score.
         recipe: Converts a recipe for MNIST to this column.
-        refuses: Why a model has no place in this column; empty where it has one.
+        refuses: The reason why a model is left out of this column; empty where it is not.
     """
 
     name: ColumnName

@@ -8,7 +8,7 @@ layers), and the database is not public, so these are untuned: MNIST's recipes w
 - The VAE's decoder is Gaussian, mean and variance.
 - The GSN has three layers of 1,500, as its authors' folder for TFD is named; its pixels stay
   Bernoulli, as the autoencoders' do, which takes values in [0, 1] as they are.
-- DBM and belief net have binary visible units alone, so that they are left out here.
+- The DBM and the belief net have no visible units but binary ones, and are left out.
 - The adversarial nets take Gaussian z and column norms of at most 1.9365, as the authors' did.
 """
 
@@ -67,7 +67,7 @@ def of_faces(model: ModelConfig) -> ModelConfig:
 
 
 def binary(model: ModelConfig) -> str:
-    """Why a model is no model of grey pixels; empty where it is one."""
+    """The reason why a model cannot have grey pixels; empty where it can."""
     alone = isinstance(model, DBMConfig | SBNConfig)
     return "its visible units are binary, and pixels of faces are grey." if alone else ""
 

@@ -21,7 +21,6 @@ from advnets.sampling.chains import ChainConfig
 from advnets.training.config import TrainerConfig
 
 PROTOCOL = EvaluationConfig(samples=100, validation=100)
-CENTROIDS = 50
 STEPS, FIRST_STAGE = 40, 20
 _CHAIN = ChainConfig(chains=10, burn_in=5, thin=2)
 _UNITS = 32

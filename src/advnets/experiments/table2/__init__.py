@@ -1,7 +1,7 @@
-"""Table 2: what each family of models finds hard, the paper's cells with numbers under them.
+"""Table 2: the difficulties of each family of models, in the paper's words and in numbers.
 
-`data` has what it is measured on, `families` the models, `measures` one function a row, `design`
-the last row, `table` how it is shown.
+`data` holds the data sets, `families` the models, `measures` one function for each row but the
+last, `design` the last row, `table` the table, the page and the picture.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,7 @@ from advnets.storage.environment import environment
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How long and how often."""
+    """The length and the number of trainings and measurements."""
 
     seeds: int = 5
     """Trainings of each model whose networks are measured."""
@@ -44,7 +44,7 @@ class Plan:
     seconds: float = 8.0
     """CPU time of each training at most."""
     every: int = 100
-    """Updates between two looks at the KL."""
+    """Updates between two measurements of the KL."""
     draws: int = 500
     """Gradient estimates of each network."""
     samples: int = 10_000
@@ -70,15 +70,15 @@ def make(
     quick: bool = False,
     say: Callable[[str], object] = print,
 ) -> Table:
-    """Train, measure, and put all of it in a table.
+    """Train and measure every family on every data set.
 
     Args:
-        plan: How long and how often.
-        command: What the table names as the command that made it.
-        data: What it is measured on, each of its own name; by default all of `DATA`.
-        processes: Columns that are measured at a time, each on one thread.
+        plan: The length and the number of trainings and measurements.
+        command: The command line, which the table states.
+        data: The data sets, with different names; by default all of `DATA`.
+        processes: The number of columns that are measured at the same time, each on one thread.
         quick: Whether the table says that its numbers mean nothing.
-        say: Hears what has been measured.
+        say: Is called with a line of progress after each column.
     """
     errors.at_least(1, processes=processes)
     data, machine = data or [known() for known in DATA.values()], environment()
@@ -102,12 +102,12 @@ def make(
 
 
 def _measured(tasks: list[tuple[Data, Family]], plan: Plan, processes: int) -> Iterator[Column]:
-    """The columns in the order of the tasks, each as soon as it is there."""
+    """The columns in the order of the tasks, each as soon as it is measured."""
     if processes == 1:
         yield from (column(data, family, plan) for data, family in tasks)
         return
-    # Families hold functions of this package and travel by their names; weights stay where they
-    # were learnt.
+    # Families hold module-level functions only, so that they can be pickled. A column has no
+    # weights: those stay in the process that trained them.
     with ProcessPoolExecutor(
         processes, get_context("spawn"), initializer=partial(torch.set_num_threads, 1)
     ) as pool:
@@ -154,18 +154,18 @@ def _trained(ran: list[measures.Course]) -> list[Cell]:
     cells = [Cell("KL from the data at the end", mean(last), "nats")] if last else []
     if arrived:
         cells.append(Cell(f"to a KL of {measures.REACHED}, median", median(arrived), "CPU s"))
-    return [*cells, Cell(f"of {len(ran)} runs not there in time", lost, "")]
+    return [*cells, Cell(f"of {len(ran)} runs never had that KL", lost, "")]
 
 
 def _gradients(family: Family, data: Data, plan: Plan) -> list[Cell]:
-    """Of networks after a few updates, where the gradient is not small yet."""
+    """The gradient's bias and noise after 200 updates, where it is not small yet."""
     found = []
     for seed in range(plan.seeds):
         start = measures.play(family, data, seconds=1e-9, every=200, seed=seed)
         found.append(measures.gradient_error(start.learner, data, draws=plan.draws, seed=seed))
     known = [f for f in found if f is not None]
     if not known:
-        return [Cell("no exact gradient: what it descends is not log p(x)", None, "")]
+        return [Cell("no exact gradient: the loss is not -log p(x)", None, "")]
     return [
         Cell("bias of the gradient", 100 * mean(f.bias for f in known), "%"),
         Cell("bias that chance alone would show", 100 * mean(f.bias_error for f in known), "%"),
@@ -183,7 +183,7 @@ def _inference(learners: list[Learner], data: Data) -> list[Cell]:
         ]
     known = [f for f in (measures.inference(le, data) for le in learners) if f is not None]
     if not known:
-        return [Cell("none to measure: the code is a function of x", None, "")]
+        return [Cell("nothing to measure: the code is a function of x", None, "")]
     return [
         Cell("KL(q || p(h|x))", mean(f.gap for f in known), "nats"),
         Cell("q of an x", mean(f.ms for f in known), "ms"),
@@ -228,7 +228,7 @@ def _density(learners: list[Learner], data: Data, plan: Plan) -> list[Cell]:
 def _design(family: Family, data: Data) -> list[Cell]:
     names, total = design.passed(family.column, data.examples), len(design.LAYERS)
     if names is None:
-        return [Cell("no place for one without a new derivation", None, "")]
+        return [Cell("none without a new derivation", None, "")]
     return [Cell(f"of {total} layers train ({', '.join(names)})", len(names), "")]
 
 

@@ -1,6 +1,6 @@
-r"""The data of Table 2: sixteen binary pixels, whose every probability is known.
+r"""The data of Table 2: pictures of sixteen binary pixels, whose distribution is known exactly.
 
-The law of the data is the empirical one: each of :math:`2^{16}` pictures has the probability of its
+p_data is the empirical distribution: the probability of each of the :math:`2^{16}` pictures is its
 share of the examples.
 """
 
@@ -18,21 +18,21 @@ from advnets.theory import enumeration
 SIDE = 4
 PIXELS = SIDE**2
 INK = 8.0
-"""Of 16 grey levels: a pixel of a digit is on where it has at least so much."""
+"""A pixel of a digit is on where its grey level, 0 to 16, is at least this."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Data:
-    """Examples, all alike in probability.
+    """A data set of examples with equal probabilities.
 
     Raises:
         BadValue: For rows that are not 16 pixels of 0 and 1.
     """
 
     name: str
-    """In a few words, as the table prints it."""
+    """The name in the table, of a few words."""
     about: str
-    """One sentence: what they are and where they are from."""
+    """One sentence: what the examples are, and their source."""
     examples: Tensor
     """`(n, 16)`."""
 
@@ -49,25 +49,25 @@ class Data:
 
     @property
     def pictures(self) -> Tensor:
-        """The pictures that have a probability, each once, `(k, 16)`."""
+        """The different pictures among the examples, `(k, 16)`."""
         return self._distinct[0]
 
     @property
     def p(self) -> Tensor:
-        """The probability of each, `(k,)`, float64."""
+        """The probability of each of `pictures`, `(k,)`, float64."""
         return self._distinct[1]
 
     @property
     def entropy(self) -> float:
-        """In nats."""
+        """The entropy of p_data, in nats."""
         return float(torch.special.entr(self.p).sum())
 
     def expectation(self, values: Tensor) -> float:
-        """The mean over the data of one value a picture, `(k,)`."""
+        """The expectation under p_data of one value for each of `pictures`, `(k,)`."""
         return float(self.p @ values.detach().double())
 
     def kl(self, log_p: Tensor) -> float:
-        """KL(data || model) in nats, by the model's log p(x) of each picture, `(k,)`."""
+        """KL(p_data || model) in nats, from the model's log p(x) of each of `pictures`, `(k,)`."""
         return -self.entropy - self.expectation(log_p)
 
     def batch(self, rng: torch.Generator, m: int = 100) -> Batch:
@@ -76,7 +76,7 @@ class Data:
 
 
 def bars_and_stripes() -> Data:
-    """The 30 pictures in which each row, or each column, is on or off; all alike in probability.
+    """The 30 pictures in which each row, or each column, is on or off, with equal probabilities.
 
     Reference: MacKay (2003), Information Theory, Inference, and Learning Algorithms.
     """
@@ -89,11 +89,11 @@ def bars_and_stripes() -> Data:
 
 
 def digits() -> Data:
-    """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, as 4 x 4 binary ones.
+    """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, reduced to 4 x 4 binary pixels.
 
-    Of the six columns in the middle, as the outer two are nearly empty, each pixel is the mean of a
-    window of 2 x 2, and on where that is at least half of the darkest ink. Windows that share a
-    column of the six make four of them.
+    The first and the last column are nearly empty and are left out. Each new pixel is the mean of a
+    window of 2 x 2, and on where that is at least half of the darkest ink. Four windows cover the
+    six columns, so that they overlap.
     """
     from sklearn.datasets import load_digits
 
@@ -110,4 +110,4 @@ def digits() -> Data:
 
 
 DATA: dict[str, Callable[[], Data]] = {"bars": bars_and_stripes, "digits": digits}
-"""What the table is measured on."""
+"""The data sets of the table."""

@@ -1,9 +1,9 @@
-"""The last row of Table 2: which layers a column trains without a new derivation, tried.
+"""The last row of Table 2: the layers that a family can use without a new derivation, by trial.
 
-Each layer is put where the column has a function of its own: G; the decoder of a denoising
-autoencoder; the net from h to the logits of x in a belief net. It passes where a few updates bring
-what is descended down. The energy of a Boltzmann machine has no such place: its conditionals are
-derived from its form, and another form needs new ones.
+Each layer is put into the network that the family leaves open: G; the decoder of a denoising
+autoencoder; the map from h to the logits of x in a belief net. It passes where a few updates reduce
+the loss. A Boltzmann machine has no such network: its conditionals are derived from the form of its
+energy, and another form needs a new derivation.
 """
 
 from collections.abc import Callable
@@ -126,7 +126,7 @@ TRIALS: dict[str, Callable[[Tensor, nn.Module], tuple[float, float]]] = {
 
 
 def passed(column: str, x: Tensor) -> list[str] | None:
-    """The layers that train in a column; None where it has no place for one."""
+    """The layers that train in a column; None where the column has no place for a layer."""
     if column not in TRIALS:
         return None
     names = []

@@ -24,24 +24,24 @@ from advnets.sampling.chains import ChainConfig
 from advnets.sampling.priors import Uniform
 
 GRID = 128
-"""Points along each of the two coordinates of z where an integral over the prior is summed."""
+"""Points of the grid along each of the two coordinates of z, for integrals over the prior."""
 CHAIN_STATES = 2_000
 _ADAM = OptimizerConfig(optimizer="adam", lr=5e-3, lr_decay=1.0, beta1=0.9)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A column of the table, and what stands for it."""
+    """A column of the table, and the model that represents it."""
 
     column: str
     model: str
-    """What was trained, in a few words."""
+    """The model, in a few words."""
     config: ModelConfig
     sampler: str
     log_p: Callable[[Learner, Tensor], Tensor]
     """Log p(x) of rows of pictures, in nats, `(n,)`."""
     known: str
-    """How that is known."""
+    """How log p(x) is computed."""
 
     def build(self, data: Data, steps: int, seed: int) -> Learner:
         """The model before its first update."""
@@ -56,7 +56,7 @@ class Family:
         return registry.build(self.config, problem, seed=seed)
 
     def kl(self, learner: Learner, data: Data) -> float:
-        """KL(data || model) in nats."""
+        """KL(p_data || model) in nats."""
         return data.kl(self.log_p(learner, data.pictures))
 
 
@@ -68,36 +68,36 @@ def read_as_bernoulli(means: Tensor, x: Tensor) -> Tensor:
 
 
 def of_directed(learner: Learner, x: Tensor) -> Tensor:
-    """By the sum over all hidden states."""
+    """Log p(x) of a belief net, by the sum over all hidden states."""
     assert isinstance(learner, SBN)
     return learner.log_density(x.double())
 
 
 def of_undirected(learner: Learner, x: Tensor) -> Tensor:
-    """By the sums over all states of either layer."""
+    """Log p(x) of a DBM, by the sums over all states of its layers."""
     assert isinstance(learner, DBM)
     return learner.log_density(x.double())
 
 
 def of_chain(learner: Learner, x: Tensor) -> Tensor:
-    """By the mean over states of the chain: an estimate."""
+    """An estimate of log p(x), by the mean over states of the chain."""
     sampler = next(iter(learner.samplers().values()))
     return read_as_bernoulli(sampler.sample(CHAIN_STATES, seed=0), x)
 
 
 def of_game(learner: Learner, x: Tensor) -> Tensor:
-    """By the integral over z on a grid."""
+    """Log p(x) of a generator, by the integral over z on a grid."""
     return read_as_bernoulli(on_grid(learner)[1], x)
 
 
 def of_prior(learner: Game, u: Tensor) -> Tensor:
-    """The z below which the prior has the probabilities u, coordinate by coordinate."""
+    """The quantiles of the prior at u, coordinate by coordinate."""
     assert isinstance(learner.prior, Uniform)
     return learner.prior.quantile(u)
 
 
 def on_grid(learner: Learner) -> tuple[Tensor, Tensor]:
-    """A grid of z of equal probabilities, `(GRID^2, 2)`, and G(z)."""
+    """A grid of z with equal probabilities, `(GRID^2, 2)`, and G(z)."""
     assert isinstance(learner, Game)
     u = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
     z = of_prior(learner, torch.cartesian_prod(u, u)).float()

@@ -1,4 +1,4 @@
-"""What is measured in the cells of Table 2: one function a row."""
+"""The measures of the rows of Table 2, except for the last."""
 
 import copy
 import math
@@ -22,11 +22,11 @@ from advnets.models.energy.dbm import DBM
 from advnets.theory import enumeration
 
 REACHED = 0.05
-"""Nats: a training whose KL from the data is at most so large has arrived."""
+"""KL from the data, in nats, at which a training has succeeded and stops."""
 CLOSE = 0.1
-"""Nats: an estimate of log p(x) that is at most so far off is close."""
+"""Root mean squared error, in nats, at which an estimate of log p(x) counts as close."""
 SIGMA = 0.2
-"""Of the noise under which the generator's density is estimated."""
+"""Standard deviation of the Gaussian noise on G, which gives it a density."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +49,11 @@ def play(family: Family, data: Data, *, seconds: float, every: int, seed: int) -
     """Train until the KL is at most `REACHED`, or for so many CPU seconds.
 
     Args:
-        family: What is trained.
-        data: What it is trained on.
-        seconds: CPU time of the updates alone; the KL is not counted.
-        every: Updates between two looks at the KL, or as many as take the time of a look.
+        family: The model.
+        data: The data set.
+        seconds: CPU time of the updates at most; measuring the KL is not counted.
+        every: Updates between two measurements of the KL. There are more of them where the KL takes
+            longer than the updates.
         seed: Of weights and minibatches.
     """
     learner, rng = family.build(data, 100_000, seed), generator(seed, "step")
@@ -87,17 +88,17 @@ def _seconds(work: Callable[[], object]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class GradientError:
-    """A gradient estimate beside the exact gradient of minus log p; norms as fractions of its."""
+    """The error of an estimate of the gradient of -log p, as fractions of the exact norm."""
 
     bias: float
     noise: float
-    """Root of the summed variances, of one minibatch."""
+    """Square root of the summed variances of the estimate from one minibatch."""
     bias_error: float
-    """The bias that chance alone would show in so many draws."""
+    """The bias that an unbiased estimate would show by chance in so many draws."""
 
 
 def gradient_error(learner: Learner, data: Data, *, draws: int, seed: int) -> GradientError | None:
-    """Of one model as it stands, at all of the data; None where log p has no exact gradient."""
+    """The error at the current weights; None where log p has no exact gradient."""
     if isinstance(learner, SBN):
         exact, estimate = _of_sbn(learner, data)
     elif isinstance(learner, DBM):
@@ -117,7 +118,7 @@ Estimate = Callable[[torch.Generator], Tensor]
 
 
 def _of_sbn(learner: SBN, data: Data) -> tuple[Tensor, Estimate]:
-    """The generative weights' gradient of waking."""
+    """The exact gradient by the generative weights, and the estimate of the wake phase."""
     net, x = copy.deepcopy(learner.network).double(), data.examples
     own = [p for n, p in net.named_parameters() if not n.startswith("up")]
     log_p = net.log_marginal(data.pictures.double())
@@ -132,7 +133,7 @@ def _of_sbn(learner: SBN, data: Data) -> tuple[Tensor, Estimate]:
 
 
 def _of_dbm(learner: DBM, data: Data) -> tuple[Tensor, Estimate]:
-    """The gradient of mean field and persistent chains."""
+    """The exact gradient, and the estimate by mean field and persistent chains."""
     joint, x = learner.joint, data.examples
     e = joint.network.exact().requires_grad_(True)
     log_p = enumeration.log_marginal(e.log_sum_first, data.pictures, len(e.c2))
@@ -147,7 +148,7 @@ def _of_dbm(learner: DBM, data: Data) -> tuple[Tensor, Estimate]:
 
 
 def flat(gradient: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
-    """All of it in one vector, float64."""
+    """A gradient as one vector, float64."""
     return torch.cat([g.detach().flatten().double() for g in gradient])
 
 
@@ -187,7 +188,7 @@ def _recognise(learner: SBN, x: Tensor, rng: torch.Generator) -> None:
 
 
 def inversion(learner: Game, data: Data, *, steps: int = 200) -> Inference:
-    """Pixels of 16 that the best z found by descent gets wrong, beyond the best on the grid."""
+    """Wrong pixels, of 16, of the z found by descent, minus those of the best z on the grid."""
     x, G = data.pictures, copy.deepcopy(learner.G).eval().requires_grad_(False)
     sure: Tensor = torch.unique(on_grid(learner)[1].round(), dim=0)
     best = (sure[None] - x[:, None]).abs().sum(dim=2).amin(dim=1)
@@ -213,12 +214,12 @@ def _ms(work: Callable[[], object], n: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """What samples cost and hold."""
+    """The cost and the quality of samples."""
 
     tau: float
     """Integrated autocorrelation time along a chain, in states; 1 without a chain."""
     ms: float
-    """CPU milliseconds an independent sample: those of a state times tau."""
+    """CPU milliseconds for an independent sample: those for a state times tau."""
     recall: float
     """The fraction of the pictures of the data that are among the samples, rounded."""
     valid: float
@@ -226,7 +227,7 @@ class Sampling:
 
 
 def sampling(family: Family, learner: Learner, data: Data, *, n: int, seed: int) -> Sampling:
-    """Of n samples, burn-in and all."""
+    """The cost and the quality of n samples; burn-in is included in the cost."""
     sampler = learner.samplers()[family.sampler]
     began = time.process_time()
     drawn = sampler.sample(n, seed=derive(seed, "samples") % 2**31)
@@ -257,11 +258,11 @@ class DensityError:
     seconds: float
     """CPU time for all of them."""
     close: float | None
-    """CPU time of the least effort whose root mean squared error is at most `CLOSE`, if any."""
+    """CPU time of the smallest effort whose error is at most `CLOSE`; None without one."""
 
 
 def density(learner: Learner, data: Data, *, temperatures: int, seed: int) -> list[DensityError]:
-    """The estimators that a column has; none where there is no exact value beside them."""
+    """The errors of a family's estimators of log p(x); empty where the exact value is unknown."""
     rng, x, mean = for_samples(seed, "density"), data.pictures, data.examples.mean(dim=0)
     if isinstance(learner, SBN):
         exact = of_directed(learner, x)
@@ -274,8 +275,8 @@ def density(learner: Learner, data: Data, *, temperatures: int, seed: int) -> li
             return learner.importance_weighted(x, k=k, rng=rng)
 
         return [
-            _error("AIS", annealed, max(1, temperatures // 10), exact, data),
-            _error("100 weighted draws", weighted, 100, exact, data),
+            density_error("AIS", annealed, max(1, temperatures // 10), exact, data),
+            density_error("100 weighted draws", weighted, 100, exact, data),
         ]
     if isinstance(learner, DBM):
 
@@ -285,7 +286,7 @@ def density(learner: Learner, data: Data, *, temperatures: int, seed: int) -> li
             return whole.log_numerator - ais.run(whole.path, ais.linear(n), 100, rng=rng).log_Z
 
         exact = learner.log_density(x.double())
-        return [_error("mean-field bound less AIS", bound, temperatures, exact, data)]
+        return [density_error("mean-field bound less AIS", bound, temperatures, exact, data)]
     if isinstance(learner, Game):
         return _of_generator(learner, data, temperatures, rng)
     return []
@@ -294,7 +295,7 @@ def density(learner: Learner, data: Data, *, temperatures: int, seed: int) -> li
 def _of_generator(
     learner: Game, data: Data, temperatures: int, rng: torch.Generator
 ) -> list[DensityError]:
-    """Parzen and AIS at one sigma, against the integral over the grid."""
+    """The errors of Parzen and AIS, both with `SIGMA`; the integral over the grid is exact."""
     x, sampler = data.pictures, learner.samplers()["raw"]
     exact = log_densities(x, on_grid(learner)[1], [SIGMA])[0]
 
@@ -307,15 +308,18 @@ def _of_generator(
         return ais.run(path, betas, 16, rng=rng).log_Z
 
     return [
-        _error("Parzen, 1,000 samples", window, 1_000, exact, data),
-        _error("AIS by HMC", annealed, max(2, temperatures // 5), exact, data),
+        density_error("Parzen, 1,000 samples", window, 1_000, exact, data),
+        density_error("AIS by HMC", annealed, max(2, temperatures // 5), exact, data),
     ]
 
 
-def _error(
+def density_error(
     by: str, estimate: Callable[[int], Tensor], effort: int, exact: Tensor, data: Data
 ) -> DensityError:
-    """Of the whole effort, and of a quarter, a quarter of that ... until one is close."""
+    """The error of an estimate with the full effort, and the CPU time of the least close one.
+
+    The efforts are 1/64, 1/16, 1/4 and the whole of `effort`.
+    """
     close, mean, scatter, seconds = None, math.nan, math.nan, math.nan
     for n in sorted({max(1, effort // 4**k) for k in range(4)}):
         if close is not None and n < effort:

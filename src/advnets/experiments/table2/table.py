@@ -45,13 +45,14 @@ PAPER: dict[str, tuple[str, str, str, str]] = {
     ),
 }
 """The paper's cells, in its words (arXiv 1406.2661)."""
-TINY = "Played in small (--quick): this shows that everything runs. No number says anything."
+TINY = "A few updates only (--quick): this shows that everything runs. No number says anything."
 NOTE = (
-    "Means over seeds; means over pictures are by the data's probabilities. Bias and noise of the "
-    "gradient: norms as fractions of the exact gradient's, at one minibatch of all data after 200 "
-    "updates; below what chance alone would show, a bias is not seen. Outputs between 0 and 1 are "
-    "read as Bernoulli means. Parzen and AIS of the adversarial column: of G with Gaussian noise "
-    "of sigma 0.2 on its output, at real pictures. Errors are the estimate less the exact value."
+    "Numbers are means over seeds. Pictures are weighted by their probability in the data. Bias "
+    "and noise of the gradient are fractions of the norm of the exact gradient, after 200 updates, "
+    "with all data as the minibatch. A bias that is not larger than chance alone would show is not "
+    "significant. Outputs between 0 and 1 are read as Bernoulli means. In the adversarial column, "
+    "Parzen and AIS are for G with Gaussian noise of sigma 0.2 on its output, at pictures of the "
+    "data. An error is the estimate minus the exact value."
 )
 
 

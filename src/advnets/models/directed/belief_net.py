@@ -20,7 +20,7 @@ Draw = Callable[..., Tensor]
 Layers = list[Tensor]
 """h_1 to h_L, of shapes `(..., n_l)`."""
 _ROWS = 1_024
-"""Rows beside all states of a layer that are in memory at once."""
+"""Rows that are compared at once with all states of a layer."""
 BOUND = "Below the truth on average; it rises towards it with the temperatures."
 
 
@@ -50,7 +50,7 @@ class BeliefNet(nn.Module):
         return total
 
     def log_marginal(self, x: Tensor) -> Tensor:
-        """Log p(x) of rows `(n, n_0)` exactly, in nats, `(n,)`: layer after layer is summed over.
+        """Log p(x) of rows `(n, n_0)` exactly, in nats, `(n,)`: one layer is summed after another.
 
         Raises:
             BadValue: For too many hidden units.

@@ -178,7 +178,7 @@ export class Page {
   }
 
   show(message) {
-    if (!message) return; // a new game began before the screen's next frame
+    if (!message) return; // a new game has started before the next animation frame
     const { seen, playing, rate } = message;
     this.newest = null;
     const curves = seen.curves ?? this.seen?.curves;
@@ -242,7 +242,7 @@ export class Page {
 }
 
 const RECEIVED = {
-  /** A new game: what was seen of the last one fits its cells no more. */
+  /** A new game: forget the previous one, whose grid may differ. */
   frame(page, { frame }) {
     page.frame = frame;
     page.seen = page.newest = page.minibatch = null;
