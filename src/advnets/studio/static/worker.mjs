@@ -3,7 +3,7 @@
 import { Session } from "./session.mjs";
 import { frame_of, snapshot } from "./snapshot.mjs";
 
-const CHUNK = 14, FRAME = 30, CURVES = 500; // milliseconds
+const CHUNK = 8, FRAME = 20, CURVES = 500; // milliseconds
 /** On a slow machine the views give way: of the time that passes they take no more than one part in so many. */
 const SHARE = 6;
 
