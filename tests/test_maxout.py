@@ -66,16 +66,19 @@ def test_equal_pieces_share_the_gradient_evenly():
 def test_gradcheck_of_maxout(pieces, tied, rng):
     """At a tie of two, the slope that a central difference sees is half of each."""
     layer = Maxout(4, 3, pieces).double()
-    if tied and pieces > 1:
-        with torch.no_grad():  # the first two pieces equal, and above the others
-            layer.affine.weight.view(pieces, 3, 4)[1] = layer.affine.weight.view(pieces, 3, 4)[0]
-            layer.affine.bias.view(pieces, 3)[:2] = 9.0
+    weight, x = (torch.randn(n, 4, dtype=torch.float64, generator=rng) for n in (3 * pieces, 5))
+    if tied and pieces > 1:  # the first two pieces equal, whatever rounds, and above the others
+        weight, x = (v.mul(8).round().div(8) for v in (weight, x))
+        weight.view(pieces, 3, 4)[1] = weight.view(pieces, 3, 4)[0]
+    with torch.no_grad():
+        layer.affine.weight.copy_(weight)
+        layer.affine.bias.view(pieces, 3)[:2] = 9.0 if tied and pieces > 1 else 0.0
 
     def f(x, weight, bias):
         names = {"affine.weight": weight, "affine.bias": bias}
         return torch.func.functional_call(layer, names, x)
 
-    x = torch.randn(5, 4, dtype=torch.float64, generator=rng, requires_grad=True)
+    x.requires_grad_()
     assert torch.autograd.gradcheck(f, (x, layer.affine.weight, layer.affine.bias))
 
 
