@@ -315,15 +315,15 @@ def generators(node, tmp_path_factory):
     G = Generator(
         z_dim=5,
         event_shape=(1, 6, 4),
-        hidden=(30, 20),
-        irange=0.4,
+        hidden=(300, 280),
+        irange=0.1,
         units=("relu", "sigmoid"),
         rng=rng,
     )
-    z = torch.randn(9, 5, generator=rng)
+    z, rows = torch.randn(9, 5, generator=rng), torch.randn(2_000, 5, generator=rng)
     formats, own = {}, {}
     for how in ("float32", "float16", "int8"):
-        layers, arrived = weights.packed(G, how)
+        layers, arrived = weights.packed(G, how, rows)
         formats[how] = {"layers": layers, "z": runs.floats(z)}
         own[how] = arrived(z).detach().flatten()
     file = tmp_path_factory.mktemp("weights") / "given.json"
@@ -337,7 +337,7 @@ def test_samples_of_the_page_are_those_of_torch(generators, how, most):
     exact, own, _, page = generators
     x = torch.tensor(page["x"][how])
     assert (x - own[how]).abs().max() < 1e-5  # the same weights: the same samples
-    assert 0 < (x - exact).abs().mean() < most
+    assert 0 < (x - exact).abs().max() < most
 
 
 def test_halves_and_nearest_rows_and_paths_through_z(generators):

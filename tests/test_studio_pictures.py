@@ -193,7 +193,7 @@ def test_a_convolutional_G_is_left_to_the_server():
     G = Filling(UNetConfig().build(z_dim=2, problem=problem, context=128, rng=rng), SHAPE)
     assert weights.layers(Unseen(G)) is None
     with pytest.raises(advnets.errors.BadValue, match="multilayer perceptron"):
-        weights.packed(Unseen(G), "int8")
+        weights.packed(Unseen(G), "int8", torch.zeros(1, 2))
 
 
 # In a browser

@@ -15,9 +15,11 @@ from torch import Tensor
 from advnets.base import errors
 from advnets.base.choices import Format, Which
 from advnets.base.protocols import Completes, Encodes, Examples
+from advnets.base.rng import generator
 from advnets.base.terminal import printable
 from advnets.data import Splits
-from advnets.data.masks import mask_shape
+from advnets.data.masks import Masks, mask_shape
+from advnets.extensions.conditionals import Unseen
 from advnets.plotting import images
 from advnets.runs import inference, loaded
 from advnets.runs.run import Run
@@ -32,6 +34,8 @@ NEAR, NEAR_NUMBERS = 1_000, 2**20
 TEST, TEST_NUMBERS = 100, 2**17
 """Test images that come with a run."""
 CHECKED = 256
+TYPICAL = 4_096
+"""Inputs that integer weights are rounded for."""
 PICTURES, CURVE = 24, 400
 LOGGED = ("V", "J", "D_x", "D_Gz")
 
@@ -130,8 +134,23 @@ def _generator(run: Run, how: Format) -> dict[str, Any]:
     told |= {"sheet": _sheet(sampler.decode(z, context=c), z, _encoded(sampler, c))}
     if weights.layers(sampler.G) is None:
         return told
-    sent, arrived = weights.packed(sampler.G, how)
+    rows = _told(sampler, TYPICAL if how == "int8" else 1)
+    sent, arrived = weights.packed(sampler.G, how, rows)
     return told | {"layers": sent, "format": how, "error": cost(sampler, arrived)}
+
+
+def _told(sampler: GeneratorSampler, n: int) -> Tensor:
+    """Inputs of G as the page gives them: z, and beside it a context or a masked sample."""
+    z, c = sampler.latents(n, seed=2), _encoded(sampler, sampler.contexts(n, seed=2))
+    if c is not None:
+        return torch.cat((z, c.to(z)), dim=1)
+    if not isinstance(sampler.G, Unseen):
+        return z
+    shape = mask_shape(sampler.event_shape)
+    laws = ("pixels", "rectangle", "nothing") if len(shape) == 3 else ("pixels", "nothing")
+    mask = Masks(laws, shape).draw(n, rng=generator(2, "masks")).to(z)
+    x = sampler.decode(z.roll(1, dims=0)).to(z)
+    return torch.cat((z, (x * mask).flatten(1), mask.flatten(1)), dim=1)
 
 
 def _encoded(sampler: GeneratorSampler, c: Tensor | None) -> Tensor | None:
@@ -175,7 +194,8 @@ def _encoder(run: Run, how: Format) -> dict[str, Any] | None:
             return {"why": str(error)}
     if E is None or weights.layers(E) is None:
         return {"layers": None}
-    sent, arrived = weights.packed(E, how)
+    rows = sampler.decode(sampler.latents(TYPICAL if how == "int8" else 1, seed=2)).flatten(1)
+    sent, arrived = weights.packed(E, how, rows)
     x = sampler.decode(sampler.latents(CHECKED, seed=1))
     apart = (inference.encode(E, x) - inference.encode(arrived, x)).abs()
     return {"layers": sent, "format": how, "error": apart.mean().item()}

@@ -2,7 +2,6 @@
 
 import base64
 import copy
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,17 +13,20 @@ from advnets.base.choices import Format
 from advnets.extensions.conditionals import Unseen
 from advnets.networks import Generator
 from advnets.networks.encoder import LEAK, Encoder
+from advnets.studio import rounding
 
 UNITS = {nn.ReLU: "relu", nn.Sigmoid: "sigmoid", nn.Identity: "linear", nn.LeakyReLU: "leaky"}
 MOST = 12_000_000
 """Weights that a browser is given; a larger network is computed by the server."""
+NARROW = 256
+"""Inputs up to which a map keeps float32 weights where others are integers."""
 
 
 class Layer(NamedTuple):
     """An affine map with the units after it."""
 
     affine: nn.Linear
-    unit: str
+    unit: nn.Module
     outputs: int
     """Rows that are sent: of a stochastic encoder's last layer those of the mean."""
 
@@ -41,7 +43,7 @@ def layers(network: nn.Module) -> list[Layer] | None:
     plain = len(affine) == len(maps) == len(units) and all(map(_known, units))
     if not (modules and plain and few):
         return None
-    found = [Layer(m, UNITS[type(u)], m.out_features) for m, u in zip(affine, units, strict=True)]
+    found = [Layer(m, u, m.out_features) for m, u in zip(affine, units, strict=True)]
     if isinstance(network, Encoder):
         found[-1] = found[-1]._replace(outputs=network.z_dim)
     return found
@@ -62,25 +64,20 @@ def _known(unit: nn.Module) -> bool:
     return type(unit) in UNITS and getattr(unit, "negative_slope", LEAK) == LEAK
 
 
-def fewer_bits(W: Tensor, how: Format) -> tuple[np.ndarray[Any, Any], Tensor | None]:
-    """A matrix of weights as it is sent, and the scale of each row where it has one."""
-    if how == "int8":
-        scale = W.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / 127
-        return (W / scale[:, None]).round().to(torch.int8).numpy(), scale
-    return W.numpy().astype("<f2" if how == "float16" else "<f4"), None
-
-
-def restored(sent: np.ndarray[Any, Any], scale: Tensor | None) -> Tensor:
-    """The weights as the page computes with them, float32."""
-    W = torch.from_numpy(sent.astype(np.float32))
-    return W if scale is None else W * scale[:, None]
-
-
-def packed(network: nn.Module, how: Format) -> tuple[list[dict[str, Any]], nn.Module]:
+def packed(network: nn.Module, how: Format, rows: Tensor) -> tuple[list[dict[str, Any]], nn.Module]:
     """The layers of G or E as the page reads them, and a network of the weights that arrive there.
 
+    With `int8` the maps from more than 256 inputs have integer weights, two thirds of them of 8
+    bits (`rounding`). The others stay float32: their inputs are hardly correlated, and they have
+    few weights.
+
+    Args:
+        network: G or E.
+        how: The type of the weights.
+        rows: Inputs `(n, inputs)` such as the page will give; `int8` weights are rounded for them.
+
     Raises:
-        BadValue: For an unknown format, or a network that is no multilayer perceptron.
+        BadValue: For an unknown type, or a network that is no multilayer perceptron.
     """
     errors.one_of(("float32", "float16", "int8"), weights=how)
     found = layers(network)
@@ -88,23 +85,43 @@ def packed(network: nn.Module, how: Format) -> tuple[list[dict[str, Any]], nn.Mo
         need = "a multilayer perceptron of the library"
         raise errors.bad_value("network", need, type(network).__name__)
     arrived, sent = copy.deepcopy(network), []
-    for own, other in zip(found, layers(arrived) or [], strict=True):
-        weight, bias = own.affine.weight.detach(), own.affine.bias.detach()
-        W, scale = fewer_bits(weight[: own.outputs].float().cpu(), how)
-        other.affine.weight.data[: own.outputs] = restored(W, scale).to(other.affine.weight)
-        sent.append(_layer(own, W, scale, bias[: own.outputs].float().cpu()))
+    exact = seen = rows.to(found[0].affine.weight)
+    with torch.no_grad():
+        for own, other in zip(found, layers(arrived) or [], strict=True):
+            outputs = own.affine(exact)
+            told, W, bias = _sent(own, how, seen, outputs[:, : own.outputs])
+            sent.append(told)
+            other.affine.weight[: own.outputs] = W.to(other.affine.weight)
+            other.affine.bias[: own.outputs] = bias.to(other.affine.bias)
+            exact, seen = own.unit(outputs), other.unit(other.affine(seen))
     return sent, arrived
 
 
-def _layer(
-    own: Layer, W: np.ndarray[Any, Any], scale: Tensor | None, bias: Tensor
-) -> dict[str, Any]:
-    texts: Mapping[str, str | None] = {
-        "weight": text(W),
-        "scale": None if scale is None else text(scale.numpy().astype("<f4")),
-        "bias": text(bias.numpy().astype("<f4")),
-    }
-    return {"inputs": own.affine.in_features, "units": own.outputs, "unit": own.unit, **texts}
+def _sent(
+    own: Layer, how: Format, x: Tensor, outputs: Tensor
+) -> tuple[dict[str, Any], Tensor, Tensor]:
+    """An affine map as JSON holds it, and the weights and biases that arrive.
+
+    Args:
+        own: The map and its units.
+        how: The type of the weights.
+        x: Inputs of the map on the page.
+        outputs: What the exact map gives in the exact network.
+    """
+    W, bias = (t.detach()[: own.outputs].float().cpu() for t in own.affine.parameters())
+    inputs = own.affine.in_features
+    told: dict[str, Any] = {"inputs": inputs, "units": own.outputs, "unit": UNITS[type(own.unit)]}
+    if how == "int8" and inputs > NARROW:
+        found = rounding.affine(x.cpu(), outputs.cpu(), W)
+        W, bias = found.weights(), found.bias
+        told |= {"format": "int8", "weight": text(found.q.numpy())}
+        told |= {"wide": text(found.wide.numpy().astype("<i2")), "order": found.order.tolist()}
+        told |= {"scales": text(found.scales.numpy().astype("<f4"))}
+    else:
+        array = W.numpy().astype("<f2" if how == "float16" else "<f4")
+        W = torch.from_numpy(array.astype(np.float32))
+        told |= {"format": array.dtype.name, "weight": text(array)}
+    return told | {"bias": text(bias.numpy().astype("<f4"))}, W, bias
 
 
 def text(array: np.ndarray[Any, Any]) -> str:

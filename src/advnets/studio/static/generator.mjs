@@ -24,19 +24,25 @@ export function from_half(bits) {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-function weights_of({ weight, scale, inputs }, format) {
+function weights_of({ weight, wide, order, scales, inputs, units, format }) {
   const bytes = bytes_of(weight);
   if (format === "float32") return new Float32Array(bytes.buffer);
   if (format === "float16") return Float32Array.from(new Uint16Array(bytes.buffer), from_half);
-  const rows = floats_of(scale);
-  return Float32Array.from(new Int8Array(bytes.buffer), (v, i) => v * rows[Math.floor(i / inputs)]);
+  const W = new Float32Array(units * inputs), s = floats_of(scales), few = bytes.length / units;
+  const placed = (integers, first, scale) => {
+    const n = integers.length / units; // columns of these bits
+    integers.forEach((q, i) => (W[Math.floor(i / n) * inputs + order[first + (i % n)]] = q * scale[Math.floor(i / n)]));
+  };
+  placed(new Int8Array(bytes.buffer), 0, s);
+  placed(new Int16Array(bytes_of(wide).buffer), few, s.subarray(units));
+  return W;
 }
 
 export class Generator {
-  constructor(layers, format) {
+  constructor(layers) {
     this.layers = layers.map((layer) => ({
       inputs: layer.inputs, units: layer.units, unit: layer.unit,
-      W: weights_of(layer, format), b: floats_of(layer.bias), h: new Float32Array(layer.units),
+      W: weights_of(layer), b: floats_of(layer.bias), h: new Float32Array(layer.units),
     }));
     this.inputs = this.layers[0].inputs;
     this.outputs = this.layers.at(-1).units;

@@ -9,8 +9,8 @@ const AT_ONCE = 4; // samples between two breaths of the page
 export class Source {
   constructor(run, number) {
     Object.assign(this, { run, number, served: "served" in document.documentElement.dataset });
-    this.G = run.layers ? new Generator(run.layers, run.format) : null;
-    this.E = run.encoder?.layers ? new Generator(run.encoder.layers, run.encoder.format) : null;
+    this.G = run.layers ? new Generator(run.layers) : null;
+    this.E = run.encoder?.layers ? new Generator(run.encoder.layers) : null;
     this.width = run.shape.reduce((a, b) => a * b, 1);
   }
 
