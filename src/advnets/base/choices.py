@@ -4,6 +4,8 @@ from typing import Literal
 
 Which = Literal["best", "last"]
 """A checkpoint: the one with the best validation score, or the last."""
+Device = Literal["cpu", "cuda"]
+"""Where networks compute: 'cuda' is an NVIDIA GPU."""
 Accept = Literal["none", "rejection", "metropolis"]
 """How D chooses among samples of G."""
 Format = Literal["float32", "float16", "int8"]

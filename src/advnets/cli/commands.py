@@ -26,7 +26,8 @@ from advnets.cli.options import (
     TheoryOptions,
 )
 from advnets.cli.parsing import parse
-from advnets.cli.show import show, show_quality
+from advnets.cli.show import show, show_inception, show_quality
+from advnets.evaluation.inception import USUAL, InceptionConfig
 from advnets.experiments import FIGURES, FILMS, TABLES, failures, theorems
 from advnets.plotting import film, images
 from advnets.runs import loaded as trained
@@ -111,12 +112,20 @@ def evaluate(options: EvaluateOptions) -> int:
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
     with init_process_group() as own:
-        result = loaded.evaluate(protocol, seed=options.seed, quality=options.quality, ranks=own)
+        result = loaded.evaluate(
+            protocol,
+            seed=options.seed,
+            quality=options.quality,
+            inception=_inception(options),
+            ranks=own,
+        )
     if not own.first:
         return 0
     show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
     if result.quality is not None:
         show_quality(result.quality)
+    if result.inception is not None:
+        show_inception(result.inception)
     try:
         loaded.keep(result, seed=options.seed)
     except errors.CannotWrite as refused:  # the person has the scores: a warning will do
@@ -126,6 +135,19 @@ def evaluate(options: EvaluateOptions) -> int:
     tell(f"\nThe first of the samples scored ({result.lines[0].name}): {picture}")
     tell(f"Scores: {options.run / 'evaluation.json'}")
     return 0
+
+
+def _inception(options: EvaluateOptions) -> InceptionConfig | None:
+    """The settings of Inception's features, where they are asked for."""
+    if options.inception is None:
+        given = options.inception_device
+        errors.require(given == "cpu", "inception-device", "given with --inception", given)
+        return None
+    return InceptionConfig(
+        weights=options.inception,
+        samples=options.samples or USUAL,
+        device=options.inception_device,
+    )
 
 
 def _loaded(options: EvaluateOptions | FigureOptions | ReportOptions) -> Run:

@@ -24,6 +24,7 @@ EXTRAS = {
     "export": ("onnx", "generators as ONNX"),
     "heic": ("pillow_heif", "photographs of telephones, as HEIC"),
     "hub": ("huggingface_hub", "runs to and from the Hugging Face Hub"),
+    "inception": ("torch_fidelity", "the Frechet distance called FID, with weights from a file"),
     "video": ("imageio_ffmpeg", "films as MP4; GIF and WebP need nothing"),
     "tensorboard": ("tensorboard", "the log of a run for TensorBoard"),
     "wandb": ("wandb", "the log of a run for Weights & Biases"),

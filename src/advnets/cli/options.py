@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from advnets.base.choices import Accept, ExportFormat, Format, Which
+from advnets.base.choices import Accept, Device, ExportFormat, Format, Which
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +54,17 @@ class EvaluateOptions:
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     samples: int | None = None
-    """Samples of the Parzen window; as configured by default."""
+    """Samples of the Parzen window, as configured by default; and the most of --inception, 50,000
+    by default."""
     seed: int = 0
     """The seed of the samples."""
     quality: bool = True
     """Whether to compute other metrics too: Frechet distance, precision, recall, copies ..."""
+    inception: Path | None = None
+    """Of pictures: the file of Inception's weights that torch-fidelity publishes, for the Frechet
+    distance called FID, of all training images. On a CPU this takes hours."""
+    inception_device: Device = "cpu"
+    """Where Inception computes."""
     checkpoint: Which = "best"
     """The checkpoint with the best validation score, or the last."""
     data: DataPlace = DataPlace()

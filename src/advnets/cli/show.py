@@ -1,6 +1,7 @@
 """Scores on standard output."""
 
 from advnets.base.terminal import paragraph, print_key, print_table, tell
+from advnets.evaluation.inception import InceptionScores
 from advnets.evaluation.metrics import Quality
 from advnets.evaluation.protocol import Evaluation
 
@@ -44,3 +45,12 @@ def show_quality(quality: Quality) -> None:
         tell("")
     for line in quality.notes():
         paragraph(line)
+
+
+def show_inception(found: InceptionScores) -> None:
+    """The table of distances in Inception features, on standard output."""
+    tell("")
+    rows = [[row.name, f"{row.n:,}", f"{row.distance:.4g}"] for row in found.rows]
+    print_table(found.title, ["pictures", "n", "distance"], rows)
+    for note in found.notes():
+        paragraph(note)

@@ -62,8 +62,19 @@ def _refuse_huge(name: str, *sides: Tensor) -> None:
 def _frechet(x: Tensor, y: Tensor) -> float:
     # torch.cov of one feature is a number; of several, a matrix.
     S_x, S_y = (torch.cov(side.T).view(x.shape[1], -1) for side in (x, y))
+    return between_gaussians((x.mean(dim=0), S_x), (y.mean(dim=0), S_y))
+
+
+def between_gaussians(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor]) -> float:
+    """The Frechet distance between two Gaussians, without an interval (`frechet_distance`).
+
+    Args:
+        x: Mean `(d,)` and covariance `(d, d)` of the one, in float64; any rank.
+        y: Those of the other.
+    """
+    (m_x, S_x), (m_y, S_y) = x, y
     cross = torch.linalg.svdvals(_root(S_x) @ _root(S_y)).sum()
-    shift = (x.mean(dim=0) - y.mean(dim=0)).square().sum()
+    shift = (m_x - m_y).square().sum()
     return max(0.0, float(shift + S_x.trace() + S_y.trace() - 2 * cross))
 
 

@@ -27,6 +27,7 @@ from advnets.base.protocols import Chain, Sampler
 from advnets.data.splits import Splits
 from advnets.evaluation import autocorrelation, metrics
 from advnets.evaluation.features import FeatureSpace
+from advnets.evaluation.inception import InceptionScores
 from advnets.evaluation.likelihood import LikelihoodConfig, LogP
 from advnets.evaluation.metrics import Quality
 from advnets.evaluation.parzen import BLUR, LogLikelihood, choose_sigma, score
@@ -142,6 +143,8 @@ class Evaluation:
     """The notice of the data (`Splits.notice`)."""
     log_p: tuple[LogP, ...] = ()
     """What the model itself says of log p(x), where it has one."""
+    inception: InceptionScores | None = None
+    """Frechet distances in Inception features, where they were asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""

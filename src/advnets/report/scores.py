@@ -133,10 +133,13 @@ def section(scores: Scores, *, image: bool) -> Markup:
     result = scores.result
     if result is None:
         return Markup()
+    inception = [str(result.inception)] if result.inception else []
     values = {
         "result": result,
         "score": score,
-        "notes": " ".join([*result.notes(), *map(str, result.log_p)]).replace("+-", PLUS_MINUS),
+        "notes": " ".join([*result.notes(), *map(str, result.log_p), *inception]).replace(
+            "+-", PLUS_MINUS
+        ),
         "chains": [(line.name, _chains(line.mixing)) for line in result.lines if line.mixing],
         "quality": _quality(result.quality) if result.quality else "",
         "quality_first": image,

@@ -14,6 +14,8 @@ from advnets.base.protocols import Completes, Encodes, LatentSampler, Learner, S
 from advnets.base.terminal import say
 from advnets.data import Splits
 from advnets.evaluation import features, likelihood, metrics, protocol
+from advnets.evaluation import inception as inception_features
+from advnets.evaluation.inception import InceptionConfig
 from advnets.evaluation.metrics import Against
 from advnets.evaluation.protocol import Evaluation, EvaluationConfig
 from advnets.extensions.inference.regression import RegressionConfig, Say
@@ -235,6 +237,7 @@ class Run:
         *,
         seed: int = 0,
         quality: bool = True,
+        inception: InceptionConfig | None = None,
         ranks: Ranks = ALONE,
     ) -> Evaluation:
         """Section 5's protocol on the run's own data, raw and averaged weights side by side.
@@ -244,15 +247,38 @@ class Run:
             seed: The seed of the samples.
             quality: Whether other metrics than the Parzen score are computed too. The first time
                 for a data set, this trains a small network.
+            inception: The weights of Inception's features, for a Frechet distance in them too.
             ranks: The processes that share the work.
+
+        Raises:
+            BadFile: For weights that cannot be used, before anything is sampled.
+            BadValue: For Inception's features of data that is not pictures.
         """
+        network = self._inception(inception) if inception else None
         samplers, config = self.samplers(), config or self.config.evaluation
         splits = self.splits()
         space = features.learn(splits, say=say) if quality and ranks.first else None
         result = protocol.evaluate(samplers, splits, config, seed=seed, space=space, ranks=ranks)
         sigmas = {name: (s, result.sigma(name)) for name, s in samplers.items()}
         log_p = likelihood.measure(self.learner, splits, config.log_p, seed=seed, sigmas=sigmas)
-        return replace(result, log_p=log_p)
+        result = replace(result, log_p=log_p)
+        if network is None or inception is None:
+            return result
+        found = inception_features.measure(
+            samplers,
+            splits,
+            network,
+            samples=inception.samples,
+            seed=seed,
+            span=self.span(),
+            ranks=ranks,
+        )
+        return replace(result, inception=found)
+
+    def _inception(self, config: InceptionConfig) -> inception_features.Inception:
+        """The network of these weights, for a run on pictures."""
+        inception_features.refuse_other_than_pictures("data", self.sampler().event_shape)
+        return inception_features.load(config.weights, device=config.device)
 
     def quality(
         self, n: int | None = None, *, seed: int = 0, against: Against = "test"

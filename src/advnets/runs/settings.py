@@ -1,12 +1,11 @@
 """The settings of every run besides its data and its model. They are checked without torch."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 from advnets.base import errors
+from advnets.base.choices import Device
 from advnets.base.config import RESUMABLE, refuse_unrepresentable
-
-Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, kw_only=True)

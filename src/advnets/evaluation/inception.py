@@ -1,0 +1,371 @@
+r"""The Frechet distance in Inception features (FID), which compares with published ones.
+
+The network is torch-fidelity's port of the original one, with weights from a file that the user
+has: nothing is downloaded. Its features are 2,048 numbers a picture. The distance is that of
+`distances.py`, in float64, without an interval: resamples of 2,048 features take hours.
+
+torch-fidelity's package imports torchvision, which belongs to one version of torch. The network
+needs none of it, so the module of the network is imported by itself.
+
+References: Heusel et al. (2017), arXiv 1706.08500; Obukhov et al. (2020), torch-fidelity. On its
+    bias: Binkowski et al. (2018), arXiv 1801.01401; Chong and Forsyth (2020), arXiv 1911.07023.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import io
+import pickle
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advnets.base import errors, files
+from advnets.base.choices import Device
+from advnets.base.distributed import ALONE, Ranks
+from advnets.base.progress import counting
+from advnets.base.protocols import Chain, Sampler
+from advnets.data.batches import Array
+from advnets.data.splits import Splits
+from advnets.evaluation.distances import between_gaussians
+from advnets.evaluation.moments import Moments
+from advnets.sampling.samplers import draw
+
+PUBLISHED = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""SHA-256 of the standard weights, whatever the file is called."""
+WHENCE = (
+    "it is weights-inception-2015-12-05-6726825d.pth of torch-fidelity's releases on GitHub, or "
+    "pt_inception-2015-12-05-6726825d.pth of pytorch-fid's"
+)
+USUAL = 50_000
+"""Samples of most published values."""
+HELD_OUT = "test examples"
+FEATURES = "2048"
+"""torch-fidelity's name of the features."""
+_PACKAGE = "torch_fidelity"
+_BATCH = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class InceptionConfig:
+    """How the distance is measured."""
+
+    weights: Path
+    """The file of weights."""
+    samples: int = USUAL
+    """Most samples of each sampler; no more than there are training images."""
+    device: Device = "cpu"
+    """Where the network computes."""
+
+    def __post_init__(self) -> None:
+        errors.at_least(2, samples=self.samples)
+        errors.one_of(get_args(Device), device=self.device)
+
+
+# The network
+
+
+@dataclass(frozen=True)
+class Inception:
+    """The network: pictures to features."""
+
+    network: Callable[[Tensor], tuple[Tensor, ...]]
+    sha256: str
+    """Of the file of weights."""
+    device: torch.device
+
+    @property
+    def published(self) -> bool:
+        """Whether the weights are the standard ones, bit for bit."""
+        return self.sha256 == PUBLISHED
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Features `(n, 2048)` of pictures, bytes `(n, 1, H, W)` or `(n, 3, H, W)`, on the CPU.
+
+        Grey becomes three equal channels. The network resizes to 299 x 299 itself.
+        """
+        with torch.no_grad():
+            return self.network(x.to(self.device).expand(-1, 3, -1, -1).contiguous())[0].cpu()
+
+
+def load(weights: Path | str, *, device: Device = "cpu") -> Inception:
+    """The network with weights from a file, read as tensors alone: no code in it is run.
+
+    Args:
+        weights: The state dict that torch-fidelity publishes.
+        device: Where it computes.
+
+    Raises:
+        MissingExtra: Where torch-fidelity is not installed.
+        BadFile: For a file that is missing or is no such state dict.
+        BadValue: For a GPU that torch does not find.
+    """
+    path = Path(weights)
+    found = device == "cpu" or torch.cuda.is_available()
+    errors.require(found, "inception-device", "cpu: torch finds no CUDA GPU here", device)
+    with files.open_regular(path, missing=WHENCE) as file:
+        raw = file.read()
+    extractor = _extractor()
+    try:
+        state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, ArithmeticError, EOFError, LookupError, OSError,
+            RuntimeError, TypeError, ValueError):  # fmt: skip
+        raise _no_weights(path, "a file that torch does not read as tensors") from None
+    if not isinstance(state, Mapping) or not all(isinstance(t, Tensor) for t in state.values()):
+        raise _no_weights(path, errors.kind_of(state))
+    network = _built(extractor, state, path).to(device)
+    return Inception(network, hashlib.sha256(raw).hexdigest(), torch.device(device))
+
+
+def _no_weights(path: Path, got: str) -> errors.BadFile:
+    """A file that does not hold the weights of the network."""
+    need = "the state dict of torch-fidelity's FeatureExtractorInceptionV3"
+    return errors.bad_array_file(path, need, got)
+
+
+def _extractor() -> Callable[..., torch.nn.Module]:
+    """torch-fidelity's class, without the package's `__init__`, which imports torchvision."""
+    if _PACKAGE in sys.modules:
+        return _class()
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None:
+        raise errors.missing_extra("torch-fidelity", "inception")
+    sys.modules[_PACKAGE] = importlib.util.module_from_spec(spec)  # not executed
+    try:
+        return _class()
+    finally:  # whoever imports torch-fidelity after us gets all of it
+        for name in [n for n in sys.modules if n.partition(".")[0] == _PACKAGE]:
+            del sys.modules[name]
+
+
+def _class() -> Callable[..., torch.nn.Module]:
+    try:
+        module: Any = importlib.import_module(f"{_PACKAGE}.feature_extractor_inceptionv3")
+        cls: Callable[..., torch.nn.Module] = module.FeatureExtractorInceptionV3
+    except (ImportError, AttributeError) as error:
+        need = "a version that has FeatureExtractorInceptionV3 (0.4 has)"
+        raise errors.bad_value("torch-fidelity", need, f"one without ({error})") from None
+    return cls
+
+
+def _built(
+    extractor: Callable[..., torch.nn.Module], state: Mapping[str, Tensor], path: Path
+) -> torch.nn.Module:
+    """The network. It reads a file by itself, with code and all, so it is given tensors alone."""
+    checked = io.BytesIO()
+    torch.save(state, checked)
+    checked.seek(0)
+    try:
+        with torch.random.fork_rng(devices=[]):  # it draws weights before it reads them
+            return extractor(
+                "inception-v3-compat", [FEATURES], feature_extractor_weights_path=checked
+            )
+    except RuntimeError as error:  # of load_state_dict: keys and shapes that do not fit
+        why = errors.short(" ".join(str(error).split()).partition(": ")[2], 150)
+        raise _no_weights(path, f"another: {why}") from None
+
+
+# The result
+
+
+@dataclass(frozen=True, kw_only=True)
+class InceptionRow:
+    """The distance of some pictures from all training images."""
+
+    name: str
+    distance: float
+    n: int
+    """How many pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InceptionScores:
+    """Frechet distances in Inception features from the same real images."""
+
+    rows: tuple[InceptionRow, ...]
+    real: int
+    """Real images on the other side."""
+    against: str
+    """What they are."""
+    features: int
+    sha256: str
+    """Of the file of weights."""
+
+    def __str__(self) -> str:
+        """All in one paragraph."""
+        rows = ", ".join(f"{row.name} {row.distance:.4g} (n = {row.n:,})" for row in self.rows)
+        return " ".join([f"{self.title}: {rows}.", *self.notes()])
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return f"Frechet distance in Inception features (FID) from {self.real:,} {self.against}"
+
+    def notes(self) -> list[str]:
+        """Notes for the reader, one sentence each; warnings begin with the word."""
+        few = min(self.real, *(row.n for row in self.rows))
+        notes = []
+        if few <= self.features:
+            notes += [
+                f"Warning: {few:,} pictures of {self.features:,} features have a singular "
+                "covariance; the distance says more of n than of the model."
+            ]
+        notes += [
+            "It is biased upwards, the more the fewer the samples (Binkowski et al., 2018; Chong "
+            "and Forsyth, 2020): compare values of the same n."
+        ]
+        if self.sha256 != PUBLISHED:
+            return [
+                *notes,
+                "Warning: the weights are not the published ones (SHA-256 begins with "
+                f"{self.sha256[:8]}, theirs with {PUBLISHED[:8]}): it compares with no published "
+                "value.",
+            ]
+        if min((r.n for r in self.rows if r.name != HELD_OUT), default=USUAL) < USUAL:
+            notes += [f"Most published values are of {USUAL:,} samples."]
+        return [
+            *notes,
+            "The weights are the published ones: it compares with values of the same data, "
+            "resolution, real images and n.",
+        ]
+
+
+# The measurement
+
+
+def measure(
+    samplers: Mapping[str, Sampler],
+    splits: Splits,
+    inception: Inception,
+    *,
+    samples: int = USUAL,
+    seed: int,
+    span: tuple[float, float] = (0.0, 1.0),
+    ranks: Ranks = ALONE,
+) -> InceptionScores:
+    """The distances of samplers, and of the test examples, from all training images.
+
+    Args:
+        samplers: By name.
+        splits: The data, pictures.
+        inception: The network (`load`).
+        samples: Most samples; no more than there are training images.
+        seed: Samples number 0 to n - 1 of this seed.
+        span: The values that are black and white; what lies outside is clipped.
+        ranks: The processes that share the work; each returns the whole result.
+
+    Raises:
+        BadValue: For data that is not pictures.
+    """
+    refuse_other_than_pictures("data", splits.event_shape)
+    train, test = splits.train.x, splits.test.x
+    n = min(samples, len(train))
+
+    def of(name: str, size: int, take: Callable[[int, int], Tensor]) -> Moments:
+        return _moments(name, size, lambda a, b: to_bytes(take(a, b), span), inception, ranks)
+
+    real = of("training images", len(train), lambda a, b: train[a:b])
+    sides = {name: of(f"samples, {name}", n, _taken(s, n, seed)) for name, s in samplers.items()}
+    if len(test) > 1:
+        sides[HELD_OUT] = of(HELD_OUT, len(test), lambda a, b: test[a:b])
+    return _scores(sides, real, "training images", inception)
+
+
+def of_arrays(
+    samples: Tensor | Array, real: Tensor | Array, inception: Inception
+) -> InceptionScores:
+    """The distance between two arrays of pictures, wherever they come from.
+
+    Args:
+        samples: Bytes, or numbers in [0, 1], of shape `(n, 1, H, W)` or `(n, 3, H, W)`.
+        real: The same of real images; their size may be another.
+        inception: The network (`load`).
+
+    Raises:
+        BadValue: For arrays that are not such pictures, or fewer than two.
+    """
+    x, y = _pictures("samples", samples), _pictures("real", real)
+    own = _moments("samples", len(x), lambda a, b: to_bytes(x[a:b]), inception, ALONE)
+    other = _moments("real images", len(y), lambda a, b: to_bytes(y[a:b]), inception, ALONE)
+    return _scores({"samples": own}, other, "real images", inception)
+
+
+def refuse_other_than_pictures(name: str, event_shape: Sequence[int]) -> None:
+    """Raise `BadValue` unless examples of this shape are grey or RGB pictures."""
+    if len(event_shape) != 3 or event_shape[0] not in (1, 3):
+        need = "of pictures, (1, H, W) or (3, H, W), for Inception features"
+        got = f"examples of shape ({', '.join(map(str, event_shape))})"
+        raise errors.bad_value(name, need, got)
+
+
+def to_bytes(x: Tensor, span: tuple[float, float] = (0.0, 1.0)) -> Tensor:
+    """Pictures as bytes: the span to 0 and 255, rounded; what lies outside is clipped."""
+    if x.dtype == torch.uint8:
+        return x
+    low, high = span
+    return ((x.detach().double() - low) / (high - low) * 255).round().clamp(0, 255).byte()
+
+
+def _pictures(name: str, given: Tensor | Array) -> Tensor:
+    try:
+        x = given.detach() if isinstance(given, Tensor) else torch.from_numpy(np.asarray(given))
+    except (TypeError, ValueError):
+        raise errors.not_numbers(name, errors.kind_of(given)) from None
+    refuse_other_than_pictures(name, x.shape[1:])
+    errors.require(len(x) > 1, name, "at least 2 pictures", len(x))
+    if x.dtype != torch.uint8:
+        need, low, high = "bytes (uint8), or numbers in [0, 1]", x.min().item(), x.max().item()
+        fits = x.is_floating_point() and low >= 0 and high <= 1
+        errors.require(fits, name, need, f"{x.dtype} from {low:g} to {high:g}")
+    return x
+
+
+def _taken(sampler: Sampler, n: int, seed: int) -> Callable[[int, int], Tensor]:
+    """Samples number a to b - 1; those of Markov chains are drawn at once."""
+    if not isinstance(sampler, Chain):
+        return lambda a, b: draw(sampler, b - a, seed=seed, start=a)
+    kept: list[Tensor] = []
+
+    def taken(a: int, b: int) -> Tensor:
+        if not kept:
+            kept.append(draw(sampler, n, seed=seed))
+        return kept[0][a:b]
+
+    return taken
+
+
+def _moments(
+    name: str, n: int, take: Callable[[int, int], Tensor], inception: Inception, ranks: Ranks
+) -> Moments:
+    """The moments of the features of pictures number 0 to n - 1, which the processes share."""
+    rows, total = ranks.rows(n), None
+    with counting(f"Inception features of {name}", rows.stop - rows.start) as show:
+        for a in range(rows.start, rows.stop, _BATCH):
+            b = min(a + _BATCH, rows.stop)
+            part = Moments.of(inception(take(a, b)))
+            total = part if total is None else total + part
+            show(b - rows.start)
+    return (total or Moments.none(int(FEATURES))).over(ranks)
+
+
+def _scores(
+    sides: Mapping[str, Moments], real: Moments, against: str, inception: Inception
+) -> InceptionScores:
+    y = (real.mean, real.covariance)
+    rows = tuple(
+        InceptionRow(name=name, n=x.n, distance=between_gaussians((x.mean, x.covariance), y))
+        for name, x in sides.items()
+    )
+    return InceptionScores(
+        rows=rows,
+        real=real.n,
+        against=against,
+        features=len(real.mean),
+        sha256=inception.sha256,
+    )
