@@ -5,6 +5,7 @@
 
 import hashlib
 import re
+import shutil
 import sys
 
 import numpy as np
@@ -16,7 +17,7 @@ from advnets.base.distributed import Ranks
 from advnets.base.errors import BadFile, BadValue, MissingExtra
 from advnets.cli import main
 from advnets.data.splits import Split, Splits
-from advnets.evaluation import inception
+from advnets.evaluation import inception, protocol
 from advnets.evaluation.distances import between_gaussians, frechet_distance
 from advnets.evaluation.moments import Moments
 from advnets.evaluation.protocol import Kept
@@ -97,7 +98,7 @@ def test_moments_of_all_processes_are_those_of_the_whole(rng):
         """The first of two: what it adds up is added to what the second adds up."""
 
         def add_up(self, flat):
-            own, other = parts
+            other = parts[1]
             if flat.ndim == 1:
                 return flat + torch.cat([other.mean * other.n, torch.tensor([float(other.n)])])
             shift = other.mean - x.mean(dim=0)
@@ -128,7 +129,8 @@ def test_the_package_is_imported_without_its_init_and_nothing_is_left(weights):
     assert not network.published
     grey = pictures(7, channels=1)
     assert torch.equal(network(grey), network(grey.repeat(1, 3, 1, 1)))
-    torch.testing.assert_close(network(pictures(7)).double(), features(pictures(7), weights))
+    need = features(pictures(7), weights)
+    torch.testing.assert_close(network(pictures(7)).double(), need, rtol=1e-5, atol=1e-3)
 
 
 def test_every_byte_survives_and_the_span_is_black_to_white():
@@ -190,7 +192,7 @@ def test_the_distance_of_arrays_is_that_of_their_features(weights, rng):
     found = inception.of_arrays(x.numpy(), y.float() / 255, network)
     need = frechet_distance(features(x, weights), features(y, weights), rng=rng).value
     (row,) = found.rows
-    assert row.distance == pytest.approx(need, rel=1e-6)
+    assert row.distance == pytest.approx(need, rel=1e-4)
     assert (row.n, found.real, found.features) == (120, 90, 4)
     assert inception.of_arrays(x, x, network).rows[0].distance == pytest.approx(0, abs=1e-6)
 
@@ -232,8 +234,8 @@ def test_samples_and_test_examples_are_compared_with_all_training_images(weights
     assert inception.measure({"raw": sampler}, data, network, seed=3, samples=30).rows[0].n == 30
     same = inception.measure({"raw": TrainingSet(data.train.x)}, data, network, seed=3)
     assert same.rows[0].distance == pytest.approx(0, abs=1e-4)
+    part = Split(torch.rand(9, 2), None)
     with pytest.raises(BadValue, match=r"'data' must be of pictures.*got examples of shape \(2\)"):
-        part = Split(torch.rand(9, 2), None)
         inception.measure({}, Splits(part, part, part), network, seed=0)
 
 
@@ -250,7 +252,7 @@ def test_notes_say_what_the_number_compares_with():
     assert "Warning" not in words and "biased upwards" in words
     assert "published ones: it compares with values of the same data" in words
     assert "Most published values are of 50,000 samples." in str(scores(10_000))
-    assert "Warning: 2,048 pictures of 2,048 features have a singular" in str(scores(2_048))
+    assert "Warning: no more than 2,048 pictures (raw) have a singular" in str(scores(2_048))
     assert "singular" not in str(scores(2_049))
     words = str(scores(50_000, sha256="0123456789"))
     assert "(SHA-256 begins with 01234567, theirs with 6726825d): it compares with no" in words
@@ -261,8 +263,6 @@ def test_notes_say_what_the_number_compares_with():
 
 def test_evaluate_prints_keeps_and_reads_the_distance(images, weights, tmp_path, capsys):
     run = tmp_path / "run"
-    import shutil
-
     shutil.copytree(images, run)
     options = ["--quality", "False", "--samples", "30", "--inception", str(weights)]
     assert main(["evaluate", str(run), *options]) == 0
@@ -270,7 +270,11 @@ def test_evaluate_prints_keeps_and_reads_the_distance(images, weights, tmp_path,
     assert "Frechet distance in Inception features (FID) from 160 training images" in out
     assert "the weights are not the published ones" in out and "biased upwards" in out
     found = Kept.read(run / "evaluation.json").inception
-    assert [(r.name, r.n) for r in found.rows] == [("raw", 30), ("averaged", 30), ("test examples", 20)]
+    assert [(r.name, r.n) for r in found.rows] == [
+        ("raw", 30),
+        ("averaged", 30),
+        ("test examples", 20),
+    ]
     for row in found.rows:
         assert re.search(rf"{row.name} +{row.n} +{row.distance:.4g}", out)
     assert main(["report", str(run)]) == 0
@@ -279,10 +283,6 @@ def test_evaluate_prints_keeps_and_reads_the_distance(images, weights, tmp_path,
     config = inception.InceptionConfig(weights=weights, samples=30)
     few = advnets.EvaluationConfig(samples=30, validation=5)
     assert run.evaluate(few, quality=False, inception=config).inception == found
-
-
-def no_weights(folder):
-    return "none.pth"
 
 
 @pytest.mark.parametrize(
@@ -299,8 +299,7 @@ def test_evaluate_refuses_before_it_samples(
 ):
     folder = request.getfixturevalue(run)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(advnets.Game, "samplers", lambda self: self.__dict__["drawn from"])
-    monkeypatch.undo() if run == "points" else None
+    monkeypatch.setattr(protocol, "drawn", lambda *args, **options: pytest.fail("it samples"))
     assert main(["evaluate", str(folder), *options]) == 2
     out, err = capsys.readouterr()
     assert re.search(words, err) and out == "" and err.count("\n") == 1
@@ -309,4 +308,6 @@ def test_evaluate_refuses_before_it_samples(
 def test_numbers_of_bytes_as_arrays_of_others(weights):
     network = inception.load(weights)
     x = np.random.default_rng(0).random((40, 1, 6, 6), dtype=np.float32)
-    assert inception.of_arrays(x, (x * 255).round().astype("uint8"), network).rows[0].distance < 1e-4
+    assert (
+        inception.of_arrays(x, (x * 255).round().astype("uint8"), network).rows[0].distance < 1e-4
+    )

@@ -6,6 +6,7 @@ torchvision for what is not used here, so a stub stands for it).
 
 import contextlib
 import importlib
+import io
 import sys
 import types
 
@@ -13,8 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from advnets.evaluation import ais
-from advnets.evaluation.distances import frechet_distance, kernel_distance
+from advnets.evaluation import ais, inception
+from advnets.evaluation.distances import (
+    between_gaussians,
+    frechet_distance,
+    kernel_distance,
+)
+from advnets.evaluation.moments import Moments
 from advnets.evaluation.neighbours import nearest, neighbourhoods
 from advnets.evaluation.parzen import log_densities
 from advnets.models.energy.annealing import RBMPath
@@ -156,6 +162,66 @@ def test_the_kernel_distance_is_torch_fidelitys_to_1e_9(case, monkeypatch, rng):
     size = float(np.abs(k[1]).mean())  # what is subtracted: its last digits are rounding
     ours = kernel_distance(x, y, rng=rng).value
     assert ours == pytest.approx(float(theirs), abs=1e-12 * size, rel=1e-9)
+
+
+def distances_of(x, y, fid):
+    """Ours by moments, and torch-fidelity's."""
+    ours = between_gaussians(*((m.mean, m.covariance) for m in (Moments.of(x), Moments.of(y))))
+    moments = [fid.fid_features_to_statistics(t.double()) for t in (x, y)]
+    return ours, next(iter(fid.fid_statistics_to_metric(*moments, False).values()))
+
+
+def test_the_distance_by_moments_is_torch_fidelitys_to_1e_6(monkeypatch, rng):
+    stubbed(monkeypatch)
+    fid = pytest.importorskip("torch_fidelity.metric_fid", reason="needs torch-fidelity")
+    x, y = torch.randn(300, 128, generator=rng), 1.3 * torch.rand(400, 128, generator=rng)
+    ours, theirs = distances_of(x, y, fid)
+    assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+@pytest.fixture
+def untrained(monkeypatch, tmp_path):
+    """A file of random weights for torch-fidelity's Inception, and its module."""
+    stubbed(monkeypatch)
+    name = "torch_fidelity.feature_extractor_inceptionv3"
+    module = pytest.importorskip(name, reason="needs torch-fidelity")
+
+    class Untrained(module.FeatureExtractorInceptionV3):
+        def load_state_dict(self, state):
+            """It has its first weights."""
+
+    empty = io.BytesIO()
+    torch.save({}, empty)
+    empty.seek(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = Untrained("any", ["2048"], feature_extractor_weights_path=empty).state_dict()
+    for key, weight in state.items():
+        if key.endswith("conv.weight"):
+            weight.mul_(6**0.5)  # He's: activations keep their size
+    torch.save(state, tmp_path / "weights.pth")
+    return tmp_path / "weights.pth", module.FeatureExtractorInceptionV3
+
+
+def test_inception_features_and_their_distance_are_torch_fidelitys(untrained, monkeypatch, rng):
+    path, extractor = untrained
+    fid = importlib.import_module("torch_fidelity.metric_fid")
+    theirs = extractor("any", ["2048"], feature_extractor_weights_path=str(path))
+    with monkeypatch.context() as patch:  # ours is imported anew, without torchvision
+        for name in [n for n in sys.modules if n.partition(".")[0].startswith("torch_fidelity")]:
+            patch.delitem(sys.modules, name)
+        for name in [n for n in sys.modules if n.startswith("torchvision")]:
+            patch.setitem(sys.modules, name, None)
+        ours = inception.load(path)
+    x = torch.randint(256, (2, 1, 12, 10), generator=rng, dtype=torch.uint8)
+    f, g = ours(x), theirs(x.repeat(1, 3, 1, 1))[0]
+    assert f.shape == (2, 2048) and f.std() > 0.01
+    torch.testing.assert_close(f, g, rtol=1e-5, atol=1e-5)
+    # Their numbers as rows of 8: 2,048 features are slow for the other's eigenvalues.
+    x, y = f[:1, :1600].reshape(-1, 8), f[1:].reshape(-1, 8)
+    found, need = distances_of(x, y, fid)
+    assert found == pytest.approx(need, rel=1e-6) and need > 0
+    assert distances_of(x, x, fid)[0] == pytest.approx(0, abs=1e-9)
 
 
 @pytest.fixture

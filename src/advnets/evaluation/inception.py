@@ -209,12 +209,14 @@ class InceptionScores:
 
     def notes(self) -> list[str]:
         """Notes for the reader, one sentence each; warnings begin with the word."""
-        few = min(self.real, *(row.n for row in self.rows))
+        sizes = {row.name: row.n for row in self.rows} | {self.against: self.real}
+        few = [name for name, n in sizes.items() if n <= self.features]
         notes = []
-        if few <= self.features:
+        if few:
             notes += [
-                f"Warning: {few:,} pictures of {self.features:,} features have a singular "
-                "covariance; the distance says more of n than of the model."
+                f"Warning: no more than {self.features:,} pictures ({', '.join(few)}) have a "
+                f"singular covariance of {self.features:,} features; the distance says more of n "
+                "than of the model."
             ]
         notes += [
             "It is biased upwards, the more the fewer the samples (Binkowski et al., 2018; Chong "
