@@ -2,7 +2,7 @@ r"""The Frechet distance in Inception features (FID), which compares with publis
 
 The network is torch-fidelity's port of the original one, with weights from a file that the user
 has: nothing is downloaded. Its features are 2,048 numbers a picture. The distance is that of
-`distances.py`, in float64, without an interval: resamples of 2,048 features take hours.
+`distances.py`, in float64, without an interval: each resample would cost as much again.
 
 torch-fidelity's package imports torchvision, which belongs to one version of torch. The network
 needs none of it, so the module of the network is imported by itself.
