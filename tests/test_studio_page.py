@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+import torch
 
 import chromium
 from advnets.studio import export, runs
@@ -272,6 +273,35 @@ def test_a_run_is_looked_at_and_its_name_is_text(browser, watched):
         with (folder / "metrics.jsonl").open("a") as log:
             log.write('{"update": 45, "V": -1.0, "J": 0.5, "D_x": 0.6, "D_Gz": 0.4}\n')
         it.until("document.body.innerText.includes('Watched: update 45')")
+        it.clean()
+
+
+def test_a_late_answer_does_not_replace_a_newer_one(browser, watched):
+    held = []
+    near = "document.querySelector('section[aria-label=\"One sample\"] .pair > :last-child canvas')"
+
+    def kept_back(route):
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    with Opened(browser, f"{watched[1]}#{SMALL}") as it:
+        it.page.route("**/near", kept_back)
+        it.page.click("nav >> text=onerror")
+        end = time.monotonic() + PATIENCE / 1000
+        while not held:
+            assert time.monotonic() < end
+            it.page.wait_for_timeout(30)
+        it.page.click("[aria-label='Sample 3']")
+        it.until(f"{near} !== null")
+        newest = it.page.evaluate(f"{near}.toDataURL()")
+        with it.page.expect_response("**/near") as late:
+            answer = json.loads(held[0].fetch().text()) | {"x": runs.floats(torch.ones(30))}
+            held[0].fulfill(json=answer)
+        assert late.value.ok
+        it.page.wait_for_timeout(200)
+        assert it.page.evaluate(f"{near}.toDataURL()") == newest
         it.clean()
 
 

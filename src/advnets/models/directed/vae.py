@@ -119,6 +119,11 @@ class Posterior(NamedTuple):
         return (self.mu.square() + self.log_var.exp() - 1 - self.log_var).sum(dim=1) / 2
 
 
+def _float32_at_least(x: Tensor) -> Tensor:
+    # torch 2.6 writes graphs with torch.promote_types that it cannot read again.
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class Encoder(nn.Module):
     """Maps x to q(z|x)."""
 
@@ -129,7 +134,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Posterior:
         """Rows of shape `(n, inputs)` to their posteriors, in float32 at least."""
         out = self.net(x)
-        return Posterior(*out.to(torch.promote_types(out.dtype, torch.float32)).chunk(2, dim=1))
+        return Posterior(*_float32_at_least(out).chunk(2, dim=1))
 
 
 class Decoder(nn.Module):
@@ -168,7 +173,7 @@ class Decoder(nn.Module):
         """The output of the network, in float32 at least."""
         playing = next(self.parameters()).dtype
         out: Tensor = self.net(z.flatten(0, -2).to(playing))
-        return out.to(torch.promote_types(out.dtype, torch.float32)).view(*z.shape[:-1], -1)
+        return _float32_at_least(out).view(*z.shape[:-1], -1)
 
 
 class Autoencoder(nn.Module):

@@ -2,6 +2,7 @@
 
 import { button, el } from "./dom.mjs";
 import { read_picture } from "./picture.mjs";
+import { turns } from "./source.mjs";
 
 const SIDE = 280, PAST = 30;
 const TOOLS = { hide: "Erase", show: "Restore", light: "Draw light", dark: "Draw dark" };
@@ -11,7 +12,7 @@ export class Brush {
   /** @param erases Whether pixels can be hidden. @param changed Called when the picture has changed. */
   constructor(source, { id, title, erases, changed }) {
     const [, height, width] = source.run.shape, [low] = source.run.span;
-    Object.assign(this, { source, run: source.run, id, title, erases, changed, height, width, past: [], pressed: false });
+    Object.assign(this, { source, run: source.run, id, title, erases, changed, height, width, past: [], pressed: false, pictures: turns() });
     this.x = new Float32Array(source.width).fill(low);
     this.mask = new Float32Array(height * width).fill(1);
     this.cursor = [Math.floor(width / 2), Math.floor(height / 2)];
@@ -44,22 +45,25 @@ export class Brush {
   }
 
   async take(row) {
-    await this.said_if_wrong(async () => this.begin(await this.source.test(row), this.mask.slice()));
+    await this.fetched(() => this.source.test(row), (x) => this.begin(x, this.mask.slice()));
   }
 
   async upload(file) {
-    if (file) await this.said_if_wrong(async () => this.begin(await read_picture(file, this.run)));
+    if (file) await this.fetched(() => read_picture(file, this.run), (x) => this.begin(x));
   }
 
-  async said_if_wrong(act) {
+  async fetched(ask, begin) {
+    const newest = this.pictures();
     try {
-      await act();
+      const x = await ask();
+      if (newest()) begin(x);
     } catch (error) {
       this.say(error.message);
     }
   }
 
   begin(x, mask = this.mask.map(() => 1)) {
+    this.pictures();
     this.remember();
     Object.assign(this, { x, mask });
     this.done();

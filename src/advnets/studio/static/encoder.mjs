@@ -4,13 +4,14 @@ import { Brush } from "./brush.mjs";
 import { el } from "./dom.mjs";
 import { line_between } from "./generator.mjs";
 import { picture } from "./picture.mjs";
+import { turns } from "./source.mjs";
 
 const STEPS = 9;
 const SERVER = "Pictures are encoded by the server: advnets studio RUN serves this page with it.";
 
 export class Encoding {
   constructor(source) {
-    Object.assign(this, { source, run: source.run, asked: 0 });
+    Object.assign(this, { source, run: source.run, encodings: turns() });
     const title = el("h3", {}, "Real pictures: x beside G(E(x))");
     if (!source.encodes) {
       this.part = el("section", { "aria-label": "Real pictures" }, title, el("p", {}, this.run.encoder.why ?? SERVER));
@@ -38,14 +39,14 @@ export class Encoding {
   }
 
   async encode() {
-    const turn = (this.asked += 1), { width } = this.source, [a, b] = this.brushes.map(({ x }) => x.slice());
+    const newest = this.encodings(), { width } = this.source, [a, b] = this.brushes.map(({ x }) => x.slice());
     const both = new Float32Array(2 * width);
     both.set(a);
     both.set(b, width);
     try {
       const z = await this.source.encode(both), d = this.run.z_dim;
       const found = await this.source.decode(line_between(z.subarray(0, d), z.subarray(d), STEPS, "straight"));
-      if (turn === this.asked) this.show(a, b, found);
+      if (newest()) this.show(a, b, found);
     } catch (error) {
       this.said.textContent = error.message;
     }

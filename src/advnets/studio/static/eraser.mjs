@@ -4,12 +4,13 @@ import { shown } from "./charts.mjs";
 import { button, el } from "./dom.mjs";
 import { Brush } from "./brush.mjs";
 import { picture } from "./picture.mjs";
+import { turns } from "./source.mjs";
 
 const N = 8;
 
 export class Eraser {
   constructor(source) {
-    Object.assign(this, { source, run: source.run, seed: 0, asked: 0 });
+    Object.assign(this, { source, run: source.run, seed: 0, completions: turns() });
     this.out = el("ul", { class: "sheet completions", "aria-label": "Completions" });
     this.said = el("p", { class: "small", "aria-live": "polite" });
     this.brush = new Brush(source, { id: "erase", title: "The picture to erase from", erases: true, changed: () => this.complete() });
@@ -29,7 +30,7 @@ export class Eraser {
   }
 
   async complete() {
-    const turn = (this.asked += 1), { x, mask, hidden } = this.brush;
+    const newest = this.completions(), { x, mask, hidden } = this.brush;
     if (!hidden) {
       this.out.replaceChildren();
       this.said.textContent = "Nothing is erased.";
@@ -37,7 +38,7 @@ export class Eraser {
     }
     try {
       const found = await this.source.complete(x.slice(), mask.slice(), N, this.seed);
-      if (turn === this.asked) this.show(found, hidden);
+      if (newest()) this.show(found, hidden);
     } catch (error) {
       this.said.textContent = error.message;
     }

@@ -5,7 +5,7 @@ import { Encoding } from "./encoder.mjs";
 import { Eraser } from "./eraser.mjs";
 import { bytes_of, floats_of, line_between, nearest, plane, text_of } from "./generator.mjs";
 import { picture, scatter, values_of } from "./picture.mjs";
-import { Source } from "./source.mjs";
+import { Source, turns } from "./source.mjs";
 import { Training } from "./training.mjs";
 
 const SHEET = 32, MOST_SHOWN = 64, STEPS = 9, SIDE = 5, SLIDERS = 6;
@@ -29,6 +29,7 @@ export function make_tabs(runs) {
 class RunView {
   constructor(run, number) {
     Object.assign(this, { run, number, source: new Source(run, number), picked: 0, other: 1, seed: 0 });
+    Object.assign(this, { sheets: turns(), ones: turns(), betweens: turns() });
     this.image = run.shape.length === 3;
     this.chosen = run.classes?.[0];
     this.said = el("p", { class: "small", "aria-live": "polite" });
@@ -89,8 +90,9 @@ class RunView {
   async sampled(seed) {
     this.seed = seed;
     await this.guarded(async () => {
-      const z = this.source.noise(SHEET, seed);
-      this.show(z, await this.source.decode(z, this.chosen));
+      const newest = this.sheets(), z = this.source.noise(SHEET, seed), x = await this.source.decode(z, this.chosen);
+      if (!newest()) return;
+      this.show(z, x);
       this.say(`Samples of seed ${seed}.`);
     });
   }
@@ -158,9 +160,10 @@ class RunView {
   }
 
   async moved() {
-    const x = await this.source.decode(this.at, this.chosen);
+    const newest = this.ones(), x = await this.source.decode(this.at, this.chosen);
+    if (!newest()) return;
     this.large.replaceChildren(el("figure", {}, el("figcaption", {}, "G(z)"), this.picture(x, "large")));
-    if (this.source.served && this.run.near) await this.nearest_of_all(x);
+    if (this.source.served && this.run.near) await this.nearest_of_all(x, newest);
     else this.nearest_here(x);
   }
 
@@ -176,9 +179,9 @@ class RunView {
     this.neighbour(values, `of ${near.n.toLocaleString("en")} of ${near.of.toLocaleString("en")}`);
   }
 
-  async nearest_of_all(x) {
+  async nearest_of_all(x, newest) {
     const told = await this.source.ask("near", { x: text_of(x) });
-    this.neighbour(floats_of(told.x), `of all ${told.of.toLocaleString("en")}`);
+    if (newest()) this.neighbour(floats_of(told.x), `of all ${told.of.toLocaleString("en")}`);
   }
 
   neighbour(x, words) {
@@ -200,8 +203,10 @@ class RunView {
   async between() {
     const d = this.run.z_dim, n = this.z.length / d, row = (i) => this.z.subarray(i * d, (i + 1) * d);
     const a = row(this.picked), b = row(this.other), c = row((Math.max(this.picked, this.other) + 1) % n);
-    this.fill(this.line, await this.source.decode(line_between(a, b, STEPS, this.run.prior), this.chosen), "Step");
-    this.fill(this.plane, await this.source.decode(plane(a, b, c, SIDE), this.chosen), "Place");
+    const newest = this.betweens(), line = await this.source.decode(line_between(a, b, STEPS, this.run.prior), this.chosen);
+    if (newest()) this.fill(this.line, line, "Step");
+    const places = await this.source.decode(plane(a, b, c, SIDE), this.chosen);
+    if (newest()) this.fill(this.plane, places, "Place");
   }
 
   fill(list, x, word) {

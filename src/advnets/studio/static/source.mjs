@@ -6,6 +6,16 @@ import { Rng, noise } from "./rng.mjs";
 
 const AT_ONCE = 4; // samples between two breaths of the page
 
+/** Answers may come in another order than their questions. Each call asks anew, and returns what says
+ * whether nothing was asked since. */
+export function turns() {
+  let newest = 0;
+  return () => {
+    const own = (newest += 1);
+    return () => own === newest;
+  };
+}
+
 export class Source {
   constructor(run, number) {
     Object.assign(this, { run, number, served: "served" in document.documentElement.dataset });
