@@ -31,6 +31,8 @@ needs_onnx = pytest.mark.skipif(
     reason="the extra 'export' is not installed",
 )
 GRAPHS = ("conv of classes", "transposed conv", "unet", "coordinated-0", "vae-1")
+SINCE_2_7 = ("conv of classes", "unet", "coordinated-0")
+"""Graphs that torch 2.6 does not translate to ONNX: most have batch normalisation."""
 OTHERS = ("second stage", "coordinated-1", "vectors", "vae-0")
 
 
@@ -76,7 +78,12 @@ def test_torch_runs_the_graph(kind, tmp_path):
 @needs_onnx
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_onnxruntime_runs_the_graph(kind, tmp_path):
-    check_onnx(KINDS[kind](tmp_path))
+    run = KINDS[kind](tmp_path)
+    if kind in SINCE_2_7 and torch.__version__.startswith("2.6."):
+        with pytest.raises(errors.BadValue, match="'G' must be"):
+            export(run)
+        return
+    check_onnx(run)
 
 
 def check_onnx(run):
