@@ -217,20 +217,15 @@ def _table(result: Result) -> list[str]:
 
 def written(results: dict[str, Result], seconds: float, cpu: float) -> str:
     """The command, the commit, the machine and the tables, in Markdown."""
+    from advnets.base.cpu import processor
+
     command = shlex.join(["python", *sys.argv])
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    machine = f"{_processor()}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} cores of {processor().name}, Python {platform.python_version()}"
     spent = f"{seconds / 60:.0f} minutes, {cpu:.0f} s of processor time"
     first = f"`{command}`, commit {commit}, {machine}: {spent}."
     return "\n\n".join([first, *(table(part, result) for part, result in results.items())])
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return f"{os.cpu_count()} cores of {line.partition(':')[2].strip()}"
-    return platform.machine()
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ import torch
 from PIL import Image
 
 from advnets import GameConfig
+from advnets.base.cpu import processor
 from advnets.base.protocols import Learner, Problem
 from advnets.base.rng import generator
 from advnets.data import Batches, ImagesConfig, Split, load
 from advnets.runs import registry, same_run
-from advnets.storage.environment import processor
 
 MB = 2**20
 BATCH = 100
@@ -52,7 +52,7 @@ def main() -> None:
         return
     small, large = (200, 2_000) if options.quick else (options.small, options.large)
     steps = 2 if options.quick else options.steps
-    print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"{processor().name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     peaks = []
     with tempfile.TemporaryDirectory() as scratch:
         for n, timed in ((small, steps), (large, 0)):

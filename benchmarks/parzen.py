@@ -32,9 +32,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advnets.base.cpu import processor
 from advnets.data import MnistConfig, load
 from advnets.evaluation.parzen import SIGMAS, choose_sigma, score
-from advnets.storage.environment import processor
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Scorer = Callable[[Array], float]
@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     subset = options.subset // 10 if options.quick else options.subset
     images = random_images() if options.quick else real_images(options.root)
-    print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"{processor().name}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     sigma = against_one_product(*images, rounds=1 if options.quick else options.rounds)
     with tempfile.TemporaryDirectory() as scratch:
         for name, x in zip(("centres", "validation", "test"), images, strict=True):

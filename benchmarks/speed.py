@@ -31,7 +31,8 @@ from products import LAYOUTS
 from runners import Runner, RunnerFailed, running
 from steady import steady
 
-from advnets.storage.environment import commit, processor
+from advnets.base.cpu import processor
+from advnets.storage.environment import commit
 
 Rates = dict[str, list[float]]
 Reasons = dict[str, str]  # why a row has no rates
@@ -76,14 +77,12 @@ def parsed() -> argparse.Namespace:
 
 def machine() -> dict[str, Any]:
     """What the numbers were taken on, and how."""
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.exists() else set()
     packages = ("advnets", "torch", *PEERS)
     return {
-        "processor": processor(),
+        "processor": processor().name,
         "cores": os.cpu_count(),
         "torch threads": torch.get_num_threads(),
-        "bfloat16 instructions": sorted(flags & {"avx512_bf16", "amx_bf16"}) or "none",
+        "bfloat16 instructions": sorted(processor().flags & {"avx512_bf16", "amx_bf16"}) or "none",
         "versions": {p: metadata.version(p) for p in packages if peers.installed(PEERS.get(p, p))},
         "commit": commit(),
         "denormals": "flushed to zero in every torch row",

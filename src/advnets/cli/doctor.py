@@ -5,7 +5,6 @@ import importlib
 import importlib.util
 import os
 import platform
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from advnets.base.cpu import Processor, processor
 from advnets.base.terminal import say, tell
 from advnets.cli.listing import size
 from advnets.cli.options import DoctorOptions
@@ -110,9 +110,9 @@ def _lacks(found: object, mend: str) -> tuple[str, str]:
 
 def machine() -> Iterator[Finding]:
     """The processor, its instructions, threads, memory, disk and GPU."""
-    family, flags = cpuinfo()
-    yield Finding("processor", f"{platform.machine()} {family}".strip())
-    yield instructions(flags)
+    here = processor()
+    yield Finding("processor", f"{platform.machine()} {here.name}")
+    yield instructions(here)
     yield from cores()
     total, free = memory()
     little = 0 < free < _LITTLE
@@ -127,31 +127,16 @@ def machine() -> Iterator[Finding]:
     yield gpu()
 
 
-def cpuinfo() -> tuple[str, set[str]]:
-    """The processor by name, family and model, and its flags; empty where unknown."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return platform.processor(), set()
-    found: dict[str, str] = dict(
-        re.findall(r"^(model name|cpu family|model|flags|Features)\s*: (.*)$", text, re.MULTILINE)
-    )
-    name = found.get("model name", "")
-    if "cpu family" in found:
-        name += f", family {found['cpu family']} model {found.get('model', '?')}"
-    return name.strip(", "), {*found.get("flags", found.get("Features", "")).split()}
-
-
-def instructions(flags: set[str]) -> Finding:
+def instructions(here: Processor) -> Finding:
     """AVX-512, AMX and bfloat16, and what follows for pictures."""
     there = {
-        "AVX2": "avx2" in flags,
-        "AVX-512": "avx512f" in flags,
-        "AMX": "amx_tile" in flags,
-        "bfloat16": bool(flags & {"avx512_bf16", "amx_bf16", "bf16"}),
+        "AVX2": "avx2" in here.flags,
+        "AVX-512": "avx512f" in here.flags,
+        "AMX": "amx_tile" in here.flags,
+        "bfloat16": here.bfloat16,
     }
     words = ", ".join(f"{name} {'yes' if has else 'no'}" for name, has in there.items())
-    if not flags:
+    if not here.flags:
         return Finding("instructions", "unknown")
     if there["bfloat16"]:
         return Finding("instructions", f"{words}; pictures are trained in bfloat16")

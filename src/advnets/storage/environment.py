@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 
+from advnets.base.cpu import processor
 from advnets.base.distributed import get_rank
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -27,7 +28,7 @@ def environment() -> dict[str, Any]:
         "commit": commit(),
         **versions,
         "platform": platform.platform(),
-        "processor": processor(),
+        "processor": processor().name,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "processes": get_rank().world,
@@ -44,12 +45,8 @@ def has_bfloat16(device: torch.device | str = "cpu") -> bool | None:
     known: Any = [getattr(torch.cpu, name, None) for name in _ASK_TORCH]
     if any(ask() for ask in known if ask is not None):
         return True
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    flags = {flag for line in lines if ":" in line for flag in line.split(":", 1)[1].split()}
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    here = processor()
+    return here.bfloat16 if here.flags else None
 
 
 def resolved(
@@ -85,13 +82,3 @@ def commit() -> str | None:
         return None
     top, _, head = found.stdout.strip().partition("\n")
     return head if head and Path(top) / "src" / "advnets" == package else None
-
-
-def processor() -> str:
-    """The processor's name, as far as the system reports it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
