@@ -15,6 +15,7 @@ from advnets.base.protocols import Batch, Problem
 from advnets.cli import command
 from advnets.data import ArrayConfig, Split, few_labels
 from advnets.evaluation import modes
+from advnets.evaluation.protocol import Kept
 from advnets.extensions.semisupervised import Classifier, SemiSupervised, SemiSupervisedConfig
 from advnets.extensions.semisupervised.feature_matching import LabelCrossEntropy
 from advnets.extensions.semisupervised.fine_tune import FineTuneConfig, fine_tune, fresh
@@ -388,6 +389,16 @@ def test_a_run_of_few_labels_predicts_and_its_curve_has_its_own_row(labelled, tm
     assert "feature matching (this run)" in capsys.readouterr().out
     loaded = advnets.load(run, checkpoint="last")
     assert loaded.learner.classifier().predict(blobs(5).x).shape == (5,)
+    words = ["evaluate", str(run), "--checkpoint", "last", "--samples", "20", "--quality", "False"]
+    assert command.main(words) == 0
+    test = loaded.splits().test
+    wrong = (loaded.learner.classifier().predict(test.x[:]) != test.context).double()
+    said = f"{100 * wrong.mean():.2f} +- {100 * (wrong.var(correction=0) / len(wrong)).sqrt():.2f}%"
+    assert f"The classifier gets {said} of {len(wrong)} test examples wrong." in " ".join(
+        capsys.readouterr().out.split()
+    )
+    kept = Kept.read(run / "evaluation.json").classification
+    assert kept.error == wrong.mean() and kept.n == len(wrong)
 
 
 def test_coordination_goes_on_where_it_was_stopped(tmp_path, capsys):

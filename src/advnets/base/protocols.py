@@ -209,6 +209,23 @@ class Encodes(Protocol):
         ...
 
 
+class Predicts(Protocol):
+    """A classifier."""
+
+    def error(self, x: Tensor, y: Tensor) -> float:
+        """The share of examples `(N, *event_shape)` whose class, from 0, it gets wrong."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A model that also predicts classes."""
+
+    def classifier(self) -> Predicts:
+        """What predicts them."""
+        ...
+
+
 @runtime_checkable
 class HasLogDensity(Protocol):
     """A model with a tractable density."""

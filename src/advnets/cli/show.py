@@ -25,6 +25,8 @@ def show(result: Evaluation, *, title: str) -> None:
             paragraph(f"Samples from {line.name}: {line.mixing}")
     for log_p in result.log_p:
         paragraph(str(log_p))
+    if result.classification is not None:
+        paragraph(str(result.classification))
     tell("")
     paragraph(result.caveat)
 

@@ -26,6 +26,7 @@ from advnets.base.distributed import ALONE, Ranks
 from advnets.base.protocols import Chain, Sampler
 from advnets.data.splits import Splits
 from advnets.evaluation import autocorrelation, metrics
+from advnets.evaluation.classification import ClassificationError
 from advnets.evaluation.features import FeatureSpace
 from advnets.evaluation.inception import InceptionScores
 from advnets.evaluation.likelihood import LikelihoodConfig, LogP
@@ -145,6 +146,8 @@ class Evaluation:
     """What the model itself says of log p(x), where it has one."""
     inception: InceptionScores | None = None
     """Frechet distances in Inception features, where they were asked for."""
+    classification: ClassificationError | None = None
+    """The test error of a model that also predicts classes."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""

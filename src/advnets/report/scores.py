@@ -133,11 +133,11 @@ def section(scores: Scores, *, image: bool) -> Markup:
     result = scores.result
     if result is None:
         return Markup()
-    inception = [str(result.inception)] if result.inception else []
+    more = [str(part) for part in (result.classification, result.inception) if part]
     values = {
         "result": result,
         "score": score,
-        "notes": " ".join([*result.notes(), *map(str, result.log_p), *inception]).replace(
+        "notes": " ".join([*result.notes(), *map(str, result.log_p), *more]).replace(
             "+-", PLUS_MINUS
         ),
         "chains": [(line.name, _chains(line.mixing)) for line in result.lines if line.mixing],

@@ -10,10 +10,17 @@ from advnets.base import errors
 from advnets.base.choices import CODE
 from advnets.base.distributed import ALONE, Ranks
 from advnets.base.process import settings_of_a_run
-from advnets.base.protocols import Completes, Encodes, LatentSampler, Learner, Sampler
+from advnets.base.protocols import (
+    Classifies,
+    Completes,
+    Encodes,
+    LatentSampler,
+    Learner,
+    Sampler,
+)
 from advnets.base.terminal import say
 from advnets.data import Splits
-from advnets.evaluation import features, likelihood, metrics, protocol
+from advnets.evaluation import classification, features, likelihood, metrics, protocol
 from advnets.evaluation import inception as inception_features
 from advnets.evaluation.inception import InceptionConfig
 from advnets.evaluation.metrics import Against
@@ -262,6 +269,9 @@ class Run:
         sigmas = {name: (s, result.sigma(name)) for name, s in samplers.items()}
         log_p = likelihood.measure(self.learner, splits, config.log_p, seed=seed, sigmas=sigmas)
         result = replace(result, log_p=log_p)
+        if isinstance(self.learner, Classifies):
+            error = classification.measure(self.learner, splits.test)
+            result = replace(result, classification=error)
         if network is None or inception is None:
             return result
         found = inception_features.measure(
