@@ -243,6 +243,21 @@ def test_forget_after_forgets_a_best_checkpoint_of_the_future_or_keeps_it_readab
     assert run.best(silent).update in (2, 4)
 
 
+def test_a_best_checkpoint_without_its_number_is_numbered_again(run):
+    save(run, 2, 4, best=True)
+    numbered = run.path / "checkpoints" / "00000004.safetensors"
+    whole = numbered.read_bytes()
+    numbered.unlink()  # as where the disk was full after the first of the two files
+    run.forget_after(2)
+    assert not numbered.exists()  # the run goes on from update 2, not from the best
+    run.forget_after(4)
+    assert numbered.read_bytes() == whole
+    (run.path / "checkpoints" / "best.safetensors").write_bytes(b"damaged")
+    numbered.unlink()
+    run.forget_after(4)
+    assert not numbered.exists()
+
+
 OWN = ["2024-notes.txt", "00000001-keep.safetensors", "00000001.safetensors.bak"]
 
 

@@ -181,6 +181,7 @@ class RunDir:
         for path in [*self._numbered(), *self.pictures()]:
             if int(path.stem) > update:
                 _unlink(path)
+        self._number_the_best(update)
         self._forget_old()
         for folder in filter(Path.is_dir, folders):
             files.clear_stale(folder)
@@ -212,6 +213,14 @@ class RunDir:
         paths = [path.with_name("best.safetensors"), path] if best else [path]
         write_checkpoint(paths, update, tensors, facts)
         self._forget_old()
+
+    def _number_the_best(self, update: int) -> None:
+        """Save the best checkpoint under its number too, where its saving ended between the two."""
+        path = self._own("checkpoints") / f"{update:08d}.safetensors"
+        for best in self._best():
+            with contextlib.suppress(errors.BadFile):
+                if not path.exists() and read_checkpoint(best).update == update:
+                    files.write_atomically(path, files.read(best))
 
     def _forget_old(self) -> None:
         for old in self._numbered()[:-KEEP]:
