@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 import advnets
+from advnets.base.choices import Format
 from advnets.studio import export, runs, weights
 
 COUNTED = """
@@ -36,6 +37,7 @@ Object.defineProperty(window, "__state", {
 });
 """
 """Counts the pictures: the page notes its state after each."""
+FORMATS: tuple[Format, ...] = ("float32", "float16", "int8")
 TIMED = """
 import { readFileSync } from "node:fs";
 const { Generator, floats_of } = await import(process.argv[2]);
@@ -48,6 +50,8 @@ for (let i = 0; i < n; i++) {
 }
 console.log(JSON.stringify(ms));
 """
+PATIENCE = 120
+"""Seconds that the page has for its first state."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-precise-memory-info", "--js-flags=--expose-gc"]
 
 
@@ -65,7 +69,8 @@ def main() -> None:
         print("not run: ADVNETS_NO_BROWSER is set")
         return
     if browser is None or shutil.which("node") is None:
-        sys.exit("chromium, node: need both programs, got " + (browser or "no chromium"))
+        missing = "chromium" if browser is None else "node"
+        sys.exit(f"programs: need chromium and node, got no {missing}")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -99,7 +104,10 @@ def played(index: Path, browser: str, options: argparse.Namespace) -> None:
 
 def until(page: Any, condition: str) -> None:
     """Wait for a condition. The page's policy forbids Playwright to do so inside it."""
+    end = time.monotonic() + PATIENCE
     while not page.evaluate(condition):
+        if time.monotonic() > end:
+            sys.exit(f"page: need {condition} within {PATIENCE} s, got a page without it")
         page.wait_for_timeout(20)
 
 
@@ -113,19 +121,30 @@ def rates(page: Any, seconds: float) -> tuple[int, int, float]:
 
 
 def resident() -> float:
-    """MiB of resident memory of Chromium's processes; what they share counts in each."""
+    """MiB of resident memory of our Chromium; what its processes share counts in each."""
     listed = subprocess.run(
-        ["ps", "-C", "chromium", "-o", "rss="], capture_output=True, text=True, check=False
-    )
-    return sum(map(int, listed.stdout.split())) / 2**10
+        ["ps", "-e", "-o", "pid=,ppid=,rss=,comm="], capture_output=True, text=True, check=False
+    ).stdout
+    rows = [line.split(None, 3) for line in listed.splitlines()]
+    ours = {os.getpid()}
+    while more := {int(p) for p, parent, *_ in rows if int(parent) in ours} - ours:
+        ours |= more
+    return sum(int(rss) for p, _, rss, name in rows if int(p) in ours and "chrom" in name) / 2**10
 
 
 def sampled(folder: Path, n: int) -> None:
     """Print the time of one sample of a G of the paper's sizes."""
     rng = torch.Generator().manual_seed(0)
     G = advnets.Generator(z_dim=100, event_shape=(1, 28, 28), hidden=(1200, 1200), rng=rng)
-    z = torch.rand(1, 100, generator=rng)
+    z, rows = torch.rand(1, 100, generator=rng), torch.rand(4_096, 100, generator=rng)
     layers, _ = weights.packed(G, "float16", z)
+    sizes = {
+        how: sum(
+            len(str(value)) for layer in weights.packed(G, how, rows)[0] for value in layer.values()
+        )
+        for how in FORMATS
+    }
+    print(", ".join(f"{how} {size / 1e6:.1f} MB" for how, size in sizes.items()) + " in the page")
     given, program = folder / "given.json", folder / "timed.mjs"
     given.write_text(json.dumps({"layers": layers, "z": runs.floats(z), "n": n}))
     program.write_text(TIMED)

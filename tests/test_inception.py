@@ -3,6 +3,7 @@
 `test_oracle.py` has the network itself.
 """
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -150,6 +151,8 @@ BAD = [
     (lambda p: p.write_bytes(b"no weights"), r"weights\.pth: must be the state dict of torch-fidelity's FeatureExtractorInceptionV3, got a file that torch does not read as tensors\."),
     (lambda p: p.write_bytes(b""), "got a file that torch does not read"),
     (lambda p: p.write_bytes(p.read_bytes()[:300]), "got a file that torch does not read"),
+    (lambda p: p.write_bytes(b"\x80\x02X\x05"), "got a file that torch does not read"),
+    (lambda p: torch.save({"fc.bias": torch.zeros(4), "fc.weight": torch.full((4, 3), torch.nan)}, p), r"got one with NaN or infinity in fc\.weight"),
     (pickled, "got a file that torch does not read as tensors"),
     (lambda p: torch.save([1], p), r"V3, got a list\."),
     (lambda p: torch.save({"fc.bias": torch.zeros(4)}, p), r"got another: Missing key\(s\) in state_dict: \"fc\.weight\""),
@@ -212,6 +215,17 @@ def test_the_distance_of_arrays_is_that_of_their_features(weights, rng):
 def test_arrays_that_are_no_pictures_are_refused(x, words, weights):
     with pytest.raises(BadValue, match=words):
         inception.of_arrays(x, pictures(5), inception.load(weights))
+
+
+def test_huge_features_are_no_distance_of_zero(weights):
+    state = {"fc.weight": torch.full((4, 3), 3e37), "fc.bias": torch.zeros(4)}
+    torch.save(state, weights)
+    with pytest.raises(BadValue, match=r"'features' must be finite and at most 1e\+30, got"):
+        inception.of_arrays(pictures(5), pictures(5), inception.load(weights))
+    no_number = torch.full((4, 4), torch.nan, dtype=torch.float64)
+    mean = torch.zeros(4, dtype=torch.float64)
+    with contextlib.suppress(torch.linalg.LinAlgError):
+        assert between_gaussians((mean, no_number), (mean, torch.eye(4, dtype=torch.float64))) != 0
 
 
 def splits_of(n, channels=1):

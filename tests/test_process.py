@@ -172,6 +172,21 @@ def test_a_run_keeps_the_precision_that_was_chosen(tmp_path, monkeypatch):
     assert run_config.config_of(tmp_path / "run").model.precision == "bfloat16"
 
 
+def test_a_processor_of_an_older_run_is_known_without_family_and_model():
+    now = {"processor": "AMD EPYC, family 25 model 1", "threads": 2}
+    for before, words in (
+        ({"processor": "AMD EPYC"}, ""),
+        (
+            {"processor": "AMD EPYC, family 25 model 17"},
+            "processor AMD EPYC, family 25 model 17 became",
+        ),
+        ({"processor": "AMD", "threads": 2}, "processor AMD became"),
+        ({"threads": 1}, "threads 1 became 2"),
+    ):
+        found = environment.differences_of_bits(before, now)
+        assert found.startswith(words) and bool(found) == bool(words)
+
+
 def test_a_run_that_goes_on_elsewhere_says_so_once(tmp_path, monkeypatch):
     folder, said = tmp_path / "run", []
 

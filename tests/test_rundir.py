@@ -252,6 +252,9 @@ def test_a_best_checkpoint_without_its_number_is_numbered_again(run):
     assert not numbered.exists()  # the run goes on from update 2, not from the best
     run.forget_after(4)
     assert numbered.read_bytes() == whole
+    numbered.write_bytes(b"damaged")
+    run.forget_after(4)
+    assert numbered.read_bytes() == whole
     (run.path / "checkpoints" / "best.safetensors").write_bytes(b"damaged")
     numbered.unlink()
     run.forget_after(4)

@@ -214,7 +214,7 @@ def test_the_server_samples_decodes_and_finds_neighbours(server, images):
 
 def test_weights_arrive_as_they_were_sent():
     rng = torch.Generator().manual_seed(0)
-    G = advnets.Generator(z_dim=6, event_shape=(1, 4), hidden=(300,), rng=rng)
+    G = advnets.Generator(z_dim=6, event_shape=(1, 100), hidden=(300,), rng=rng)
     z = torch.randn(500, 6, generator=rng)
     own = [layer.affine.weight for layer in weights.layers(G)]
     arrived = {

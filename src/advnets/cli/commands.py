@@ -28,6 +28,7 @@ from advnets.cli.options import (
 from advnets.cli.parsing import parse
 from advnets.cli.show import show, show_inception, show_quality
 from advnets.evaluation.inception import USUAL, InceptionConfig
+from advnets.evaluation.protocol import Evaluation
 from advnets.experiments import FIGURES, FILMS, TABLES, failures, theorems
 from advnets.plotting import film, images
 from advnets.runs import loaded as trained
@@ -111,30 +112,42 @@ def evaluate(options: EvaluateOptions) -> int:
     protocol = loaded.config.evaluation
     if options.samples is not None:
         protocol = dataclasses.replace(protocol, samples=options.samples)
+    inception = _inception(options)
+
+    def scored(result: Evaluation) -> None:
+        if own.first:
+            show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
+            if result.quality is not None:
+                show_quality(result.quality)
+            _keep(loaded, result, options)
+
     with init_process_group() as own:
+        if inception is not None and inception.device != "cpu":
+            errors.require(own.world == 1, "inception-device", "cpu with several processes", "cuda")
         result = loaded.evaluate(
             protocol,
             seed=options.seed,
             quality=options.quality,
-            inception=_inception(options),
+            inception=inception,
             ranks=own,
+            scored=scored,
         )
-    if not own.first:
-        return 0
-    show(result, title=f"{options.run}, update {loaded.update} ({loaded.checkpoint})")
-    if result.quality is not None:
-        show_quality(result.quality)
-    if result.inception is not None:
+    if own.first and result.inception is not None:
         show_inception(result.inception)
+        _keep(loaded, result, options)
+    return 0
+
+
+def _keep(loaded: Run, result: Evaluation, options: EvaluateOptions) -> None:
+    """Save scores and say where; a person who sees them has them, so a full disk is a warning."""
     try:
         loaded.keep(result, seed=options.seed)
-    except errors.CannotWrite as refused:  # the person has the scores: a warning will do
+    except errors.CannotWrite as refused:
         say(f"advnets: {errors.not_kept(refused)}")
-        return 0
+        return
     picture = options.run / "evaluation.png"
     tell(f"\nThe first of the samples scored ({result.lines[0].name}): {picture}")
     tell(f"Scores: {options.run / 'evaluation.json'}")
-    return 0
 
 
 def _inception(options: EvaluateOptions) -> InceptionConfig | None:

@@ -111,7 +111,8 @@ def _lacks(found: object, mend: str) -> tuple[str, str]:
 def machine() -> Iterator[Finding]:
     """The processor, its instructions, threads, memory, disk and GPU."""
     here = processor()
-    yield Finding("processor", f"{platform.machine()} {here.name}")
+    words = dict.fromkeys((platform.machine(), here.name))
+    yield Finding("processor", " ".join(words))
     yield instructions(here)
     yield from cores()
     total, free = memory()

@@ -75,7 +75,7 @@ def between_gaussians(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor]) -> flo
     (m_x, S_x), (m_y, S_y) = x, y
     cross = torch.linalg.svdvals(_root(S_x) @ _root(S_y)).sum()
     shift = (m_x - m_y).square().sum()
-    return max(0.0, float(shift + S_x.trace() + S_y.trace() - 2 * cross))
+    return max(float(shift + S_x.trace() + S_y.trace() - 2 * cross), 0.0)  # NaN stays
 
 
 def _root(S: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ import hashlib
 import importlib
 import importlib.util
 import io
-import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from advnets.data.splits import Splits
 from advnets.evaluation.distances import between_gaussians
 from advnets.evaluation.moments import Moments
 from advnets.sampling.samplers import draw
+from advnets.storage.checkpoints import first_non_finite
 
 PUBLISHED = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """SHA-256 of the standard weights, whatever the file is called."""
@@ -49,7 +49,10 @@ HELD_OUT = "test examples"
 FEATURES = "2048"
 """torch-fidelity's name of the features."""
 _PACKAGE = "torch_fidelity"
-_BATCH = 50
+_BATCH, _MEETING = 50, 10
+"""Pictures of a batch, and the batches after which processes wait for each other."""
+_MOST = 1e30
+"""The largest feature."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +92,15 @@ class Inception:
         """Features `(n, 2048)` of pictures, bytes `(n, 1, H, W)` or `(n, 3, H, W)`, on the CPU.
 
         Grey becomes three equal channels. The network resizes to 299 x 299 itself.
+
+        Raises:
+            BadValue: For features that are not finite, or huge.
         """
-        with torch.no_grad():
-            return self.network(x.to(self.device).expand(-1, 3, -1, -1).contiguous())[0].cpu()
+        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+            found = self.network(x.to(self.device).expand(-1, 3, -1, -1).contiguous())[0].cpu()
+        most = found.abs().max().item()
+        errors.require(most <= _MOST, "features", f"finite and at most {_MOST:g}", f"{most:g}")
+        return found
 
 
 def load(weights: Path | str, *, device: Device = "cpu") -> Inception:
@@ -114,11 +123,12 @@ def load(weights: Path | str, *, device: Device = "cpu") -> Inception:
     extractor = _extractor()
     try:
         state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, ArithmeticError, EOFError, LookupError, OSError,
-            RuntimeError, TypeError, ValueError):  # fmt: skip
+    except Exception:  # whatever torch's reader says of a foreign or damaged file
         raise _no_weights(path, "a file that torch does not read as tensors") from None
     if not isinstance(state, Mapping) or not all(isinstance(t, Tensor) for t in state.values()):
         raise _no_weights(path, errors.kind_of(state))
+    if (name := first_non_finite(state)) is not None:
+        raise _no_weights(path, f"one with NaN or infinity in {name}")
     network = _built(extractor, state, path).to(device)
     return Inception(network, hashlib.sha256(raw).hexdigest(), torch.device(device))
 
@@ -347,12 +357,16 @@ def _moments(
 ) -> Moments:
     """The moments of the features of pictures number 0 to n - 1, which the processes share."""
     rows, total = ranks.rows(n), None
+    longest = -(-n // ranks.world)  # the same in all processes
     with counting(f"Inception features of {name}", rows.stop - rows.start) as show:
-        for a in range(rows.start, rows.stop, _BATCH):
-            b = min(a + _BATCH, rows.stop)
-            part = Moments.of(inception(take(a, b)))
-            total = part if total is None else total + part
-            show(b - rows.start)
+        for step, first in enumerate(range(0, longest, _BATCH)):
+            if step % _MEETING == 0:
+                ranks.any(False)  # none is so far behind that the others give it up
+            a, b = rows.start + first, min(rows.start + first + _BATCH, rows.stop)
+            if a < b:
+                part = Moments.of(inception(take(a, b)))
+                total = part if total is None else total + part
+                show(b - rows.start)
     return (total or Moments.none(int(FEATURES))).over(ranks)
 
 

@@ -1,6 +1,6 @@
 """A trained run, at one of its checkpoints: samples, scores, and Section 7's extensions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -246,6 +246,7 @@ class Run:
         quality: bool = True,
         inception: InceptionConfig | None = None,
         ranks: Ranks = ALONE,
+        scored: Callable[[Evaluation], object] | None = None,
     ) -> Evaluation:
         """Section 5's protocol on the run's own data, raw and averaged weights side by side.
 
@@ -256,6 +257,7 @@ class Run:
                 for a data set, this trains a small network.
             inception: The weights of Inception's features, for a Frechet distance in them too.
             ranks: The processes that share the work.
+            scored: Receives the scores before Inception's features, which take hours, are computed.
 
         Raises:
             BadFile: For weights that cannot be used, before anything is sampled.
@@ -272,6 +274,8 @@ class Run:
         if isinstance(self.learner, Classifies):
             error = classification.measure(self.learner, splits.test)
             result = replace(result, classification=error)
+        if scored is not None:
+            scored(result)
         if network is None or inception is None:
             return result
         found = inception_features.measure(

@@ -68,8 +68,13 @@ BITS = ("processor", "torch", "threads", "processes")
 
 def differences_of_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Changes of the environment that affect rounding, in words; empty where there are none."""
-    changed = [name for name in BITS if name in before and before[name] != now[name]]
+    changed = [name for name in BITS if name in before and not _same(before[name], now[name])]
     return ", ".join(f"{name} {before[name]} became {now[name]}" for name in changed)
+
+
+def _same(before: object, now: object) -> bool:
+    """Whether a part is unchanged; older runs recorded a processor without family and model."""
+    return before == now or (isinstance(now, str) and now.startswith(f"{before}, family "))
 
 
 def commit() -> str | None:

@@ -215,11 +215,14 @@ class RunDir:
         self._forget_old()
 
     def _number_the_best(self, update: int) -> None:
-        """Save the best checkpoint under its number too, where its saving ended between the two."""
+        """Save the best checkpoint under its number too, where that file is missing or damaged."""
         path = self._own("checkpoints") / f"{update:08d}.safetensors"
+        with contextlib.suppress(errors.BadFile):
+            read_checkpoint(path)
+            return
         for best in self._best():
             with contextlib.suppress(errors.BadFile):
-                if not path.exists() and read_checkpoint(best).update == update:
+                if read_checkpoint(best).update == update:
                     files.write_atomically(path, files.read(best))
 
     def _forget_old(self) -> None:

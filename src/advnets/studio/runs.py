@@ -113,7 +113,7 @@ def described(shown: Shown, *, how: Format, say: Callable[[str], object]) -> dic
         return told
     run = shown.run
     told |= {"update": run.update, "checkpoint": run.checkpoint, "span": run.span()}
-    told |= {"completes": isinstance(run.learner, Completes), "encoder": _encoder(run, how)}
+    told |= {"completes": isinstance(run.learner, Completes), "encoder": _encoder(shown, run, how)}
     told |= {"uploads": 0 <= facts.low <= facts.high <= 1}
     return told | _generator(run, how) | _real(shown, run, say)
 
@@ -134,21 +134,22 @@ def _generator(run: Run, how: Format) -> dict[str, Any]:
     told |= {"sheet": _sheet(sampler.decode(z, context=c), z, _encoded(sampler, c))}
     if weights.layers(sampler.G) is None:
         return told
-    rows = _told(sampler, TYPICAL if how == "int8" else 1)
+    rows = _told(sampler, TYPICAL if how == "int8" else 1, seed=2)
     sent, arrived = weights.packed(sampler.G, how, rows)
-    return told | {"layers": sent, "format": how, "error": cost(sampler, arrived)}
+    error = cost(sampler.G, arrived, _told(sampler, CHECKED, seed=1))
+    return told | {"layers": sent, "format": weights.kinds(sent), "error": error}
 
 
-def _told(sampler: GeneratorSampler, n: int) -> Tensor:
+def _told(sampler: GeneratorSampler, n: int, *, seed: int) -> Tensor:
     """Inputs of G as the page gives them: z, and beside it a context or a masked sample."""
-    z, c = sampler.latents(n, seed=2), _encoded(sampler, sampler.contexts(n, seed=2))
+    z, c = sampler.latents(n, seed=seed), _encoded(sampler, sampler.contexts(n, seed=seed))
     if c is not None:
         return torch.cat((z, c.to(z)), dim=1)
     if not isinstance(sampler.G, Unseen):
         return z
     shape = mask_shape(sampler.event_shape)
     laws = ("pixels", "rectangle", "nothing") if len(shape) == 3 else ("pixels", "nothing")
-    mask = Masks(laws, shape).draw(n, rng=generator(2, "masks")).to(z)
+    mask = Masks(laws, shape).draw(n, rng=generator(seed, "masks")).to(z)
     x = sampler.decode(z.roll(1, dims=0)).to(z)
     return torch.cat((z, (x * mask).flatten(1), mask.flatten(1)), dim=1)
 
@@ -157,12 +158,10 @@ def _encoded(sampler: GeneratorSampler, c: Tensor | None) -> Tensor | None:
     return None if c is None or sampler.context is None else sampler.context.encode(c)
 
 
-def cost(sampler: GeneratorSampler, arrived: torch.nn.Module) -> dict[str, float]:
-    """How far samples of the weights that are sent lie from those of the run: mean and largest."""
-    z, c = sampler.latents(CHECKED, seed=1), sampler.contexts(CHECKED, seed=1)
-    other = GeneratorSampler(arrived, sampler.prior, sampler.context)
-    apart = (sampler.decode(z, context=c) - other.decode(z, context=c)).abs()
-    return {"mean": apart.mean().item(), "largest": apart.max().item(), "samples": CHECKED}
+def cost(G: torch.nn.Module, arrived: torch.nn.Module, rows: Tensor) -> dict[str, float]:
+    """How far outputs of the weights that are sent lie from those of the run: mean and largest."""
+    apart = (weights.outputs(G, rows) - weights.outputs(arrived, rows)).abs()
+    return {"mean": apart.mean().item(), "largest": apart.max().item(), "samples": len(rows)}
 
 
 def _sheet(x: Tensor, z: Tensor | None = None, c: Tensor | None = None) -> dict[str, Any]:
@@ -175,7 +174,7 @@ def floats(x: Tensor) -> str:
     return text(x.detach().float().cpu().numpy().astype("<f4"))
 
 
-def _encoder(run: Run, how: Format) -> dict[str, Any] | None:
+def _encoder(shown: Shown, run: Run, how: Format) -> dict[str, Any] | None:
     """E(x) for the page: its layers, or why there are none; None for a model without a G(z)."""
     sampler = run.sampler()
     plain = isinstance(sampler, GeneratorSampler) and sampler.context is None
@@ -194,11 +193,25 @@ def _encoder(run: Run, how: Format) -> dict[str, Any] | None:
             return {"why": str(error)}
     if E is None or weights.layers(E) is None:
         return {"layers": None}
-    rows = sampler.decode(sampler.latents(TYPICAL if how == "int8" else 1, seed=2)).flatten(1)
-    sent, arrived = weights.packed(E, how, rows)
-    x = sampler.decode(sampler.latents(CHECKED, seed=1))
-    apart = (inference.encode(E, x) - inference.encode(arrived, x)).abs()
-    return {"layers": sent, "format": how, "error": apart.mean().item()}
+    x, y = _pictures(shown, sampler, TYPICAL if how == "int8" else 1)
+    sent, arrived = weights.packed(E, how, x.flatten(1))
+    apart = (inference.encode(E, y) - inference.encode(arrived, y)).abs()
+    return {"layers": sent, "format": weights.kinds(sent), "error": apart.mean().item()}
+
+
+def _pictures(shown: Shown, sampler: GeneratorSampler, n: int) -> tuple[Tensor, Tensor]:
+    """What an encoder sees: real training pictures and samples, and others to check it with.
+
+    Samples alone where the data is not at hand.
+    """
+    x = sampler.decode(sampler.latents(n, seed=2)).float()
+    y = sampler.decode(sampler.latents(CHECKED, seed=1)).float()
+    try:
+        train, test = shown.splits.train.x, shown.splits.test.x
+    except errors.UserError:
+        return x, y
+    some = torch.linspace(0, len(train) - 1, min(n, len(train))).long()
+    return torch.cat((x, train[some].float())), test[:CHECKED].float() if len(test) else y
 
 
 def _real(shown: Shown, run: Run, say: Callable[[str], object]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,10 @@ from advnets.studio import rounding
 UNITS = {nn.ReLU: "relu", nn.Sigmoid: "sigmoid", nn.Identity: "linear", nn.LeakyReLU: "leaky"}
 MOST = 12_000_000
 """Weights that a browser is given; a larger network is computed by the server."""
-NARROW = 256
-"""Inputs up to which a map keeps float32 weights where others are integers."""
+NARROW, WIDE = 256, 4_096
+"""Maps of more inputs than the one, and at most the other, have integer weights."""
+SMALL = 0.1
+"""Another map keeps float32 where it has at most this share of all weights."""
 
 
 class Layer(NamedTuple):
@@ -67,9 +70,10 @@ def _known(unit: nn.Module) -> bool:
 def packed(network: nn.Module, how: Format, rows: Tensor) -> tuple[list[dict[str, Any]], nn.Module]:
     """The layers of G or E as the page reads them, and a network of the weights that arrive there.
 
-    With `int8` the maps from more than 256 inputs have integer weights, two thirds of them of 8
-    bits (`rounding`). The others stay float32: their inputs are hardly correlated, and they have
-    few weights.
+    With `int8` the maps of more than 256 inputs have integer weights, two thirds of them of 8 bits
+    (`rounding`). Inputs of narrower maps are hardly correlated, so that no weight can make up for
+    another: such a map is float32 where it has at most a tenth of the weights, else float16. So is
+    one of more than 4,096 inputs, for which the rounding takes too long.
 
     Args:
         network: G or E.
@@ -86,15 +90,24 @@ def packed(network: nn.Module, how: Format, rows: Tensor) -> tuple[list[dict[str
         raise errors.bad_value("network", need, type(network).__name__)
     arrived, sent = copy.deepcopy(network), []
     exact = seen = rows.to(found[0].affine.weight)
+    total = sum(own.affine.weight.numel() for own in found)
     with torch.no_grad():
         for own, other in zip(found, layers(arrived) or [], strict=True):
             outputs = own.affine(exact)
-            told, W, bias = _sent(own, how, seen, outputs[:, : own.outputs])
+            share = own.affine.weight.numel() / total
+            told, W, bias = _sent(own, _kind(own, how, share), seen, outputs[:, : own.outputs])
             sent.append(told)
             other.affine.weight[: own.outputs] = W.to(other.affine.weight)
             other.affine.bias[: own.outputs] = bias.to(other.affine.bias)
             exact, seen = own.unit(outputs), other.unit(other.affine(seen))
     return sent, arrived
+
+
+def _kind(own: Layer, how: Format, share: float) -> Format:
+    """The type of one map's weights."""
+    if how != "int8" or NARROW < own.affine.in_features <= WIDE:
+        return how
+    return "float32" if share <= SMALL else "float16"
 
 
 def _sent(
@@ -111,7 +124,7 @@ def _sent(
     W, bias = (t.detach()[: own.outputs].float().cpu() for t in own.affine.parameters())
     inputs = own.affine.in_features
     told: dict[str, Any] = {"inputs": inputs, "units": own.outputs, "unit": UNITS[type(own.unit)]}
-    if how == "int8" and inputs > NARROW:
+    if how == "int8":
         found = rounding.affine(x.cpu(), outputs.cpu(), W)
         W, bias = found.weights(), found.bias
         told |= {"format": "int8", "weight": text(found.q.numpy())}
@@ -122,6 +135,21 @@ def _sent(
         W = torch.from_numpy(array.astype(np.float32))
         told |= {"format": array.dtype.name, "weight": text(array)}
     return told | {"bias": text(bias.numpy().astype("<f4"))}, W, bias
+
+
+def kinds(sent: Sequence[Mapping[str, Any]]) -> str:
+    """The types of the weights that are sent, in words."""
+    return " and ".join(dict.fromkeys(layer["format"] for layer in sent))
+
+
+def outputs(network: nn.Module, rows: Tensor) -> Tensor:
+    """What the layers give for rows of inputs, as the page computes it."""
+    found = layers(network) or []
+    x = rows.to(found[0].affine.weight)
+    with torch.no_grad():
+        for layer in found:
+            x = layer.unit(layer.affine(x)[:, : layer.outputs])
+    return x
 
 
 def text(array: np.ndarray[Any, Any]) -> str:

@@ -45,25 +45,27 @@ export class Brush {
   }
 
   async take(row) {
-    await this.fetched(() => this.source.test(row), (x) => this.begin(x, this.mask.slice()));
+    return this.fetched(() => this.source.test(row), (x) => this.begin(x, this.mask.slice()));
   }
 
   async upload(file) {
     if (file) await this.fetched(() => read_picture(file, this.run), (x) => this.begin(x));
   }
 
+  /** Begin with a picture when it comes, unless the person has gone on meanwhile. Whether it did. */
   async fetched(ask, begin) {
     const newest = this.pictures();
     try {
-      const x = await ask();
-      if (newest()) begin(x);
+      const x = await ask(), wanted = newest();
+      if (wanted) begin(x);
+      return wanted;
     } catch (error) {
-      this.say(error.message);
+      if (newest()) this.say(error.message);
+      return false;
     }
   }
 
   begin(x, mask = this.mask.map(() => 1)) {
-    this.pictures();
     this.remember();
     Object.assign(this, { x, mask });
     this.done();
@@ -90,10 +92,12 @@ export class Brush {
   }
 
   remember() {
+    this.pictures();
     this.past = [...this.past.slice(1 - PAST), { x: this.x.slice(), mask: this.mask.slice() }];
   }
 
   undo() {
+    this.pictures();
     Object.assign(this, this.past.pop());
     this.done();
   }

@@ -48,7 +48,7 @@ export class Encoding {
       const found = await this.source.decode(line_between(z.subarray(0, d), z.subarray(d), STEPS, "straight"));
       if (newest()) this.show(a, b, found);
     } catch (error) {
-      this.said.textContent = error.message;
+      if (newest()) this.said.textContent = error.message;
     }
   }
 

@@ -25,8 +25,7 @@ export class Eraser {
   }
 
   async begin() {
-    if (this.run.test) await this.brush.take(0);
-    this.brush.halve();
+    if (!this.run.test || (await this.brush.take(0))) this.brush.halve();
   }
 
   async complete() {
@@ -40,7 +39,7 @@ export class Eraser {
       const found = await this.source.complete(x.slice(), mask.slice(), N, this.seed);
       if (newest()) this.show(found, hidden);
     } catch (error) {
-      this.said.textContent = error.message;
+      if (newest()) this.said.textContent = error.message;
     }
   }
 

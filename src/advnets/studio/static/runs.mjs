@@ -10,6 +10,8 @@ import { Training } from "./training.mjs";
 
 const SHEET = 32, MOST_SHOWN = 64, STEPS = 9, SIDE = 5, SLIDERS = 6;
 
+const opened = turns();
+
 /** The tabs: the game, and each run. A page that watches one begins with it. */
 export function make_tabs(runs) {
   if (!runs.length) return;
@@ -20,6 +22,7 @@ export function make_tabs(runs) {
     by_id("run-view").hidden = !run;
     tabs.forEach((tab, j) => (i === j ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current")));
     Training.events?.close();
+    opened();
     if (run) new RunView(run, i - 1);
   }, i === first ? { "aria-current": "page" } : {}));
   by_id("tabs").replaceChildren(...tabs);
@@ -29,7 +32,7 @@ export function make_tabs(runs) {
 class RunView {
   constructor(run, number) {
     Object.assign(this, { run, number, source: new Source(run, number), picked: 0, other: 1, seed: 0 });
-    Object.assign(this, { sheets: turns(), ones: turns(), betweens: turns() });
+    Object.assign(this, { sheets: turns(), ones: turns(), betweens: turns(), open: opened() });
     this.image = run.shape.length === 3;
     this.chosen = run.classes?.[0];
     this.said = el("p", { class: "small", "aria-live": "polite" });
@@ -48,7 +51,7 @@ class RunView {
     if (this.image && this.run.completes) parts.push(this.eraser_part());
     if (this.source.decodes && this.image) parts.push(this.sample_part(), this.between_part());
     if (this.image && this.run.encoder) parts.push(new Encoding(this.source).part);
-    this.training = new Training(this.source, (run) => new RunView(run, this.number));
+    this.training = new Training(this.source, (run) => this.open() && new RunView(run, this.number));
     return [...parts, this.training.part];
   }
 
@@ -89,8 +92,8 @@ class RunView {
 
   async sampled(seed) {
     this.seed = seed;
-    await this.guarded(async () => {
-      const newest = this.sheets(), z = this.source.noise(SHEET, seed), x = await this.source.decode(z, this.chosen);
+    await this.guarded(this.sheets, async (newest) => {
+      const z = this.source.noise(SHEET, seed), x = await this.source.decode(z, this.chosen);
       if (!newest()) return;
       this.show(z, x);
       this.say(`Samples of seed ${seed}.`);
@@ -131,15 +134,15 @@ class RunView {
     const d = this.run.z_dim;
     this.at = this.z.slice(this.picked * d, (this.picked + 1) * d);
     this.make_sliders();
-    this.guarded(() => this.moved());
-    this.guarded(() => this.between());
+    this.guarded(this.ones, (newest) => this.moved(newest));
+    this.guarded(this.betweens, (newest) => this.between(newest));
   }
 
   make_sliders() {
     const fields = this.loudest().map((j) => {
       const input = el("input", { type: "range", id: `z-${j}`, min: -3, max: 3, step: 0.05, oninput: () => {
         this.at[j] = Number(input.value);
-        this.guarded(() => this.moved());
+        this.guarded(this.ones, (newest) => this.moved(newest));
       } });
       input.value = this.at[j];
       return el("div", { class: "field" }, el("label", { for: `z-${j}` }, `z ${j + 1}`), input);
@@ -159,8 +162,8 @@ class RunView {
     return all.sort((a, b) => size[b] - size[a]).slice(0, SLIDERS);
   }
 
-  async moved() {
-    const newest = this.ones(), x = await this.source.decode(this.at, this.chosen);
+  async moved(newest) {
+    const x = await this.source.decode(this.at, this.chosen);
     if (!newest()) return;
     this.large.replaceChildren(el("figure", {}, el("figcaption", {}, "G(z)"), this.picture(x, "large")));
     if (this.source.served && this.run.near) await this.nearest_of_all(x, newest);
@@ -200,10 +203,10 @@ class RunView {
       el("p", { class: "small" }, "The chosen sample stands in the middle, the other one at the right edge; upwards lies a third. Beyond them z is less likely than the prior has it."), this.plane);
   }
 
-  async between() {
+  async between(newest) {
     const d = this.run.z_dim, n = this.z.length / d, row = (i) => this.z.subarray(i * d, (i + 1) * d);
     const a = row(this.picked), b = row(this.other), c = row((Math.max(this.picked, this.other) + 1) % n);
-    const newest = this.betweens(), line = await this.source.decode(line_between(a, b, STEPS, this.run.prior), this.chosen);
+    const line = await this.source.decode(line_between(a, b, STEPS, this.run.prior), this.chosen);
     if (newest()) this.fill(this.line, line, "Step");
     const places = await this.source.decode(plane(a, b, c, SIDE), this.chosen);
     if (newest()) this.fill(this.plane, places, "Place");
@@ -228,11 +231,13 @@ class RunView {
     this.said.textContent = text;
   }
 
-  async guarded(act) {
+  /** Ask one of `turns`; an error is said while nothing newer was asked of it. */
+  async guarded(turn, act) {
+    const newest = turn();
     try {
-      await act();
+      await act(newest);
     } catch (error) {
-      this.say(error.message);
+      if (newest()) this.say(error.message);
     }
   }
 }
