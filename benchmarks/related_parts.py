@@ -13,10 +13,12 @@ from torch import Tensor
 
 import advnets
 from advnets import DBMConfig, GameConfig, OptimizerConfig, RBMConfig, RunConfig, SBNConfig, recipes
+from advnets.base.protocols import HasAnnealing
 from advnets.base.rng import for_samples, generator
 from advnets.data import DataConfig, Mnist5kConfig, MnistConfig, Split, Splits
 from advnets.evaluation import ais, decoders, likelihood, parzen
 from advnets.evaluation.likelihood import LikelihoodConfig, LogP
+from advnets.models.energy.annealing import DBMPath
 from advnets.models.energy.rbm import LearningConfig
 from advnets.runs.run import Run
 from advnets.sampling.samplers import GeneratorSampler
@@ -153,7 +155,36 @@ def boltzmann(run: Run, options: argparse.Namespace, *, published: str) -> list[
     if options.quick:
         config = LikelihoodConfig(temperatures=20, chains=5)
     found = likelihood.measure(run.learner, run.splits(), config, seed=options.seed)
-    return [row_of(log_p, "test log p(x)", published) for log_p in found]
+    rows = [row_of(log_p, "test log p(x)", published) for log_p in found]
+    return [*rows, disagreement(run, options)]
+
+
+def disagreement(run: Run, options: argparse.Namespace) -> Row:
+    """Log Z by AIS downwards, from chains begun at training digits, less log Z by AIS upwards.
+
+    The one is above the truth on average where the chains have reached the model, the other below
+    it. Where the two are far apart, log p(x) by either is not to be trusted.
+    """
+    learner, train, rng = run.learner, run.splits().train.x, for_samples(options.seed, "from data")
+    assert isinstance(learner, HasAnnealing)
+    n, temperatures, sweeps = (5, 20, 5) if options.quick else (50, 4_000, 1_000)
+    mean = train[:].mean(dim=0)
+    path: Any = learner.annealed(train[:1], mean, rng=rng).path
+    state = torch.bernoulli(train[:n].flatten(1).double(), generator=rng)
+    if isinstance(path, DBMPath):  # its state is the first hidden layer
+        state = torch.bernoulli(path.energy.mean_field(state, 10)[0], generator=rng)
+    for _ in range(sweeps):
+        state = path.step(state, 1.0, rng=rng)
+    betas = ais.linear(temperatures)
+    above = ais.run_down(path, betas, state, rng=rng).log_Z
+    apart = above - ais.run(path, betas, n, rng=rng).log_Z
+    return Row(
+        what="log Z from above less log Z from below",
+        value=apart.item(),
+        error=math.nan,
+        about=f"{n} chains, {temperatures:,} temperatures; downwards after {sweeps:,} sweeps of "
+        "Gibbs from training digits. Far from 0, log p(x) is not to be trusted.",
+    )
 
 
 def belief_net(run: Run, options: argparse.Namespace) -> list[Row]:
