@@ -6,7 +6,7 @@ has a p(x) over the 2^16 pictures and a KL from the data.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +108,7 @@ FAMILIES = (
     Family(
         column="Deep directed graphical models",
         model="sigmoid belief net 16-8-4, wake-sleep",
-        config=SBNConfig(hidden=(8, 4), stdev=0.1, optimizer=_ADAM),
+        config=SBNConfig(hidden=(8, 4), stdev=0.1, optimizer=replace(_ADAM, lr=0.05)),
         sampler="binary",
         log_p=of_directed,
         known="exactly, all states summed",
@@ -121,7 +121,7 @@ FAMILIES = (
             updates=(),
             stdev=0.1,
             weight_decay=0.0,
-            optimizer=OptimizerConfig(lr=0.02, lr_decay=1.0, final_momentum=0.5),
+            optimizer=OptimizerConfig(lr=0.1, lr_decay=1.0, final_momentum=0.5),
             chain=ChainConfig(chains=20, burn_in=100, thin=1, shown="binary"),
         ),
         sampler="chain",
