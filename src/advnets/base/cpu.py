@@ -8,15 +8,12 @@ from typing import NamedTuple
 
 
 class Processor(NamedTuple):
-    """A processor as the system reports it.
-
-    Attributes:
-        name: Its name; on x86 with family and model, because several kinds share a name.
-        flags: The names of its instruction sets; empty where unknown.
-    """
+    """A processor as the system reports it."""
 
     name: str
+    """Its name; on x86 with family and model, because several kinds share a name."""
     flags: frozenset[str]
+    """The names of its instruction sets; empty where unknown."""
 
     @property
     def bfloat16(self) -> bool:
