@@ -175,12 +175,10 @@ def disagreement(run: Run, options: argparse.Namespace) -> Row:
         state = torch.bernoulli(path.energy.mean_field(state, 10)[0], generator=rng)
     for _ in range(sweeps):
         state = path.step(state, 1.0, rng=rng)
-    betas = ais.linear(temperatures)
-    above = ais.run_down(path, betas, state, rng=rng).log_Z
-    apart = above - ais.run(path, betas, n, rng=rng).log_Z
+    both = ais.sandwich(path, ais.linear(temperatures), state, rng=rng)
     return Row(
         what="log Z from above less log Z from below",
-        value=apart.item(),
+        value=both.width.item(),
         error=math.nan,
         about=f"{n} chains, {temperatures:,} temperatures; downwards after {sweeps:,} sweeps of "
         "Gibbs from training digits. Far from 0, log p(x) is not to be trusted.",
