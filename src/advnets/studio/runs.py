@@ -134,13 +134,13 @@ def _generator(run: Run, how: Format) -> dict[str, Any]:
     told |= {"sheet": _sheet(sampler.decode(z, context=c), z, _encoded(sampler, c))}
     if weights.layers(sampler.G) is None:
         return told
-    rows = _told(sampler, TYPICAL if how == "int8" else 1, seed=2)
+    rows = _inputs(sampler, TYPICAL if how == "int8" else 1, seed=2)
     sent, arrived = weights.packed(sampler.G, how, rows)
-    error = cost(sampler.G, arrived, _told(sampler, CHECKED, seed=1))
+    error = cost(sampler.G, arrived, _inputs(sampler, CHECKED, seed=1))
     return told | {"layers": sent, "format": weights.kinds(sent), "error": error}
 
 
-def _told(sampler: GeneratorSampler, n: int, *, seed: int) -> Tensor:
+def _inputs(sampler: GeneratorSampler, n: int, *, seed: int) -> Tensor:
     """Inputs of G as the page gives them: z, and beside it a context or a masked sample."""
     z, c = sampler.latents(n, seed=seed), _encoded(sampler, sampler.contexts(n, seed=seed))
     if c is not None:
