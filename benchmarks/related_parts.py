@@ -101,9 +101,11 @@ def rbm(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
 
 
 def dbm(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
-    """DBM 784-500-1000; its two RBMs are pretrained."""
+    """DBM 784-500-1000; its two RBMs are pretrained as `rbm` is trained."""
     hidden = (8, 6) if options.quick else (500, 1000)
-    return run_of(options, DBMConfig(hidden=hidden, updates=updates[:-1]), updates)
+    learning = LearningConfig(negative=options.negative, k=options.k)
+    model = DBMConfig(hidden=hidden, updates=updates[:-1], pretraining=learning)
+    return run_of(options, model, updates)
 
 
 def sbn(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
@@ -116,7 +118,6 @@ def sbn(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
 
 def decoder(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
     """A game with z ~ N(0, I_10), G of 64-256-256-1024 hidden units, and the paper's D."""
-    rule = OptimizerConfig(optimizer="adam", lr=5e-4, lr_decay=1.0, beta2=0.99, anneal="cosine")
     shape = (8,) if options.quick else (64, 256, 256, 1024)
     small = advnets.DiscriminatorConfig(units=(8,), pieces=2)
     model = GameConfig(
@@ -125,8 +126,7 @@ def decoder(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
         precision="float32",
         G=advnets.GeneratorConfig(hidden=shape, irange=0.2),
         D=small if options.quick else advnets.DiscriminatorConfig(),
-        G_optimizer=rule,
-        D_optimizer=rule,
+        G_optimizer=OptimizerConfig(lr=0.3, anneal="cosine"),
     )
     return run_of(options, model, updates)
 
