@@ -1,8 +1,10 @@
 /** The game on a canvas: in the plane a field with points on it, on the line Figure 1. */
 
+import { Pixels, stamp_of } from "./pixels.mjs";
+
 const COLOURS = {
-  light: { paper: "#fdfdfb", ink: "#1b1c1e", soft: "#54575c", data: "#1f5fa8", sample: "#a8480a", best: "#4b3a8f", line: "#c9cbd0", low: [179, 88, 6], mid: [247, 247, 247], high: [33, 102, 172] },
-  dark: { paper: "#17181b", ink: "#ececea", soft: "#b3b6bc", data: "#7fb4f0", sample: "#f2a367", best: "#b9a8ff", line: "#4a4d54", low: [190, 105, 30], mid: [30, 31, 35], high: [60, 120, 190] },
+  light: { paper: [253, 253, 251], ink: "#1b1c1e", soft: "#54575c", data: "#1f5fa8", sample: "#a8480a", best: "#4b3a8f", line: "#c9cbd0", low: [179, 88, 6], mid: [247, 247, 247], high: [33, 102, 172] },
+  dark: { paper: [23, 24, 27], ink: "#ececea", soft: "#b3b6bc", data: "#7fb4f0", sample: "#f2a367", best: "#b9a8ff", line: "#4a4d54", low: [190, 105, 30], mid: [30, 31, 35], high: [60, 120, 190] },
 };
 
 function palette() {
@@ -17,10 +19,8 @@ function sized(canvas) {
 }
 
 export function draw(canvas, frame, seen, view, minibatch) {
-  const side = sized(canvas), g = canvas.getContext("2d"), colours = palette();
+  const side = sized(canvas), g = canvas.getContext("2d", { alpha: false }), colours = palette();
   g.setTransform(1, 0, 0, 1, 0, 0);
-  g.fillStyle = colours.paper;
-  g.fillRect(0, 0, side, side);
   const pen = { g, side, colours, unit: side / 500, frame, seen, view, minibatch };
   if (frame.dim === 2) draw_plane(pen);
   else draw_line(pen);
@@ -28,14 +28,19 @@ export function draw(canvas, frame, seen, view, minibatch) {
 
 // The plane
 
+let pixels = null;
+
 function draw_plane(pen) {
-  const { frame, seen, view, colours, minibatch } = pen;
-  draw_field(pen, field_of(frame, seen, view.field));
+  const { g, side, frame, seen, view, colours, minibatch } = pen;
+  if (pixels?.side !== side) pixels = new Pixels(side);
+  pixels.fill(colours.paper);
+  draw_field(pixels, pen, field_of(frame, seen, view.field));
+  if (view.examples) draw_points(pixels, pen, frame.examples, colours.data, circle);
+  if (view.samples) draw_points(pixels, pen, seen.samples, colours.sample, cross);
+  if (minibatch?.x) draw_points(pixels, pen, minibatch.x, colours.ink, circle, 2);
+  g.putImageData(pixels.image, 0, 0);
   if (view.lines && seen.lines) draw_warp(pen);
-  if (view.examples) draw_points(pen, frame.examples, colours.data, circle);
-  if (view.samples) draw_points(pen, seen.samples, colours.sample, cross);
   if (view.arrows && seen.arrows) draw_arrows(pen);
-  if (minibatch?.x) draw_points(pen, minibatch.x, colours.ink, circle, 2);
 }
 
 /** Values in [-1, 1] of each cell: negative is the samples' colour, positive the data's. */
@@ -56,49 +61,36 @@ function density(table, sign) {
   return table.map((v) => sign * Math.sqrt(v / most));
 }
 
-const small = typeof OffscreenCanvas === "undefined" ? null : new OffscreenCanvas(1, 1);
-
-function draw_field({ g, side, colours, frame }, field) {
+function draw_field(pixels, { colours, frame }, field) {
   if (!field) return;
-  const { n } = frame, image = new ImageData(n, n);
-  for (let i = 0; i < field.length; i++) {
-    const at = 4 * ((n - 1 - Math.floor(i / n)) * n + (i % n)), v = field[i];
-    const end = v > 0 ? colours.high : colours.low, strength = Math.min(Math.abs(v), 1) * 0.75;
-    for (let c = 0; c < 3; c++) image.data[at + c] = colours.mid[c] + (end[c] - colours.mid[c]) * strength;
-    image.data[at + 3] = Number.isNaN(v) ? 0 : 255;
-  }
-  if (small.width !== n) [small.width, small.height] = [n, n];
-  small.getContext("2d").putImageData(image, 0, 0);
-  g.imageSmoothingEnabled = false;
-  g.drawImage(small, 0, 0, side, side);
+  pixels.cells(frame.n, (i) => {
+    const v = field[i], end = v > 0 ? colours.high : colours.low, strength = Math.min(Math.abs(v), 1) * 0.75;
+    return Number.isNaN(v) ? null : colours.mid.map((c, k) => Math.round(c + (end[k] - c) * strength));
+  });
 }
 
 function place({ side, frame }, x, y) {
   return [((x + frame.half) / (2 * frame.half)) * side, ((frame.half - y) / (2 * frame.half)) * side];
 }
 
-/** One symbol at each point, stamped: a path of hundreds of circles takes three times as long. */
-function draw_points(pen, x, colour, symbol, size = 1) {
-  const { g, unit } = pen, r = 2.6 * unit * size, half = Math.ceil(r + unit), image = stamp(symbol, colour, r, 1.2 * unit, half);
-  for (let i = 0; i < x.length; i += 2) {
-    const [px, py] = place(pen, x[i], x[i + 1]);
-    g.drawImage(image, Math.round(px) - half, Math.round(py) - half);
-  }
+function draw_points(pixels, pen, x, colour, symbol, size = 1) {
+  const stamp = stamp_for(symbol, colour, pen.unit, size);
+  for (let i = 0; i < x.length; i += 2) pixels.stamp(stamp, ...place(pen, x[i], x[i + 1]));
 }
 
 const stamps = new Map();
 
-function stamp(symbol, colour, r, width, half) {
-  const key = [symbol.name, colour, r, width].join();
+function stamp_for(symbol, colour, unit, size) {
+  const key = [symbol.name, colour, unit, size].join();
   if (!stamps.has(key)) {
     if (stamps.size > 20) stamps.clear();
-    const image = new OffscreenCanvas(2 * half, 2 * half), g = image.getContext("2d");
-    g.strokeStyle = colour;
-    g.lineWidth = width;
-    g.beginPath();
-    symbol(g, half, half, r);
-    g.stroke();
-    stamps.set(key, image);
+    stamps.set(key, stamp_of(Math.ceil(2.6 * unit * size + unit), (g, middle) => {
+      g.strokeStyle = colour;
+      g.lineWidth = 1.2 * unit;
+      g.beginPath();
+      symbol(g, middle, middle, 2.6 * unit * size);
+      g.stroke();
+    }));
   }
   return stamps.get(key);
 }
@@ -162,7 +154,9 @@ function draw_warp(pen) {
 const BASE = 0.66, X_LINE = 0.74, Z_LINE = 0.95, ROOF = 0.05;
 
 function draw_line(pen) {
-  const { frame, seen, view, colours, minibatch } = pen;
+  const { g, side, frame, seen, view, colours, minibatch } = pen;
+  g.fillStyle = `rgb(${colours.paper})`;
+  g.fillRect(0, 0, side, side);
   const most = Math.max(...frame.p, ...seen.q) * 1.05;
   const height = (v) => (v / most) * (BASE - ROOF);
   draw_axes(pen);

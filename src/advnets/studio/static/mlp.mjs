@@ -4,76 +4,62 @@
  * `theta`, W as (outputs, inputs) and b after it, layer by layer: a state is a copy of it.
  */
 
-/** y += a b' for a of `rows` rows and b of `columns`, both of `inner` numbers a row.
+/** Y += A B for A of `rows` x `inner`, B of `inner` x `columns`.
  *
- * The one product behind all passes. Two rows and four columns at a time: each number read serves
- * several, and nothing is written within the sum.
+ * The one product behind all passes. A[r][i] lies at a[r * across + i * down], so that a transposed A
+ * needs no copy. Blocks of 4 x 4 of A at a time: a number of B serves four rows, and one of Y is read
+ * and written once for four products.
  */
-function add_product(y, a, b, rows, columns, inner) {
-  if (inner <= 2) {
-    add_narrow_product(y, a, b, rows, columns, inner);
+function add_product(y, a, b, rows, columns, inner, across, down) {
+  if (columns < 4) {
+    add_narrow_product(y, a, b, rows, columns, inner, across, down);
     return;
   }
-  const whole = columns - (columns % 4), paired = rows - (rows % 2);
-  for (let row = 0; row < paired; row += 2) {
-    for (let c = 0; c < whole; c += 4) block(y, a, b, row, c, columns, inner);
+  const fours = rows - (rows % 4), whole = inner - (inner % 4);
+  for (let r = 0; r < fours; r += 4) {
+    for (let i = 0; i < whole; i += 4) add_block(y, a, b, r, i, columns, across, down);
   }
-  if (paired < rows) for (let c = 0; c < whole; c += 4) strip(y, a, b, paired, c, columns, inner);
-  for (let c = whole; c < columns; c++) column(y, a, b, rows, c, columns, inner);
-}
-
-/** The same for one or two inner numbers: points, logits, z. */
-function add_narrow_product(y, a, b, rows, columns, inner) {
-  for (let row = 0, at = 0; row < rows; row++) {
-    const u = a[row * inner], v = inner === 2 ? a[row * inner + 1] : 0;
-    if (inner === 2) for (let c = 0; c < columns; c++) y[at++] += u * b[2 * c] + v * b[2 * c + 1];
-    else for (let c = 0; c < columns; c++) y[at++] += u * b[c];
-  }
-}
-
-function block(y, a, b, row, c, columns, inner) {
-  const a0 = row * inner, a1 = a0 + inner, y0 = row * columns + c, y1 = y0 + columns;
-  const b0 = c * inner, b1 = b0 + inner, b2 = b1 + inner, b3 = b2 + inner;
-  let p0 = y[y0], p1 = y[y0 + 1], p2 = y[y0 + 2], p3 = y[y0 + 3];
-  let q0 = y[y1], q1 = y[y1 + 1], q2 = y[y1 + 2], q3 = y[y1 + 3];
-  for (let i = 0; i < inner; i++) {
-    const u = a[a0 + i], v = a[a1 + i];
-    const d = b[b0 + i], e = b[b1 + i], f = b[b2 + i], g = b[b3 + i];
-    p0 += u * d; p1 += u * e; p2 += u * f; p3 += u * g;
-    q0 += v * d; q1 += v * e; q2 += v * f; q3 += v * g;
-  }
-  y[y0] = p0; y[y0 + 1] = p1; y[y0 + 2] = p2; y[y0 + 3] = p3;
-  y[y1] = q0; y[y1 + 1] = q1; y[y1 + 2] = q2; y[y1 + 3] = q3;
-}
-
-/** One row and four columns: the last row of an odd number. */
-function strip(y, a, b, row, c, columns, inner) {
-  const a0 = row * inner, y0 = row * columns + c;
-  const b0 = c * inner, b1 = b0 + inner, b2 = b1 + inner, b3 = b2 + inner;
-  let p0 = y[y0], p1 = y[y0 + 1], p2 = y[y0 + 2], p3 = y[y0 + 3];
-  for (let i = 0; i < inner; i++) {
-    const u = a[a0 + i];
-    p0 += u * b[b0 + i]; p1 += u * b[b1 + i]; p2 += u * b[b2 + i]; p3 += u * b[b3 + i];
-  }
-  y[y0] = p0; y[y0 + 1] = p1; y[y0 + 2] = p2; y[y0 + 3] = p3;
-}
-
-/** One column, four rows at a time: columns left over by the blocks. */
-function column(y, a, b, rows, c, columns, inner) {
-  const b0 = c * inner, fours = rows - (rows % 4);
-  for (let row = 0; row < fours; row += 4) {
-    const a0 = row * inner, a1 = a0 + inner, a2 = a1 + inner, a3 = a2 + inner, y0 = row * columns + c;
-    let p0 = y[y0], p1 = y[y0 + columns], p2 = y[y0 + 2 * columns], p3 = y[y0 + 3 * columns];
-    for (let i = 0; i < inner; i++) {
-      const d = b[b0 + i];
-      p0 += a[a0 + i] * d; p1 += a[a1 + i] * d; p2 += a[a2 + i] * d; p3 += a[a3 + i] * d;
+  for (let r = 0; r < rows; r++) {
+    for (let i = r < fours ? whole : 0; i < inner; i++) {
+      const s = a[r * across + i * down], b0 = i * columns, to = r * columns;
+      for (let c = 0; c < columns; c++) y[to + c] += s * b[b0 + c];
     }
-    y[y0] = p0; y[y0 + columns] = p1; y[y0 + 2 * columns] = p2; y[y0 + 3 * columns] = p3;
   }
-  for (let row = fours; row < rows; row++) {
-    let p = y[row * columns + c];
-    for (let i = 0; i < inner; i++) p += a[row * inner + i] * b[b0 + i];
-    y[row * columns + c] = p;
+}
+
+function add_block(y, a, b, r, i, columns, across, down) {
+  const p = r * across + i * down, q = p + across, s = q + across, t = s + across;
+  const p0 = a[p], p1 = a[p + down], p2 = a[p + 2 * down], p3 = a[p + 3 * down];
+  const q0 = a[q], q1 = a[q + down], q2 = a[q + 2 * down], q3 = a[q + 3 * down];
+  const s0 = a[s], s1 = a[s + down], s2 = a[s + 2 * down], s3 = a[s + 3 * down];
+  const t0 = a[t], t1 = a[t + down], t2 = a[t + 2 * down], t3 = a[t + 3 * down];
+  const b0 = i * columns, b1 = b0 + columns, b2 = b1 + columns, b3 = b2 + columns;
+  const y0 = r * columns, y1 = y0 + columns, y2 = y1 + columns, y3 = y2 + columns;
+  for (let c = 0; c < columns; c++) {
+    const d = b[b0 + c], e = b[b1 + c], f = b[b2 + c], g = b[b3 + c];
+    y[y0 + c] = y[y0 + c] + p0 * d + p1 * e + p2 * f + p3 * g;
+    y[y1 + c] = y[y1 + c] + q0 * d + q1 * e + q2 * f + q3 * g;
+    y[y2 + c] = y[y2 + c] + s0 * d + s1 * e + s2 * f + s3 * g;
+    y[y3 + c] = y[y3 + c] + t0 * d + t1 * e + t2 * f + t3 * g;
+  }
+}
+
+/** The same for few columns: points, logits. Four rows of Y at a time, each sum in a register. */
+function add_narrow_product(y, a, b, rows, columns, inner, across, down) {
+  const whole = rows - (rows % 4);
+  for (let c = 0; c < columns; c++) {
+    for (let r = 0; r < whole; r += 4) {
+      const to = r * columns + c;
+      let s = y[to], t = y[to + columns], u = y[to + 2 * columns], v = y[to + 3 * columns];
+      for (let i = 0, at = r * across; i < inner; i++, at += down) {
+        const d = b[i * columns + c];
+        s += a[at] * d; t += a[at + across] * d; u += a[at + 2 * across] * d; v += a[at + 3 * across] * d;
+      }
+      y[to] = s; y[to + columns] = t; y[to + 2 * columns] = u; y[to + 3 * columns] = v;
+    }
+    for (let r = whole; r < rows; r++) {
+      for (let i = 0; i < inner; i++) y[r * columns + c] += a[r * across + i * down] * b[i * columns + c];
+    }
   }
 }
 
@@ -85,23 +71,21 @@ function transpose(a, rows, columns, to) {
 }
 
 /** y = x W' + b for m rows. */
-function affine(x, m, { W, b, inputs, outputs }, y) {
+function affine(x, m, { W, b, inputs, outputs }, { y, turned_W }) {
+  transpose(W, outputs, inputs, turned_W);
   for (let at = 0; at < y.length; at += outputs) for (let o = 0; o < outputs; o++) y[at + o] = b[o];
-  add_product(y, x, W, m, outputs, inputs);
+  add_product(y, x, turned_W, m, outputs, inputs, inputs, 1);
 }
 
 /** dx = dy W. */
-function to_inputs({ dy, dx, turned_W }, m, { W, inputs, outputs }) {
-  transpose(W, outputs, inputs, turned_W);
+function to_inputs({ dy, dx }, m, { W, inputs, outputs }) {
   dx.fill(0);
-  add_product(dx, dy, turned_W, m, inputs, outputs);
+  add_product(dx, dy, W, m, inputs, outputs, outputs, 1);
 }
 
 /** dW += dy' x and, where it is wanted, db += the sum of dy over rows. */
-function to_weights({ dy, turned_dy, turned_x }, x, m, { dW, db, inputs, outputs }, biases) {
-  transpose(dy, m, outputs, turned_dy);
-  transpose(x, m, inputs, turned_x);
-  add_product(dW, turned_dy, turned_x, outputs, inputs, m);
+function to_weights({ dy }, x, m, { dW, db, inputs, outputs }, biases) {
+  add_product(dW, dy, x, outputs, inputs, m, 1, outputs);
   if (biases) for (let at = 0; at < dy.length; at += outputs) for (let o = 0; o < outputs; o++) db[o] += dy[at + o];
 }
 
@@ -212,8 +196,6 @@ export class Mlp {
       dy: new Float64Array(m * outputs),
       dx: new Float64Array(m * inputs),
       turned_W: new Float64Array(inputs * outputs),
-      turned_dy: new Float64Array(m * outputs),
-      turned_x: new Float64Array(m * inputs),
     }));
     this.room.set(m, room);
     return room;
@@ -225,7 +207,7 @@ export class Mlp {
     let h = x;
     for (let l = 0; l < this.layers.length; l++) {
       const layer = this.layers[l], { y, won } = room[l];
-      affine(h, m, layer, y);
+      affine(h, m, layer, room[l]);
       activate(layer, y, room[l].h, won, m);
       h = room[l].h;
     }
@@ -266,9 +248,9 @@ export class Mlp {
     });
   }
 
-  tangent(layer, { h, won }, t, m) {
+  tangent(layer, { h, won, turned_W }, t, m) {
     const y = new Float64Array(m * layer.outputs);
-    add_product(y, t, layer.W, m, layer.outputs, layer.inputs);
+    add_product(y, t, turned_W, m, layer.outputs, layer.inputs, layer.inputs, 1);
     if (layer.unit === "maxout") return Float64Array.from(won, (at) => y[at]);
     return y.map((v, i) => v * derivative(layer.unit, h[i]));
   }
