@@ -117,16 +117,21 @@ def sbn(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
 
 
 def decoder(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
-    """A game with z ~ N(0, I_10), G of 64-256-256-1024 hidden units, and the paper's D."""
+    """A game with z ~ N(0, I_10), G of 64-256-256-1024 hidden units, the paper's D, and R1."""
     shape = (8,) if options.quick else (64, 256, 256, 1024)
-    small = advnets.DiscriminatorConfig(units=(8,), pieces=2)
+    D = advnets.DiscriminatorConfig(irange=0.02, dropout_input=0.0, dropout_hidden=0.0)
+    rule = OptimizerConfig(optimizer="adam", lr=1e-3, lr_decay=1.0, anneal="cosine")
     model = GameConfig(
         prior="gaussian",
         z_dim=10,
+        order="alternating",
+        D_loss_weight=1.0,
         precision="float32",
         G=advnets.GeneratorConfig(hidden=shape, irange=0.2),
-        D=small if options.quick else advnets.DiscriminatorConfig(),
-        G_optimizer=OptimizerConfig(lr=0.3, anneal="cosine"),
+        D=replace(D, units=(8,), pieces=2) if options.quick else D,
+        G_optimizer=rule,
+        D_optimizer=replace(rule, lr=2e-4),
+        r1=10.0,
     )
     return run_of(options, model, updates)
 
