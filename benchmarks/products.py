@@ -4,8 +4,8 @@ The products have the shapes of an ideal step and the order of a real one, so th
 the real traffic. The ideal step wastes nothing: D reads x and G(z) as one batch of 2 m rows, and no
 gradient is taken that nobody uses. The layouts 'linear' and 'transposed' are `torch.mm` into
 tensors made beforehand, and differ in how the weights lie. 'quickest' stores them as 'linear' does
-and, in float32, takes oneDNN. That makes its results anew, and they are kept until the half is
-over, as a real step keeps them.
+and takes the products that the library takes. Where those are oneDNN's, in float32, they make their
+results anew, which are kept until the half is over, as a real step keeps them.
 `peers.Sizes` are the published pair's. `speed.py` plays them.
 """
 

@@ -53,9 +53,14 @@ _DROPOUTS = (
 
 
 def onednn_linear() -> Callable[..., Tensor] | None:
-    """The product `x W^T + b` of oneDNN; None where torch lacks it or has another signature."""
+    """The product `x W^T + b` of oneDNN; None where it is not the fastest, or not the one known.
+
+    On processors with AVX2 and no AVX-512, torch's own products (MKL) are faster; with AVX-512,
+    oneDNN's. The choice depends on the processor alone and is not measured at each start: two games
+    of one seed on one kind of processor stay equal, bit for bit.
+    """
     backends: Any = torch.backends
-    if not backends.mkldnn.is_available():
+    if not backends.mkldnn.is_available() or backends.cpu.get_cpu_capability() == "AVX2":
         return None
     operation: Any = getattr(getattr(torch.ops, "mkldnn", None), "_linear_pointwise", None)
     schema = getattr(getattr(operation, "default", None), "_schema", None)

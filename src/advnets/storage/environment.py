@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 
+from advnets.base import torch_private
 from advnets.base.cpu import processor
 from advnets.base.distributed import get_rank
 
@@ -29,6 +30,7 @@ def environment() -> dict[str, Any]:
         **versions,
         "platform": platform.platform(),
         "processor": processor().name,
+        "products": "oneDNN" if torch_private.onednn_linear() else "torch",
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "processes": get_rank().world,
