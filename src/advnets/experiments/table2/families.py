@@ -145,14 +145,19 @@ FAMILIES = (
     ),
     Family(
         column="Adversarial models",
-        model="G 2-64-16, D of 32 maxout units",
+        model="G 2-128-128-128-16, D of 64 and 64 maxout units, R1",
         config=GameConfig(
+            order="alternating",
+            D_loss_weight=1.0,
             z_dim=2,
             precision="float32",
-            G=GeneratorConfig(hidden=(64,), output="sigmoid", irange=0.5),
-            D=DiscriminatorConfig(units=(32,), pieces=3, irange=0.5),
-            G_optimizer=OptimizerConfig(optimizer="adam", lr=2e-3, lr_decay=1.0),
-            D_optimizer=OptimizerConfig(optimizer="adam", lr=2e-3, lr_decay=1.0),
+            G=GeneratorConfig(hidden=(128, 128, 128), output="sigmoid", irange=0.5),
+            D=DiscriminatorConfig(
+                units=(64, 64), pieces=2, irange=0.3, dropout_input=0.0, dropout_hidden=0.0
+            ),
+            G_optimizer=OptimizerConfig(optimizer="adam", lr=5e-3, lr_decay=1.0),
+            D_optimizer=OptimizerConfig(optimizer="adam", lr=1e-2, lr_decay=1.0),
+            r1=1.0,
         ),
         sampler="raw",
         log_p=of_game,
