@@ -10,6 +10,7 @@ import torch
 
 from advnets.base.protocols import Problem
 from advnets.experiments import table2
+from advnets.evaluation.parzen import log_densities
 from advnets.experiments.table2 import design, measures
 from advnets.experiments.table2.data import Data, bars_and_stripes, digits
 from advnets.experiments.table2.families import FAMILIES, on_grid, read_as_bernoulli
@@ -131,13 +132,16 @@ def test_the_grid_of_z_is_the_generators_density():
     """AIS and a window on samples, which know nothing of the grid, agree with it."""
     game = FAMILIES[3].build(BARS, 100, 0)
     z, means = on_grid(game)
-    drawn = game.samplers()["raw"].latents(20_000, seed=0)
+    drawn = game.samplers()["raw"].latents(100_000, seed=0)
     assert z.std() == pytest.approx(drawn.std().item(), rel=0.02)
-    torch.testing.assert_close(
-        means.mean(dim=0), game.samplers()["raw"].decode(drawn).mean(dim=0), rtol=0, atol=0.01
+    decoded = game.samplers()["raw"].decode(drawn)
+    torch.testing.assert_close(means.mean(dim=0), decoded.mean(dim=0), rtol=0, atol=0.01)
+    by_grid, by_samples = (
+        log_densities(BARS.pictures, centres, [measures.SIGMA])[0] for centres in (means, decoded)
     )
-    for found in measures.density(game, BARS, temperatures=300, seed=0):
-        assert abs(found.error) < 0.1 and found.scatter < 0.5, found.by
+    torch.testing.assert_close(by_grid, by_samples, rtol=0, atol=0.2)
+    _, annealed = measures.density(game, BARS, temperatures=300, seed=0)
+    assert -0.5 < annealed.error < 0.1  # from below: it is the logarithm of an unbiased estimate
     early, late = (measures.inversion(game, BARS, steps=n).gap for n in (1, 100))
     assert 0 <= late <= early
 
