@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from advnets.base.protocols import Problem
-from advnets.experiments import table2
 from advnets.evaluation.parzen import log_densities
+from advnets.experiments import table2
 from advnets.experiments.table2 import design, measures
 from advnets.experiments.table2.data import Data, bars_and_stripes, digits
 from advnets.experiments.table2.families import FAMILIES, on_grid, read_as_bernoulli
@@ -141,7 +141,7 @@ def test_the_grid_of_z_is_the_generators_density():
     )
     torch.testing.assert_close(by_grid, by_samples, rtol=0, atol=0.2)
     _, annealed = measures.density(game, BARS, temperatures=300, seed=0)
-    assert -0.5 < annealed.error < 0.1  # from below: it is the logarithm of an unbiased estimate
+    assert -1 < annealed.error < 0.1  # from below: it is the logarithm of an unbiased estimate
     early, late = (measures.inversion(game, BARS, steps=n).gap for n in (1, 100))
     assert 0 <= late <= early
 
