@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import importlib.util
 import math
 import re
 import shutil
@@ -174,7 +175,7 @@ def test_a_missing_or_another_torch_fidelity_is_named(weights, tmp_path, monkeyp
     with pytest.raises(BadValue, match="'torch-fidelity' must be a version that has Feature"):
         inception.load(weights)
     assert not [n for n in sys.modules if n.startswith("torch_fidelity")]
-    monkeypatch.setattr(inception.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"'torch-fidelity' is not installed; run: pip install"):
         inception.load(weights)
 
