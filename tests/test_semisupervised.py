@@ -16,16 +16,19 @@ from advnets.cli import command
 from advnets.data import ArrayConfig, Split, few_labels
 from advnets.evaluation import modes
 from advnets.evaluation.protocol import Kept
+from advnets.extensions.inference.bigan import BiGANConfig
 from advnets.extensions.semisupervised import Classifier, SemiSupervised, SemiSupervisedConfig
 from advnets.extensions.semisupervised.feature_matching import LabelCrossEntropy
 from advnets.extensions.semisupervised.fine_tune import FineTuneConfig, fine_tune, fresh
 from advnets.extensions.semisupervised.frozen import (
+    encoder_features,
     features,
     logistic_regression,
     nearest,
     on_frozen,
 )
-from advnets.networks import DiscriminatorConfig
+from advnets.networks import DiscriminatorConfig, GeneratorConfig
+from advnets.networks.encoder import EncoderConfig
 from advnets.nn.weight_norm import WeightNormAffine
 from advnets.optim.schedules import OptimizerConfig
 from conftest import small_config, small_run
@@ -353,6 +356,27 @@ def test_a_label_curve_has_all_methods_on_the_same_draws_and_goes_on(labelled, t
     assert command.main(words) == 0  # what is kept is not measured again
     assert "12.30" in (tmp_path / "labels.md").read_text()
     assert "<svg" in (tmp_path / "labels.html").read_text()
+
+
+def test_the_label_curve_of_a_bigan_has_the_features_of_its_encoder(tmp_path):
+    data = blobs(400)
+    np.savez(tmp_path / "x.npz", x=data.x.numpy(), y=data.context.numpy())
+    model = BiGANConfig(
+        z_dim=2,
+        G=GeneratorConfig(hidden=(6,), output="linear"),
+        D=DiscriminatorConfig(units=(4,), pieces=2),
+        E=EncoderConfig(hidden=(7, 5)),
+    )
+    config = small_run(data=ArrayConfig(path=str(tmp_path / "x.npz")), model=model)
+    assert advnets.train(config, tmp_path / "run")
+    words = ["label-curve", str(tmp_path / "run"), "--labels", "9", "--quick"]
+    assert command.main([*words, "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "labels.md").read_text()
+    assert "E frozen" in text and "untrained E" in text and "D frozen" not in text
+    E, x = advnets.load(tmp_path / "run").learner.E, data.x[:7]
+    h = encoder_features(E, x)
+    assert h.shape == (7, 5)
+    assert torch.equal(E.last(h), E(x))
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,27 @@ from functools import partial
 from torch import Tensor, nn
 
 from advnets.base import errors
+from advnets.base.process import global_stream_kept
+from advnets.base.rng import generator
 from advnets.data import Split
+from advnets.extensions.inference.bigan import BiGAN, BiGANConfig
 from advnets.extensions.semisupervised.feature_matching import SemiSupervised
 from advnets.extensions.semisupervised.fine_tune import FineTuneConfig, fine_tune, fresh
-from advnets.extensions.semisupervised.frozen import logistic_regression, nearest, on_frozen
+from advnets.extensions.semisupervised.frozen import (
+    encoder_features,
+    logistic_regression,
+    nearest,
+    on_frozen,
+)
 from advnets.game import Game
 from advnets.networks import DiscriminatorKind
+from advnets.networks.encoder import Encoder
 from advnets.runs.run import Run
 
 PIXELS, NEAREST = "logistic regression on pixels", "1-NN on pixels"
 TUNED, SCRATCH = "D fine-tuned", "same net from scratch"
 FROZEN, RANDOM = "D frozen + logistic regression", "untrained D + logistic regression"
+ENCODED, UNTRAINED = "E frozen + logistic regression", "untrained E + logistic regression"
 LONG = (TUNED, SCRATCH)
 """Those that take minutes a draw."""
 
@@ -26,10 +36,19 @@ Classify = Callable[[Split, Split, Tensor, int], Tensor]
 
 
 def methods(run: Run, event_shape: tuple[int, ...], *, updates: int) -> dict[str, Classify]:
-    """What is compared. Raises `BadValue` for a run whose D has no last layer to replace."""
+    """What is compared: of a BiGAN E's features, since its D sees pairs; of other games D's.
+
+    Raises:
+        BadValue: For a run whose D has no last layer to replace.
+    """
     found: dict[str, Classify] = {PIXELS: _pixels, NEAREST: _nearest}
     if isinstance(run.learner, SemiSupervised):
         return found
+    if isinstance(run.learner, BiGAN):
+        return found | {
+            ENCODED: partial(_encoded, run.learner.E),
+            UNTRAINED: partial(_encoded, untrained_encoder(run, event_shape)),
+        }
     D, kind = discriminator(run)
     untrained = fresh(kind, event_shape, seed=run.config.seed)
     return found | {
@@ -51,6 +70,18 @@ def discriminator(run: Run) -> tuple[nn.Module, DiscriminatorKind]:
     return learner.D, kind
 
 
+def untrained_encoder(run: Run, event_shape: tuple[int, ...]) -> Encoder:
+    """The E of a BiGAN's run before its first update."""
+    config = run.config.model
+    assert isinstance(config, BiGANConfig)
+    with global_stream_kept():
+        return config.E.build(
+            event_shape=event_shape,
+            z_dim=config.z_dim,
+            rng=generator(run.config.seed, "weights of E"),
+        )
+
+
 def _pixels(labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
     parts = [
         t for split in (labelled, validation) for t in (split.x[:].flatten(1), labels_of(split))
@@ -60,6 +91,11 @@ def _pixels(labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
 
 def _nearest(labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
     return nearest(labelled.x[:], labels_of(labelled), x)
+
+
+def _encoded(E: nn.Module, labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
+    own = [t for s in (labelled, validation) for t in (encoder_features(E, s.x[:]), labels_of(s))]
+    return logistic_regression(*own).predict(encoder_features(E, x))
 
 
 def _frozen(

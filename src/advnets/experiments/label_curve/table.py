@@ -13,8 +13,8 @@ from advnets.plotting.curves import Curve, XAxis
 
 LEAD = (
     "Section 7 of the paper hopes that features of the discriminator improve classifiers when few "
-    "labels are at hand. Here is the test error of classifiers that begin from this run's D, "
-    "beside the same network from scratch and what needs no network at all."
+    "labels are at hand, or those of an inference net. Here is the test error of classifiers that "
+    "begin from this run's D (of a BiGAN: its E), beside untrained networks and what needs none."
 )
 
 

@@ -1,6 +1,6 @@
-"""Features of a D that stays as it is, and logistic regression on them; and baselines on pixels.
+"""Features of a D or an E that stays as it is, logistic regression on them; baselines on pixels.
 
-Features are those of D's last hidden layer, each brought to mean 0 and variance 1 over the labelled
+Features are those of the last hidden layer, each brought to mean 0 and variance 1 over the labelled
 examples. The strength of the penalty is chosen on as many validation labels as training has, at
 most.
 """
@@ -8,6 +8,7 @@ most.
 import copy
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +45,14 @@ def features(D: nn.Module, x: Tensor) -> Tensor:
     like = next(bare.parameters())
     with untouched(bare) as network:
         return torch.cat([network(part.to(like)).cpu() for part in torch.split(x, _CHUNK)])
+
+
+def encoder_features(E: nn.Module, x: Tensor) -> Tensor:
+    """E's last hidden layer, `(n, units)`, in evaluation mode. E is an `Encoder`."""
+    like = next(E.parameters())
+    with untouched(E) as network:
+        hidden: Any = network.features
+        return torch.cat([hidden(part.to(like)).cpu() for part in torch.split(x, _CHUNK)])
 
 
 @dataclass(frozen=True)
