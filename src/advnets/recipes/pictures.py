@@ -164,7 +164,7 @@ def images_quick() -> RunConfig:
         D=SpectralDConfig(width=16),
         G_optimizer=replace(_SMALL_CONV.G_optimizer, anneal="cosine"),
     )
-    trainer = replace(_LONG, steps=4_500, sample_every=250)
+    trainer = replace(_LONG, steps=3_000, sample_every=250)
     return replace(images(), recipe="images-quick", model=quick, trainer=trainer)
 
 
