@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         cifar10_conv,
         images,
         images_conditional,
-        images_quick,
         images_small,
         tfd,
     )
@@ -66,7 +65,6 @@ __all__ = [
     "images",
     "images_conditional",
     "images_inpainting",
-    "images_quick",
     "images_small",
     "mixture",
     "mnist",
@@ -98,7 +96,6 @@ _MODULES = {
     "cifar10": "pictures",
     "cifar10-conv": "pictures",
     "images": "pictures",
-    "images-quick": "pictures",
     "images-small": "pictures",
     "images-conditional": "pictures",
     "mnist-bigan": "extensions",

@@ -148,26 +148,6 @@ def images() -> RunConfig:
     )
 
 
-def images_quick() -> RunConfig:
-    """The networks of `images` with half the channels: colour and texture after ten minutes.
-
-    For a first look at thousands of pictures on a processor without bfloat16 instructions. G's
-    learning rate anneals to zero over the run, so that a longer one begins anew.
-
-    Command: advnets train images-quick --data.path FOLDER
-    Time: none yet.
-    Score: none yet.
-    """
-    quick = replace(
-        _SMALL_CONV,
-        G=SpectralGConfig(width=16),
-        D=SpectralDConfig(width=16),
-        G_optimizer=replace(_SMALL_CONV.G_optimizer, anneal="cosine"),
-    )
-    trainer = replace(_LONG, steps=3_000, sample_every=250)
-    return replace(images(), recipe="images-quick", model=quick, trainer=trainer)
-
-
 def images_small() -> RunConfig:
     """Your own few hundred pictures: a fully connected pair on 32 x 32, for blurred likenesses.
 
