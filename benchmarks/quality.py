@@ -129,8 +129,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all scores")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    if options.minutes <= 0:
+    if not 0 < options.minutes < math.inf:
         parser.error(f"--minutes: need a number above 0, got {options.minutes:g}")
+    if not 0 <= options.distance < math.inf:
+        parser.error(f"--distance: need a number from 0, got {options.distance:g}")
+    if not 0 <= options.recall <= 1:
+        parser.error(f"--recall: need a number from 0 to 1, got {options.recall:g}")
+    if min(options.seeds) < 0:
+        parser.error(f"--seeds: need whole numbers from 0, got {min(options.seeds)}")
+    if options.json and not options.json.absolute().parent.is_dir():
+        parser.error(f"--json: need a file in a folder that exists, got {options.json}")
     names = [name for name in ENTRANTS if any(word in name for word in options.only)]
     if not names:
         parser.error(f"--only: need a part of {', '.join(ENTRANTS)}, got {options.only}")

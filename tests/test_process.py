@@ -173,7 +173,11 @@ def test_a_run_keeps_the_precision_that_was_chosen(tmp_path, monkeypatch):
 
 
 def test_a_processor_of_an_older_run_is_known_without_family_and_model():
-    now = {"processor": "AMD EPYC, family 25 model 1", "threads": 2}
+    now = {"processor": "AMD EPYC, family 25 model 1", "threads": 2, "products": "oneDNN"}
+    by_torch = now | {"products": "torch"}  # older runs, which did not record it, had oneDNN's
+    old = {"processor": "AMD EPYC"}
+    assert environment.differences_of_bits(old, by_torch) == "products oneDNN became torch"
+    assert not environment.differences_of_bits(by_torch, by_torch)
     for before, words in (
         ({"processor": "AMD EPYC"}, ""),
         (

@@ -110,6 +110,5 @@ def test_torch_knows_both_operations(rng):
     for factors in ((weight, x, 2), (None, x, 0), (weight, None, 0)):
         arguments = (d, columns, 9, *factors)
         torch.library.opcheck(torch.ops.advnets.thin_products, arguments, test_utils=told)
-    if kernels.ONEDNN:
-        arguments = (x, weight, torch.randn(9, generator=rng))
-        torch.library.opcheck(torch.ops.advnets.product, arguments, test_utils=told)
+    arguments = (x, weight, torch.randn(9, generator=rng))
+    torch.library.opcheck(torch.ops.advnets.product, arguments, test_utils=told)

@@ -352,3 +352,12 @@ def test_halves_and_nearest_rows_and_paths_through_z(generators):
     assert page["plane"][10:12] == [1, 0]
     assert page["plane"][2:4] == [0, 1]
     assert page["round"] == [1.5, -2]
+
+
+def test_a_field_has_its_first_row_at_the_bottom_and_a_stamp_is_cut_at_the_edge(node):
+    made = ran(node, "pixels.mjs")
+    low, right, paper, above = [1, 2, 3], [4, 5, 6], [9, 8, 7], [10, 11, 12]
+    expected = [3 * [paper] + 3 * [above]] * 3 + [3 * [low] + 3 * [right]] * 2
+    last = 3 * [low] + 2 * [right] + [[57, 58, 59]]  # half of 4 and 110
+    assert made["rows"] == [*expected, last]
+    assert made["opaque"]

@@ -127,14 +127,44 @@ def test_a_hook_of_all_modules_is_seen(register):
     assert not torch_private.has_global_hooks()
 
 
-def test_a_product_is_torchs_own_where_onednn_is_not_the_one_known(rng, monkeypatch, bare_torch):
-    x, W, b = (torch.randn(*s, generator=rng) for s in ((6, 4), (3, 4), (3,)))
+@pytest.fixture
+def wide(monkeypatch):
+    """A processor that torch uses AVX-512 of, as far as the choice of a library goes."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+
+
+def test_the_library_of_products_follows_the_instructions(wide, monkeypatch):
+    assert torch_private.onednn_linear() is not None
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert torch_private.onednn_linear() is None
+
+
+def test_products_from_some_size_on_are_onednns(rng, wide, monkeypatch):
+    taken, known = [], torch_private.onednn_linear()
+
+    def counted(*arguments):
+        taken.append(len(arguments[0]))
+        return known(*arguments)
+
+    monkeypatch.setattr(kernels, "ONEDNN", counted)
+    for rows in (49, 50):  # of 10,000 multiplications each
+        x, W, b = (torch.randn(*s, generator=rng) for s in ((rows, 100), (100, 100), (100,)))
+        with torch.no_grad():
+            y = kernels.product(x, W, b)
+        torch.testing.assert_close(y, nn.functional.linear(x, W, b), rtol=1e-5, atol=1e-5)
+    assert taken == [50]
+
+
+def test_a_product_is_torchs_own_where_onednn_is_not_the_one_known(
+    rng, wide, monkeypatch, bare_torch
+):
+    x, W, b = (torch.randn(*s, generator=rng) for s in ((600, 40), (30, 40), (30,)))
     expected = nn.functional.linear(x, W, b)
     with torch.no_grad():
-        torch.testing.assert_close(kernels.product(x, W, b), expected)
         monkeypatch.setattr(torch_private, "ONEDNN_SCHEMA", "of another release")
         assert torch_private.onednn_linear() is None
         monkeypatch.undo()
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
         bare_torch()
         monkeypatch.setattr(kernels, "ONEDNN", torch_private.onednn_linear())
         assert kernels.ONEDNN is None

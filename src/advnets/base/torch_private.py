@@ -55,9 +55,9 @@ _DROPOUTS = (
 def onednn_linear() -> Callable[..., Tensor] | None:
     """The product `x W^T + b` of oneDNN; None where it is not the fastest, or not the one known.
 
-    On processors with AVX2 and no AVX-512, torch's own products (MKL) are faster; with AVX-512,
-    oneDNN's. The choice depends on the processor alone and is not measured at each start: two games
-    of one seed on one kind of processor stay equal, bit for bit.
+    Where torch computes with AVX2 and not AVX-512, its own products (MKL) are faster; with AVX-512,
+    oneDNN's. Torch's choice of instructions (`get_cpu_capability`) decides, and no measurement at
+    each start: two games of one seed on one kind of processor stay equal, bit for bit.
     """
     backends: Any = torch.backends
     if not backends.mkldnn.is_available() or backends.cpu.get_cpu_capability() == "AVX2":

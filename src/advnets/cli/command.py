@@ -36,7 +36,7 @@ advnets: Generative Adversarial Nets (Goodfellow et al., 2014), trained, sampled
   advnets figure N RUN                     the paper's Figure 1, 2 or 3
   advnets table 1                          every model of Table 1, trained and scored
   advnets table 2                          Table 2: what each family finds hard, in numbers
-  advnets label-curve RUN                  Section 7.4: test error against labels, from D's features
+  advnets label-curve RUN                  Section 7.4: few labels, with features of D or E
   advnets coordination                     Section 7.5: methods compared by the modes they find
   advnets theory                           Section 4's theorems, checked: theory.html
   advnets theory --failures                failure modes, reproduced: failures.html

@@ -86,7 +86,7 @@ class ReconstructOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelCurveOptions:
-    """Test error against the number of labels, of classifiers that begin from a run's D."""
+    """Test error against the number of labels, of classifiers on a run's D, or a BiGAN's E."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""

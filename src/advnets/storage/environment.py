@@ -64,13 +64,16 @@ def resolved(
     return "bfloat16" if len(event_shape) > 1 and has_bfloat16(device) else "float32"
 
 
-BITS = ("processor", "torch", "threads", "processes")
+BITS = ("processor", "products", "torch", "threads", "processes")
 """The parts of the environment that rounding depends on."""
 
 
 def differences_of_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Changes of the environment that affect rounding, in words; empty where there are none."""
-    changed = [name for name in BITS if name in before and not _same(before[name], now[name])]
+    if "processor" in before:
+        before = {"products": "oneDNN", **before}  # until they were recorded
+    known = [name for name in BITS if name in before and name in now]
+    changed = [name for name in known if not _same(before[name], now[name])]
     return ", ".join(f"{name} {before[name]} became {now[name]}" for name in changed)
 
 

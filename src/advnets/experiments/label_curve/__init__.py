@@ -1,4 +1,4 @@
-"""`advnets label-curve RUN`: test error against labels, of D's features and their competitors.
+"""`advnets label-curve RUN`: test error against labels, of D's or E's features and others.
 
 Every method is given the same draws of labels: stratified, of seeds 0, 1, ... What is chosen (a
 penalty, the update to stop at) is chosen on at most as many validation labels as training has; the
