@@ -68,7 +68,7 @@ class Ruler:
 
     def score(self, x: Tensor, minutes: float) -> Score:
         """The score of as many samples as there are validation pictures."""
-        from prdc import compute_prdc  # type: ignore[import-untyped]
+        from prdc import compute_prdc
         from torchmetrics.image.fid import FrechetInceptionDistance
 
         own = self.space.features(x)
