@@ -41,7 +41,7 @@ class Plan:
     """Trainings of each model whose networks are measured."""
     runs: int = 20
     """Trainings of each model whose success is counted, the seeds' among them."""
-    seconds: float = 6.0
+    seconds: float = 8.0
     """CPU time of each training at most."""
     every: int = 100
     """Updates between two measurements of the KL."""
