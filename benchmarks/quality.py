@@ -8,8 +8,8 @@ at a time. After each tenth, samples are compared with validation pictures: the 
 torchmetrics, precision and recall by prdc (balls of the 5 nearest), both on the features of one
 classifier trained on the training pictures. Real training pictures stand beside. The time of an
 entrant is that of the first tenth with a distance of at most `--distance` and a recall of at least
-`--recall`. Needs torchmetrics and prdc (extra `oracle`), and
-torchvision where torch-fidelity is installed, which torchmetrics then imports.
+`--recall`. Needs torchmetrics and prdc (extra `oracle`); where torch-fidelity is installed,
+torchmetrics imports it, and with it torchvision.
 """
 
 import argparse

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from advnets.base import errors
@@ -41,13 +42,18 @@ def methods(run: Run, event_shape: tuple[int, ...], *, updates: int) -> dict[str
     Raises:
         BadValue: For a run whose D has no last layer to replace.
     """
-    found: dict[str, Classify] = {PIXELS: _pixels, NEAREST: _nearest}
+    found: dict[str, Classify] = {
+        PIXELS: partial(_linear, partial(torch.flatten, start_dim=1)),
+        NEAREST: _nearest,
+    }
     if isinstance(run.learner, SemiSupervised):
         return found
     if isinstance(run.learner, BiGAN):
         return found | {
-            ENCODED: partial(_encoded, run.learner.E),
-            UNTRAINED: partial(_encoded, untrained_encoder(run, event_shape)),
+            ENCODED: partial(_linear, partial(encoder_features, run.learner.E)),
+            UNTRAINED: partial(
+                _linear, partial(encoder_features, untrained_encoder(run, event_shape))
+            ),
         }
     D, kind = discriminator(run)
     untrained = fresh(kind, event_shape, seed=run.config.seed)
@@ -82,20 +88,16 @@ def untrained_encoder(run: Run, event_shape: tuple[int, ...]) -> Encoder:
         )
 
 
-def _pixels(labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
-    parts = [
-        t for split in (labelled, validation) for t in (split.x[:].flatten(1), labels_of(split))
-    ]
-    return logistic_regression(*parts).predict(x.flatten(1))
+def _linear(
+    rows: Callable[[Tensor], Tensor], labelled: Split, validation: Split, x: Tensor, seed: int
+) -> Tensor:
+    """Logistic regression on rows of numbers, one for each example."""
+    own = [t for split in (labelled, validation) for t in (rows(split.x[:]), labels_of(split))]
+    return logistic_regression(*own).predict(rows(x))
 
 
 def _nearest(labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
     return nearest(labelled.x[:], labels_of(labelled), x)
-
-
-def _encoded(E: nn.Module, labelled: Split, validation: Split, x: Tensor, seed: int) -> Tensor:
-    own = [t for s in (labelled, validation) for t in (encoder_features(E, s.x[:]), labels_of(s))]
-    return logistic_regression(*own).predict(encoder_features(E, x))
 
 
 def _frozen(

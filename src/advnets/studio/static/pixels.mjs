@@ -18,7 +18,7 @@ export class Pixels {
     this.words.fill(packed(colour));
   }
 
-  /** Fill a grid of n x n cells, whose row 0 is at the bottom; a cell without a colour stays as it is. */
+  /** Fill a grid of n x n cells, whose row 0 is at the bottom; a cell without a colour keeps the fill. */
   cells(n, colour_of) {
     const { side, words } = this, column = Uint32Array.from({ length: side }, (_, x) => Math.floor((x * n) / side));
     for (let y = 0; y < side; y++) {
