@@ -154,7 +154,7 @@ def _trained(ran: list[measures.Course]) -> list[Cell]:
     cells = [Cell("KL from the data at the end", mean(last), "nats")] if last else []
     if arrived:
         cells.append(Cell(f"to a KL of {measures.REACHED}, median", median(arrived), "CPU s"))
-    return [*cells, Cell(f"of {len(ran)} runs never had that KL", lost, "")]
+    return [*cells, Cell(f"of {len(ran)} runs never had a KL of {measures.REACHED}", lost, "")]
 
 
 def _gradients(family: Family, data: Data, plan: Plan) -> list[Cell]:
