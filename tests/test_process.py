@@ -1,6 +1,11 @@
 """A call of the library leaves the process as it was; `fit` goes on where it ended."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -236,3 +241,47 @@ def test_the_line_of_a_start_is_not_written_through_a_link(tmp_path):
     (folder / "environment.jsonl").symlink_to(outside)
     assert train.resume(folder, small_run(trainer=steps(3)))
     assert outside.read_bytes() == b""
+
+
+POOL = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from advnets.base.process import worker
+
+def task(_):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=worker) as pool:
+        list(pool.map(task, [0]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("killed_by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_ends_in_its_task_when_its_parent_is_killed(tmp_path, killed_by):
+    program = tmp_path / "pool.py"
+    program.write_text(POOL)
+    parent = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    parent.send_signal(killed_by)
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 30
+    while running(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    still = running(worker)
+    if still:
+        os.kill(worker, signal.SIGKILL)
+    assert not still
+
+
+def running(pid):
+    """Whether a process exists and is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False

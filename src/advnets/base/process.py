@@ -5,7 +5,11 @@ subnormal numbers as it found them. The command, which owns its process, keeps t
 """
 
 import contextlib
+import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
+from multiprocessing import connection
 
 import torch
 
@@ -55,3 +59,20 @@ def subnormals_as_zero() -> Iterator[None]:
 def subnormals_are_zero() -> bool:
     """Whether this thread computes with 0 in place of subnormal numbers."""
     return not (torch.full((1,), 1e-39, dtype=torch.float32) * 0.5).view(torch.int32).any()
+
+
+def worker() -> None:
+    """Prepare a worker process: one thread for torch, and an end when its parent ends.
+
+    It is the `initializer` of a process pool. Without it a worker finishes its task, for minutes,
+    after the command was killed.
+    """
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

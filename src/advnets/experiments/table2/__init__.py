@@ -7,14 +7,12 @@ last, `design` the last row, `table` the table, the page and the picture.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median
 
-import torch
-
 from advnets.base import errors
+from advnets.base.process import worker
 from advnets.base.protocols import Learner
 from advnets.experiments.table2 import design, measures
 from advnets.experiments.table2.data import DATA, Data
@@ -108,9 +106,7 @@ def _measured(tasks: list[tuple[Data, Family]], plan: Plan, processes: int) -> I
         return
     # Families hold module-level functions only, so that they can be pickled. A column has no
     # weights: those stay in the process that trained them.
-    with ProcessPoolExecutor(
-        processes, get_context("spawn"), initializer=partial(torch.set_num_threads, 1)
-    ) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=worker) as pool:
         yield from pool.map(column, *zip(*tasks, strict=True), [plan] * len(tasks))
 
 
