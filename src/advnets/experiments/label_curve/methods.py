@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from advnets.base import errors
-from advnets.base.process import global_stream_kept
-from advnets.base.rng import generator
 from advnets.data import Split
 from advnets.extensions.inference.bigan import BiGAN, BiGANConfig
 from advnets.extensions.semisupervised.feature_matching import SemiSupervised
@@ -21,7 +19,6 @@ from advnets.extensions.semisupervised.frozen import (
 )
 from advnets.game import Game
 from advnets.networks import DiscriminatorKind
-from advnets.networks.encoder import Encoder
 from advnets.runs.run import Run
 
 PIXELS, NEAREST = "logistic regression on pixels", "1-NN on pixels"
@@ -49,11 +46,11 @@ def methods(run: Run, event_shape: tuple[int, ...], *, updates: int) -> dict[str
     if isinstance(run.learner, SemiSupervised):
         return found
     if isinstance(run.learner, BiGAN):
+        assert isinstance(run.config.model, BiGANConfig)
+        untrained: nn.Module = run.config.model.encoder(event_shape, seed=run.config.seed)
         return found | {
             ENCODED: partial(_linear, partial(encoder_features, run.learner.E)),
-            UNTRAINED: partial(
-                _linear, partial(encoder_features, untrained_encoder(run, event_shape))
-            ),
+            UNTRAINED: partial(_linear, partial(encoder_features, untrained)),
         }
     D, kind = discriminator(run)
     untrained = fresh(kind, event_shape, seed=run.config.seed)
@@ -74,18 +71,6 @@ def discriminator(run: Run) -> tuple[nn.Module, DiscriminatorKind]:
     right = learner.passes.pack == 1 and learner.context is None and hasattr(learner.D, "last")
     errors.require(right, "RUN", need, "packs, a conditional game, or another D")
     return learner.D, kind
-
-
-def untrained_encoder(run: Run, event_shape: tuple[int, ...]) -> Encoder:
-    """The E of a BiGAN's run before its first update."""
-    config = run.config.model
-    assert isinstance(config, BiGANConfig)
-    with global_stream_kept():
-        return config.E.build(
-            event_shape=event_shape,
-            z_dim=config.z_dim,
-            rng=generator(run.config.seed, "weights of E"),
-        )
 
 
 def _linear(

@@ -30,7 +30,7 @@ from advnets.game.pac import Packed
 from advnets.game.passes import Seat, View
 from advnets.game.rehearsal import refuse_foreign_optimizers, refuse_to_compile
 from advnets.networks import DiscriminatorConfig
-from advnets.networks.encoder import EncoderConfig
+from advnets.networks.encoder import Encoder, EncoderConfig
 from advnets.nn import dropout
 from advnets.optim.schedules import OptimizerConfig, Schedule
 from advnets.optim.train_state import TrainState, has_forward_pair, refuse_dependence
@@ -68,6 +68,13 @@ class BiGANConfig(GameConfig):
     def needs_total_steps(self) -> bool:
         """Whether a learning rate anneals towards the run's last update."""
         return super().needs_total_steps or self.E_optimizer.anneal == "cosine"
+
+    def encoder(self, event_shape: tuple[int, ...], *, seed: int) -> Encoder:
+        """E before its first update, of a run with that seed."""
+        with global_stream_kept():  # torch's layers draw weights of their own, which give way
+            return self.E.build(
+                event_shape=event_shape, z_dim=self.z_dim, rng=generator(seed, "weights of E")
+            )
 
 
 class Pairs(nn.Module):
@@ -141,12 +148,7 @@ class BiGAN(Game):
         """The game that a configuration describes, its first weights drawn from the seed."""
         assert isinstance(config, BiGANConfig)
         game = super().from_config(config, problem, seed=seed)
-        with global_stream_kept():  # torch's layers draw weights of their own, which give way
-            E = config.E.build(
-                event_shape=problem.event_shape,
-                z_dim=config.z_dim,
-                rng=generator(seed, "weights of E"),
-            ).to(problem.device)
+        E = config.encoder(problem.event_shape, seed=seed).to(problem.device)
         schedule = Schedule(
             config=config.E_optimizer,
             batches_per_epoch=problem.batches_per_epoch,
