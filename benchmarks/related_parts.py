@@ -105,8 +105,7 @@ def dbm(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:
     hidden = (8, 6) if options.quick else (500, 1000)
     learning = LearningConfig(negative=options.negative, k=options.k)
     model = DBMConfig(hidden=hidden, updates=updates[:-1], pretraining=learning)
-    slow = replace(model.optimizer, lr=0.002)  # chains fall behind a faster model
-    return run_of(options, replace(model, optimizer=slow), updates)
+    return run_of(options, model, updates)
 
 
 def sbn(options: argparse.Namespace, updates: tuple[int, ...]) -> RunConfig:

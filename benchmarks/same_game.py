@@ -278,7 +278,7 @@ def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--against", metavar="COMMIT", help="by default that of --known")
-    parser.add_argument("--quick", action="store_true", help="60 updates, one compiled row")
+    parser.add_argument("--quick", action="store_true", help="30 updates, one compiled row")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="rows with one of these in them")
     parser.add_argument("--updates", type=int, help="of each row; 300 by default, at least 12")
     parser.add_argument("--known", type=Path, default=KNOWN, help="the rows that may differ")
@@ -300,7 +300,7 @@ def main() -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare the trees; the exit status."""
-    updates = options.updates or (60 if options.quick else 300)
+    updates = options.updates or (30 if options.quick else 300)
     chosen = [row for row in rows(updates) if row.quick or not options.quick]
     if options.only:
         chosen = [row for row in chosen if any(word in row.name for word in options.only)]

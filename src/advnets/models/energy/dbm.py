@@ -53,9 +53,10 @@ class DBMConfig(ModelConfig):
 
     hidden: tuple[int, int] = (500, 1000)
     """Hidden units of the two layers, from the data upwards."""
-    updates: tuple[int, ...] = (2_000, 2_000)
+    updates: tuple[int, ...] = (1_000, 1_000)
     """Updates of pretraining of the lower and the upper machine; none at all trains all weights
-    together from the start."""
+    together from the start. After long pretraining log Z cannot be estimated: annealed chains do
+    not reach the modes."""
     mean_field: int = 10
     """Updates of both layers' means at each minibatch, and where log p(x) is bounded."""
     k: int = 5
@@ -69,10 +70,10 @@ class DBMConfig(ModelConfig):
     binarise: Binarise = "sample"
     """What becomes of values between 0 and 1: 'sample' (drawn anew at each pass) or 'refuse'."""
     optimizer: OptimizerConfig = OptimizerConfig(
-        lr=0.005, lr_decay=1.0, anneal="cosine", final_momentum=0.5
+        lr=0.002, lr_decay=1.0, anneal="cosine", final_momentum=0.5
     )
     """The rule for all weights together."""
-    pretraining: LearningConfig = LearningConfig(negative="cd")
+    pretraining: LearningConfig = LearningConfig(k=3)
     """How the two restricted machines are learnt."""
     chain: ChainConfig = ChainConfig()
 
