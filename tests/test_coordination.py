@@ -12,6 +12,7 @@ from torch import nn
 import advnets
 from advnets.base.conditioning import Context
 from advnets.base.protocols import Batch, Problem
+from advnets.experiments import coordination
 from advnets.experiments.coordination.on_digits import SETTINGS
 from advnets.extensions.coordination import (
     AdaptiveK,
@@ -580,3 +581,22 @@ def test_every_row_of_the_table_on_digits_is_a_game_that_moves(title, rng):
     info = game.step((Batch(x),) * game.batches_per_step, rng=rng)
     assert all(value.isfinite() for value in info.values())
     assert game.G_state.norm() > 0
+
+
+def test_games_side_by_side_are_those_played_one_after_the_other(tmp_path):
+    asked = {"seeds": 2, "only": ("plain", "rejection", "r1"), "data": ("ring",)}
+    small = {"protocol": "short", "epochs": 0.004, "samples": 50}
+    said, looks = [], []
+    for processes in (1, 2):
+        plan = coordination.Plan(
+            out=tmp_path / str(processes), processes=processes, **asked, **small
+        )
+        results = coordination.measure(plan, command="", say=said.append)
+        found = results.cells["ring"]
+        looks.append({name: [cell.looks for cell in cells] for name, cells in found.items()})
+    assert looks[0] == looks[1]
+    assert list(looks[0]) == list(asked["only"])
+    assert sorted(said[-4:]) == [
+        f"{n} of 4 games: {name}, ring, seed {seed}"
+        for n, (seed, name) in enumerate([(0, "plain"), (0, "r1"), (1, "plain"), (1, "r1")], 1)
+    ]

@@ -22,6 +22,7 @@ def compare(words: list[str]) -> int:
         epochs=options.epochs,
         mnist=options.mnist,
         seconds=options.seconds,
+        processes=options.processes,
     )
     plan = coordination.quick(plan) if options.quick else plan
     command = shlex.join(["advnets", "coordination", *words])

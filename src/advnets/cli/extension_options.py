@@ -130,5 +130,7 @@ class CoordinationOptions:
     """Folder of MNIST: the paper's pair too, each method for the same CPU time."""
     seconds: float = 600.0
     """CPU seconds of each method on MNIST."""
+    processes: int = 1
+    """Games that are played at the same time, each on one thread."""
     quick: bool = False
     """Run a few updates of everything, in less than a minute. The numbers mean nothing."""

@@ -4,12 +4,15 @@
 game as a JSON file, `on_digits` the paper's pair at equal CPU time, `table` the tables and page.
 """
 
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from advnets.base import errors
-from advnets.base.process import subnormals_as_zero
+from advnets.base.process import subnormals_as_zero, worker
 from advnets.evaluation.features import Say
 from advnets.experiments.coordination import cells, on_digits, table
 from advnets.experiments.coordination.cells import Cell
@@ -39,11 +42,13 @@ class Plan:
     """Folder of MNIST, for the paper's pair."""
     seconds: float = 600.0
     """CPU seconds of each method on MNIST."""
+    processes: int = 1
+    """Games that are played at the same time, each on one thread."""
     quick: bool = False
 
     def __post_init__(self) -> None:
         errors.one_of(PROTOCOLS, protocol=self.protocol)
-        errors.at_least(1, seeds=self.seeds, samples=self.samples)
+        errors.at_least(1, seeds=self.seeds, samples=self.samples, processes=self.processes)
         errors.positive(seconds=self.seconds)
         if self.epochs is not None:
             errors.positive(epochs=self.epochs)
@@ -74,6 +79,7 @@ def quick(plan: Plan) -> Plan:
         samples=100,
         mnist=plan.mnist,
         seconds=1.0,
+        processes=plan.processes,
         quick=True,
     )
 
@@ -84,27 +90,20 @@ def measure(plan: Plan, *, command: str, say: Say = print) -> Results:
 
     A call that is stopped has then played about the same seeds of all methods.
     """
-    machine, asked = environment(), plan.only or tuple(METHODS)
+    machine = environment()
     facts = {"machine": machine["processor"], "commit": machine["commit"] or "unknown"}
-    found: dict[str, dict[str, list[Cell]]] = {
-        data: {name: [] for name in asked} for data in plan.data
-    }
-    for seed in range(plan.seeds):
-        for data in plan.data:
-            for name in asked:
-                play = partial(
-                    cells.played,
-                    data,
-                    METHODS[name].trained_as or name,
-                    seed,
-                    of=PROTOCOLS[plan.protocol],
-                    updates=plan.updates,
-                    samples=plan.samples,
-                    facts=facts,
-                )
-                key = f"{plan.protocol}-{data}-{plan.updates}-{plan.samples}-{seed}"
-                one = cells.kept(plan.out / "cells", key, play, name=name, say=say)
-                found[data][name].append(one)
+    games = [
+        (seed, data, name)
+        for seed in range(plan.seeds)
+        for data in plan.data
+        for name in plan.only or METHODS
+    ]
+    if plan.processes > 1:
+        _play_side_by_side(plan, facts, games, say)
+    found: dict[str, dict[str, list[Cell]]] = {data: {} for data in plan.data}
+    for seed, data, name in games:
+        one = _cell(plan, facts, seed, data, name, say=say)
+        found[data].setdefault(name, []).append(one)
     digits = []
     if plan.mnist is not None:
         few = 200 if plan.quick else 10_000
@@ -119,6 +118,44 @@ def measure(plan: Plan, *, command: str, say: Say = print) -> Results:
         machine=machine,
         quick=plan.quick,
     )
+
+
+def _cell(plan: Plan, facts: dict[str, str], seed: int, data: str, name: str, *, say: Say) -> Cell:
+    """One game's cell, read from its file or played."""
+    play = partial(
+        cells.played,
+        data,
+        METHODS[name].trained_as or name,
+        seed,
+        of=PROTOCOLS[plan.protocol],
+        updates=plan.updates,
+        samples=plan.samples,
+        facts=facts,
+    )
+    key = f"{plan.protocol}-{data}-{plan.updates}-{plan.samples}-{seed}"
+    return cells.kept(plan.out / "cells", key, play, name=name, say=say)
+
+
+def _play_side_by_side(
+    plan: Plan, facts: dict[str, str], games: Iterable[tuple[int, str, str]], say: Say
+) -> None:
+    """Play every game in a process of a pool, once where several methods draw from it."""
+    trained = {(seed, data, METHODS[name].trained_as or name) for seed, data, name in games}
+    order = sorted(trained)
+    with ProcessPoolExecutor(plan.processes, get_context("spawn"), initializer=worker) as pool:
+        played = pool.map(partial(_played, plan, facts), order)
+        for n, cell in enumerate(played, start=1):
+            say(f"{n} of {len(order)} games: {cell.method}, {cell.data}, seed {cell.seed}")
+
+
+@subnormals_as_zero()
+def _played(plan: Plan, facts: dict[str, str], game: tuple[int, str, str]) -> Cell:
+    """`_cell` in a process of a pool, which says nothing itself."""
+    return _cell(plan, facts, *game, say=_silent)
+
+
+def _silent(_: str) -> None:
+    pass
 
 
 def write(results: Results, out: Path) -> list[Path]:
