@@ -263,6 +263,54 @@ def test_a_state_is_all_that_the_next_steps_need(pair, told):
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+ADAM = OptimizerConfig(optimizer="adam", lr=0.01, lr_decay=1.0)
+
+
+def by_adam(pair, *, fused, layout):
+    """A game whose players move by Adam; torch pairs fused numbers by their place in memory."""
+    about, config = problem("plain"), settings(pair, "plain")
+    G, D = (n.to(memory_format=layout) for n in Game.networks(config, about, 0, seed=1))
+    rules = [ADAM.build(n.parameters()) for n in (G, D)]
+    assert all(rule.defaults["fused"] for rule in rules)
+    if not fused:
+        rules = [
+            torch.optim.Adam(n.parameters(), ADAM.lr, (ADAM.beta1, ADAM.beta2), foreach=False)
+            for n in (G, D)
+        ]
+    return Game(G, D, prior=advnets.Gaussian(4), G_optimizer=rules[0], D_optimizer=rules[1])
+
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_adam_gives_each_weight_its_own_gradient_however_both_lie_in_memory(pair, layout):
+    fused, plain = (by_adam(pair, fused=f, layout=layout) for f in (True, False))
+    for i in range(3):
+        for game in (fused, plain):
+            game.step((batch("plain", i),), rng=torch.Generator().manual_seed(i))
+    for ours, theirs in ((fused.G, plain.G), (fused.D, plain.D)):
+        for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(
+                p, q, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+            )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_adam_goes_on_from_a_state_however_the_weights_lie_in_memory(pair, layout):
+    whole, again = (by_adam(pair, fused=True, layout=layout) for _ in range(2))
+    for i in range(2):
+        whole.step((batch("plain", i),), rng=torch.Generator().manual_seed(i))
+    again.load_state({name: t.contiguous() for name, t in whole.state().items()})
+    for game in (whole, again):
+        game.step((batch("plain", 2),), rng=torch.Generator().manual_seed(2))
+    for ours, theirs in ((whole.G, again.G), (whole.D, again.D)):
+        for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(p, q), name
+
+
 SIZES = [(28, 1, (7, 7), 2), (32, 3, (4, 4), 3), (48, 3, (6, 6), 3), (64, 3, (4, 4), 4)]
 
 

@@ -9,6 +9,17 @@ from torch import Tensor
 from advnets.base import errors
 
 
+def laid_out_as(weight: Tensor, t: Tensor) -> Tensor:
+    """A tensor of a weight's shape with the strides of the weight in memory.
+
+    Fused optimizers pair the numbers of a weight, its gradient and its state by their place in
+    memory, without regard to strides; a convolution's gradient may be channels-last.
+    """
+    if t.shape != weight.shape or t.stride() == weight.stride():
+        return t
+    return torch.empty_like(weight, dtype=t.dtype).copy_(t)
+
+
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The state of an optimizer as named tensors: `"3.velocity"` belongs to parameter 3."""
     return {
@@ -21,10 +32,13 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
     """The inverse of `optimizer_state`; it replaces the whole state."""
+    weights = [p.detach() for group in optimizer.param_groups for p in group["params"]]
     entries: dict[int, dict[str, Any]] = {}
     for key, tensor in state.items():
-        i, name = key.split(".", 1)
-        entries.setdefault(int(i), {})[name] = tensor.clone()
+        at, name = key.split(".", 1)
+        i = int(at)
+        own = tensor.clone()
+        entries.setdefault(i, {})[name] = laid_out_as(weights[i], own) if i < len(weights) else own
     optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
 
 

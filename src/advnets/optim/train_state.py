@@ -19,6 +19,7 @@ from advnets.nn.batch_norm import BatchNorm
 from advnets.optim.copies import in_bfloat16, share_hooks
 from advnets.optim.optimizer_state import (
     group_state,
+    laid_out_as,
     load_group_state,
     load_optimizer_state,
     optimizer_state,
@@ -198,8 +199,10 @@ class TrainState:
         if not captured and self._lent:
             self._lent -= {g.data_ptr() for g in gradient if g is not None}
         for p, g in zip(self._own, self._last, strict=True):
-            if g is None or g.dtype == p.dtype or p.grad is None or captured:
+            if g is None or captured:
                 p.grad = None if g is None else g.to(p.dtype)
+            elif g.dtype == p.dtype or p.grad is None:
+                p.grad = laid_out_as(p.detach(), g.to(p.dtype))
             else:
                 p.grad.copy_(g)
         if self.schedule is not None:
