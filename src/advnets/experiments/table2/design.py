@@ -2,11 +2,13 @@
 
 Each layer is put into the network that the family leaves open: G; the decoder of a denoising
 autoencoder; the map from h to the logits of x in a belief net. It passes where a few updates reduce
-the loss. A Boltzmann machine has no such network: its conditionals are derived from the form of its
-energy, and another form needs a new derivation.
+the loss and move the weights below the layer, whose gradient comes through the layer alone. A
+Boltzmann machine has no such network: its conditionals are derived from the form of its energy, and
+another form needs a new derivation.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -44,16 +46,44 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def body(inputs: int, layer: nn.Module, outputs: int = 16) -> nn.Sequential:
+@dataclass(frozen=True)
+class Trial:
+    """What a few updates did to a network with the layer in it."""
+
+    before: float
+    """The loss at the start."""
+    after: float
+    """The loss at the end."""
+    moved: bool
+    """Whether the weights below the layer are others than at the start."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the layer trains."""
+        return self.moved and self.after < self.before  # not a number is not below anything
+
+
+class Body(nn.Sequential):
     """An affine map, the layer, an affine map."""
-    width = 64 if isinstance(layer, Flat) else WIDTH
-    return nn.Sequential(nn.Linear(inputs, WIDTH), layer, nn.Linear(width, outputs))
+
+    def __init__(self, inputs: int, layer: nn.Module) -> None:
+        width = 64 if isinstance(layer, Flat) else WIDTH
+        super().__init__(nn.Linear(inputs, WIDTH), layer, nn.Linear(width, 16))
+        self.start = self._below().detach().clone()
+
+    def _below(self) -> Tensor:
+        return torch.cat([p.flatten() for p in self[0].parameters()])
+
+    def tried(self, before: float, after: float) -> Trial:
+        """The losses, and whether the weights below the layer moved."""
+        return Trial(before, after, not torch.equal(self._below(), self.start))
 
 
-def directed(x: Tensor, layer: nn.Module) -> tuple[float, float]:
+def directed(x: Tensor, layer: nn.Module) -> Trial:
     """Minus the bound of wake-sleep with this layer between h and the logits of x."""
     rng, net = generator(0, "draws"), BeliefNet((16, 8), stdev=0.1, rng=generator(0, "weights"))
-    net.down[0] = body(8, layer)
+    body = Body(8, layer)
+    net.down[0] = body
 
     def draw(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=rng)
@@ -63,27 +93,28 @@ def directed(x: Tensor, layer: nn.Module) -> tuple[float, float]:
         wake = -net.log_joint(v, net.recognise(v, draw)).mean()
         return wake - net.log_q(*net.dream(len(v), draw)).mean()
 
-    return descended(net, loss)
+    return body.tried(*descended(net, loss))
 
 
-def autoencoder(x: Tensor, layer: nn.Module) -> tuple[float, float]:
+def autoencoder(x: Tensor, layer: nn.Module) -> Trial:
     """The denoising criterion with this layer in the decoder."""
-    rng, net = generator(0, "draws"), nn.Sequential(nn.Linear(16, 16), nn.Tanh(), body(16, layer))
+    rng, encoder, body = generator(0, "draws"), nn.Linear(16, 16), Body(16, layer)
+    net = nn.Sequential(encoder, nn.Tanh(), body)
 
     def loss() -> Tensor:
         v = x.repeat(4, 1)
         flipped = (torch.rand(v.shape, generator=rng) < 0.2).to(v)
         return -log_bernoulli(net((v - flipped).abs()), v).mean()
 
-    return descended(net, loss)
+    return body.tried(*descended(net, loss))
 
 
-def adversarial(x: Tensor, layer: nn.Module) -> tuple[float, float]:
+def adversarial(x: Tensor, layer: nn.Module) -> Trial:
     """How far the mean of G's samples is from the data's, in the game itself."""
-    net = body(8, layer)
-    head = net[-1]
+    body = Body(8, layer)
+    head = body[-1]
     assert isinstance(head, nn.Linear)
-    G = nn.Sequential(net, nn.Sigmoid())
+    G = nn.Sequential(body, nn.Sigmoid())
     D = nn.Sequential(nn.Linear(16, WIDTH), nn.LeakyReLU(0.2), nn.Linear(WIDTH, 1))
     with torch.no_grad():
         head.bias.fill_(-2)  # far from the data, whose pixels are on in half of all
@@ -103,7 +134,7 @@ def adversarial(x: Tensor, layer: nn.Module) -> tuple[float, float]:
     before = away()
     for _ in range(2 * UPDATES):
         game.step((Batch(x[torch.randint(len(x), (60,), generator=rng)]),), rng=rng)
-    return before, away()
+    return body.tried(before, away())
 
 
 def descended(net: nn.Module, loss: Callable[[], Tensor]) -> tuple[float, float]:
@@ -118,7 +149,7 @@ def descended(net: nn.Module, loss: Callable[[], Tensor]) -> tuple[float, float]
     return losses[0], sum(losses[-5:]) / 5
 
 
-TRIALS: dict[str, Callable[[Tensor, nn.Module], tuple[float, float]]] = {
+TRIALS: dict[str, Callable[[Tensor, nn.Module], Trial]] = {
     "Deep directed graphical models": directed,
     "Generative autoencoders": autoencoder,
     "Adversarial models": adversarial,
@@ -133,7 +164,7 @@ def passed(column: str, x: Tensor) -> list[str] | None:
     for name, make in LAYERS.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            before, after = TRIALS[column](x, make())
-        if after < before:  # not a number is not below anything
+            trial = TRIALS[column](x, make())
+        if trial.passed:
             names.append(name)
     return names
