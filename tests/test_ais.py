@@ -147,6 +147,8 @@ def test_other_bad_input_is_refused(rng):
     path = RBMPath(machine(3, 2))
     with pytest.raises(ValueError, match="'chains' must be a number that is at least 1, got 0"):
         ais.run(path, ais.linear(3), 0, rng=rng)
+    with pytest.raises(ValueError, match="'chains' must be a number that is at least 1, got 0"):
+        ais.run_down(path, ais.linear(3), torch.zeros(0, 3), rng=rng)
     for schedule in (ais.linear, ais.sigmoid):
         with pytest.raises(ValueError, match="'temperatures' must be a number that is at least 1"):
             schedule(0)

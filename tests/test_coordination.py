@@ -10,6 +10,7 @@ from scipy import stats
 from torch import nn
 
 import advnets
+from advnets.base import errors
 from advnets.base.conditioning import Context
 from advnets.base.protocols import Batch, Problem
 from advnets.experiments import coordination
@@ -600,3 +601,14 @@ def test_games_side_by_side_are_those_played_one_after_the_other(tmp_path):
         f"{n} of 4 games: {name}, ring, seed {seed}"
         for n, (seed, name) in enumerate([(0, "plain"), (0, "r1"), (1, "plain"), (1, "r1")], 1)
     ]
+
+
+def test_a_comparison_is_refused_before_anything_is_played(tmp_path):
+    for repeated, need in ({"only": ("r1", "r1")}, "only"), ({"data": ("ring", "ring")}, "data"):
+        with pytest.raises(errors.BadValue, match=f"'{need}' must be different names, got"):
+            coordination.Plan(out=tmp_path, **repeated)
+    said = []
+    plan = coordination.Plan(out=tmp_path, only=("plain",), mnist=tmp_path / "nowhere")
+    with pytest.raises(errors.BadFile, match="nowhere"):
+        coordination.measure(plan, command="", say=said.append)
+    assert not said

@@ -116,3 +116,8 @@ def test_what_has_no_density_is_refused(rng):
             decoders.annealed(sampler, x, 0.1)
     with pytest.raises(ValueError, match="'sigma' must be a number above 0, got 0"):
         decoders.annealed(GeneratorSampler(nn.Linear(3, 3), Gaussian(3)), x, 0.0)
+    sampler = GeneratorSampler(nn.Linear(3, 3), Gaussian(3))
+    for numbers in (1, 5):  # of one number an example the difference would broadcast
+        path = decoders.annealed(sampler, torch.rand(2, numbers), 0.1).path
+        with pytest.raises(ValueError, match="'x' must be 3 numbers an example, as G's output has"):
+            ais.run(path, ais.sigmoid(2), 2, rng=rng)

@@ -11,6 +11,7 @@ import os
 import re
 import struct
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -566,6 +567,18 @@ def test_bfloat16_without_a_processor_for_it_is_slower_and_goes_on(tmp_path, mon
     said = capsys.readouterr().err
     assert said.count("This processor does not compute in bfloat16") == 1
     assert "slower than float32; it goes on all the same." in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "stages"), [("dbm", (1, 3)), ("dbn", (4,)), ("stacked_cae", (4,))]
+)
+def test_a_run_that_ends_in_its_pretraining_says_so(kind, stages):
+    config = getattr(recipes, kind)()
+    model = replace(config.model, updates=stages)
+    for steps, said in ((4, 1), (5, 0)):
+        trainer = TrainerConfig(steps=steps)
+        lines = train.notices(replace(config, model=model, trainer=trainer))
+        assert len([line for line in lines if "pretraining, which has 4 updates" in line]) == said
 
 
 def test_too_few_samples_for_a_measure_is_a_line_beside_the_scores(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """What `evaluate` says of log p(x): of which models, in which words, kept and read again."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,13 @@ def test_one_example_has_no_standard_error():
     splits = type("Splits", (), {"test": x})()
     (row,) = measure(One(), splits, SHORT, seed=0)
     assert "0.00 +- unknown nats" in str(row)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_chain_has_no_standard_error(tmp_path):
+    run = run_of(advnets.RBMConfig(hidden=2), tmp_path, replace(SHORT, chains=1))
+    (row, *_) = measure(run.learner, run.splits(), run.config.evaluation.log_p, seed=0)
+    assert "log Z +- unknown" in str(row)
 
 
 def test_bad_settings_are_refused():

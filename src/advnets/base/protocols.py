@@ -307,6 +307,11 @@ class ModelConfig(TaggedConfig):
         """Whether a schedule depends on the total number of updates, which then must not change."""
         return False
 
+    @property
+    def pretraining_updates(self) -> int:
+        """Updates before the model that is sampled begins to be trained as a whole."""
+        return 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:

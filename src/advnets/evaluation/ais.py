@@ -83,8 +83,9 @@ class Weights:
     @property
     def standard_error(self) -> Tensor:
         """Of `log_Z`, in nats, by the deviation of the weights; NaN of one chain."""
-        w = self.log_weights.softmax(dim=0) * len(self.log_weights)
-        return w.std(dim=0) / math.sqrt(len(w))
+        n = len(self.log_weights)
+        w = self.log_weights.softmax(dim=0) * n
+        return w.std(dim=0) / math.sqrt(n) if n > 1 else torch.full_like(w[0], math.nan)
 
     @property
     def effective(self) -> Tensor:
@@ -130,6 +131,7 @@ def run_down(
         exact: Independent samples of the target, `(chains, ...)`.
         rng: Draws moves.
     """
+    errors.at_least(1, chains=len(exact))
     betas, state = rising(betas)[::-1], exact
     log_w = torch.zeros((), dtype=torch.float64)
     for k, (high, low) in enumerate(pairwise(betas), 1):

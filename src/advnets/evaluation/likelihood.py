@@ -80,12 +80,17 @@ class LogP:
         """One sentence."""
         own = ""
         if self.effective is not None:
-            own = f", {self.effective:,.1f} effective; log Z +- {self.estimate_error:.2f}"
-        scatter = "unknown" if math.isnan(self.standard_error) else f"{self.standard_error:.2f}"
+            of_Z = _known(self.estimate_error)
+            own = f", {self.effective:,.1f} effective; log Z +- {of_Z}"
         return (
-            f"log p(x) of {self.n:,} test examples by {self.by}{own}: {self.mean:.2f} +- {scatter} "
-            f"nats ({self.seconds:.1f} s). {self.bound}"
+            f"log p(x) of {self.n:,} test examples by {self.by}{own}: {self.mean:.2f} +- "
+            f"{_known(self.standard_error)} nats ({self.seconds:.1f} s). {self.bound}"
         )
+
+
+def _known(error: float | None) -> str:
+    """A standard error, which one value alone does not have."""
+    return "unknown" if error is None or math.isnan(error) else f"{error:.2f}"
 
 
 def measure(

@@ -353,7 +353,7 @@ def _played_in(config: RunConfig) -> str:
 
 
 def notices(config: RunConfig) -> list[str]:
-    """Notices about slow settings, before a run starts or resumes."""
+    """Notices about slow settings and short runs, before a run starts or resumes."""
     slow = getattr(config.model, "precision", "") == "bfloat16" and config.device == "cpu"
     lines = (
         [
@@ -363,8 +363,17 @@ def notices(config: RunConfig) -> list[str]:
         if slow and has_bfloat16() is False
         else []
     )
-    return lines + (
+    lines += (
         ["The step is compiled in one of the first updates, which takes about half a minute."]
         if getattr(config.model, "compile", False)
+        else []
+    )
+    steps, before = config.trainer.steps, config.model.pretraining_updates
+    return lines + (
+        [
+            f"The run ends in its pretraining, which has {before:,} updates: samples and scores "
+            "will be those of a model that is not trained as a whole. For more: --trainer.steps."
+        ]
+        if steps <= before
         else []
     )

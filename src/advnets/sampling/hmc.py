@@ -31,13 +31,19 @@ def gaussian_noise(G: Callable[[Tensor], Tensor], x: Tensor, sigma: float) -> Lo
         G: Rows of z, `(m, z_dim)`, to examples of x's shape.
         x: `(n, *event_shape)`.
         sigma: Of the noise, in the units of the data.
+
+    Raises:
+        BadValue: For sigma 0 or below; by its result, for x of another size than G's output.
     """
     errors.positive(sigma=sigma)
     rows = x.flatten(1)
     norm = rows.shape[1] * math.log(sigma * math.sqrt(2 * math.pi))
 
     def log_likelihood(z: Tensor) -> Tensor:
-        means = G(z.flatten(0, 1)).flatten(1).view(*z.shape[:2], -1)
+        means = G(z.flatten(0, 1)).flatten(1)
+        need, got = (f"{t.shape[1]:,} numbers an example" for t in (means, rows))
+        errors.require(need == got, "x", f"{need}, as G's output has", got)
+        means = means.view(*z.shape[:2], -1)
         return -(rows - means).square().sum(dim=-1) / (2 * sigma**2) - norm
 
     return log_likelihood

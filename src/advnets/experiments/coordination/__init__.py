@@ -52,13 +52,15 @@ class Plan:
         errors.positive(seconds=self.seconds)
         if self.epochs is not None:
             errors.positive(epochs=self.epochs)
-        for valid, asked, what in (
-            (METHODS, self.only, "method"),
-            (DATA, self.data, "data"),
+        for option, valid, asked, what in (
+            ("only", METHODS, self.only, "method"),
+            ("data", DATA, self.data, "data"),
         ):
             for name in asked:
                 if name not in valid:
                     raise errors.unknown(what, name, valid)
+            twice = len(set(asked)) < len(asked)
+            errors.require(not twice, option, "different names", " ".join(asked))
 
     @property
     def updates(self) -> int:
@@ -89,7 +91,11 @@ def measure(plan: Plan, *, command: str, say: Say = print) -> Results:
     """Play all games that are not saved yet, seed by seed.
 
     A call that is stopped has then played about the same seeds of all methods.
+
+    Raises:
+        BadFile: Where the folder has no digits, before anything is played.
     """
+    splits = None if plan.mnist is None else on_digits.load(plan.mnist)
     machine = environment()
     facts = {"machine": machine["processor"], "commit": machine["commit"] or "unknown"}
     games = [
@@ -105,9 +111,9 @@ def measure(plan: Plan, *, command: str, say: Say = print) -> Results:
         one = _cell(plan, facts, seed, data, name, say=say)
         found[data].setdefault(name, []).append(one)
     digits = []
-    if plan.mnist is not None:
+    if plan.mnist is not None and splits is not None:
         few = 200 if plan.quick else 10_000
-        digits = on_digits.measure(plan.mnist, seconds=plan.seconds, samples=few, say=say)
+        digits = on_digits.measure(plan.mnist, splits, seconds=plan.seconds, samples=few, say=say)
     return Results(
         cells=found,
         digits=digits,

@@ -62,11 +62,21 @@ class Score:
     recall: float
 
 
+def load(root: Path, *, seed: int = 0) -> Splits:
+    """The digits of a folder of MNIST."""
+    return data.load(MnistConfig(root=str(root)), seed=seed)
+
+
 def measure(
-    root: Path, *, seconds: float, seed: int = 0, samples: int = 10_000, say: Say
+    root: Path,
+    splits: Splits,
+    *,
+    seconds: float,
+    seed: int = 0,
+    samples: int = 10_000,
+    say: Say,
 ) -> list[Score]:
     """Play every method for so many seconds of CPU."""
-    splits = data.load(MnistConfig(root=str(root)), seed=seed)
     space = features.learn(splits, say=say)
     judge = _judge(splits, space, samples, seed)
     found = []

@@ -11,7 +11,7 @@ Three details are not in their text and are chosen here: a minibatch of 100 exam
 
 The short protocol has the same data, family of D and measures. Its networks are narrower and have
 He's initialisation, G has no batch normalisation, a minibatch has 512 examples, and the learning
-rates anneal. It was chosen on seed 1,000, which no table uses.
+rates anneal. It was chosen on seed 1,000, which no table uses (`methods` names an exception).
 
 Reference: Lin et al. (2018), PacGAN, Section 4.1, and the configuration of its authors' code.
 """

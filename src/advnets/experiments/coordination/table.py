@@ -29,8 +29,8 @@ MEANING = (
     "the updates. +- is the standard error over seeds."
 )
 OPEN = (
-    "PacGAN's text leaves two details open. Here the examples of a minibatch are split into packs "
-    "of m, and the players move in turn."
+    "PacGAN's text leaves three details open. Here the examples of a minibatch are split into "
+    "packs of m, the players move in turn, and batch normalisation has a scale and a shift."
 )
 
 

@@ -63,6 +63,11 @@ class StackedCAEConfig(ModelConfig):
         self.layers()  # each checks its own
 
     @property
+    def pretraining_updates(self) -> int:
+        """Updates of all layers but the last."""
+        return sum(self.updates)
+
+    @property
     def needs_total_steps(self) -> bool:
         """Whether the learning rate anneals towards the run's last update."""
         return self.optimizer.anneal == "cosine"

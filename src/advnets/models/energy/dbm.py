@@ -47,7 +47,8 @@ class DBMConfig(ModelConfig):
 
     kind: ClassVar[str] = "dbm"
     logged: ClassVar[str] = (
-        "gap is the mean energy of the chains less that of the data with their mean field (nats); "
+        "gap is the mean energy of the data with its mean field less that of the chains (nats), "
+        "and the weight decay; "
         f"while a restricted machine is pretrained: {RBMConfig.logged}"
     )
 
@@ -86,6 +87,11 @@ class DBMConfig(ModelConfig):
         errors.at_least(1, mean_field=self.mean_field, k=self.k, particles=self.particles)
         errors.at_least(0, stdev=self.stdev, weight_decay=self.weight_decay)
         errors.one_of(get_args(Binarise), binarise=self.binarise)
+
+    @property
+    def pretraining_updates(self) -> int:
+        """Updates of the two restricted machines."""
+        return sum(self.updates)
 
     @property
     def needs_total_steps(self) -> bool:

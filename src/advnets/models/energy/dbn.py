@@ -63,6 +63,11 @@ class DBNConfig(ModelConfig):
         errors.positive(sigma=self.sigma)
 
     @property
+    def pretraining_updates(self) -> int:
+        """Updates of all layers but the last."""
+        return sum(self.updates)
+
+    @property
     def needs_total_steps(self) -> bool:
         """Whether the last RBM's learning rate anneals towards the run's last update."""
         return self.top.optimizer.anneal == "cosine"
