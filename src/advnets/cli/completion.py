@@ -34,6 +34,7 @@ def complete(options: CompleteOptions) -> int:
     files.output(out, suffixes)
     x = examples(run, options.images)
     mask = _mask(options, shape, len(x))
+    _refuse_whole(options, x, mask)
     averaged = options.weights == "averaged"
     found = run.complete(x, mask, n=options.n, seed=options.seed, averaged=averaged)
     with errors.saving(out):
@@ -73,6 +74,16 @@ def _mask(options: CompleteOptions, shape: tuple[int, ...], n: int) -> Tensor | 
             raise errors.bad_value("erase", "given as x,y,w,h, or --mask FILE", "nothing")
         return None
     return erased(options.erase, shape)
+
+
+def _refuse_whole(options: CompleteOptions, x: Tensor, mask: Tensor | None) -> None:
+    """Raise `BadValue` where no number is hidden."""
+    if mask is None and not x.isnan().any():
+        need = "NaN where a number is missing, or give --mask"
+        raise errors.BadValue(f"'images' must have {need}, got {options.images} without NaN.")
+    if mask is not None and mask.all():
+        need = "0 where a number is hidden, at least once"
+        raise errors.bad_value(str(options.mask), need, "1 everywhere")
 
 
 def erased(words: str, shape: tuple[int, ...]) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from advnets.base import errors, files
+from advnets.base.choices import CODE
+from advnets.base.protocols import Encodes
 from advnets.base.terminal import say, tell
 from advnets.cli.completion import MOST, examples
 from advnets.cli.extension_options import EncodeOptions, ReconstructOptions
@@ -13,7 +15,7 @@ from advnets.evaluation.neighbours import nearest
 from advnets.extensions.inference.regression import RegressionConfig
 from advnets.plotting import images
 from advnets.runs import loaded as trained
-from advnets.runs.inference import Reconstruction, place
+from advnets.runs.inference import Reconstruction, generator_of, load, place, refuse_one
 from advnets.runs.run import Run
 from advnets.sampling import samplers
 from advnets.storage import checkpoints
@@ -27,7 +29,9 @@ def encode(options: EncodeOptions) -> int:
         raise errors.bad_value("images", "given, or --fit", "nothing")
     run = trained.load(options.run, checkpoint=options.checkpoint)
     x = None if options.images is None else examples(run, options.images)
-    if options.fit:
+    if not options.fit:
+        _refuse_unfitted(run, options, options.target)
+    else:
         config = RegressionConfig(steps=options.steps, target=options.target)
         run.fit_encoder(config, weights=options.weights, say=say)
         tell(f"Encoder of {options.target}: {place(run.folder, options.target)}")
@@ -40,7 +44,9 @@ def encode(options: EncodeOptions) -> int:
 
 def reconstruct(options: ReconstructOptions) -> int:
     """The command `advnets reconstruct`."""
-    errors.at_least(0, between=options.between, steps=options.steps, starts=options.starts)
+    errors.at_least(0, steps=options.steps, starts=options.starts)
+    need = "0 or at least 2"
+    errors.require(options.between == 0 or options.between >= 2, "between", need, options.between)
     at = options.data
     run = trained.load(
         options.run, checkpoint=options.checkpoint, data_path=at.path, data_root=at.root
@@ -50,6 +56,9 @@ def reconstruct(options: ReconstructOptions) -> int:
     out = options.out or options.run / f"reconstructions{suffixes[0]}"
     files.output(out, suffixes)
     x = examples(run, options.images)
+    if options.between:
+        refuse_one(x)
+    _refuse_unfitted(run, options, CODE)
     found = run.reconstruct(
         x,
         steps=options.steps,
@@ -57,16 +66,31 @@ def reconstruct(options: ReconstructOptions) -> int:
         seed=options.seed,
         weights=options.weights,
     )
-    if out.suffix.lower() == ".npy":
-        _save(out, found.z_search)
-    elif options.between:
+    array = out.suffix.lower() == ".npy"
+    if options.between:
         line = run.between(found, options.between, weights=options.weights)
-        _draw(out, run, line.flatten(0, 1), columns=options.between)
+        if array:
+            _save(out, line)
+        else:
+            _draw(out, run, line.flatten(0, 1), columns=options.between)
+    elif array:
+        _save(out, found.z_search)
     else:
         cells = _sheet(run, found)
         _draw(out, run, cells.flatten(0, 1), columns=4)
     tell(_errors(found, run.update, out))
     return 0
+
+
+def _refuse_unfitted(run: Run, options: EncodeOptions | ReconstructOptions, target: str) -> None:
+    """Raise where no encoder is fitted to the weights asked; the error says how to fit one."""
+    if target == CODE and isinstance(run.learner, Encodes):
+        return
+    asked = {"--weights": options.weights, "--checkpoint": options.checkpoint}
+    given = {name: word for name, word in asked.items() if word not in (None, "best")}
+    sampler = generator_of(run.sampler(options.weights), run.config.model.kind)
+    words = [word for pair in given.items() for word in pair if word is not None]
+    load(run.folder, sampler, target, asked=words)
 
 
 def _sheet(run: Run, found: Reconstruction) -> Tensor:
@@ -94,8 +118,8 @@ def _draw(out: Path, run: Run, x: Tensor, *, columns: int) -> None:
         images.save_samples(aside, x, span=run.span(), columns=columns)
 
 
-def _save(out: Path, z: Tensor) -> None:
+def _save(out: Path, array: Tensor) -> None:
     with errors.saving(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with checkpoints.atomic_path(out) as aside:
-        samplers.save_array(aside, z)
+        samplers.save_array(aside, array)

@@ -23,22 +23,64 @@ def draw(labels: Tensor, n: int, *, seed: int, name: str = "labels") -> Tensor:
         name: What n is called, for errors.
 
     Raises:
-        BadValue: For less than one of each class, or more than a class has; names it.
+        BadValue: For labels that are not whole numbers, less than one of each class, or more than
+            a class has; names it.
     """
-    classes, number = torch.unique(labels, return_inverse=True)
+    _refuse_other(labels, name)
+    classes = torch.unique(labels)
     K = len(classes)
     errors.require(n >= K, name, f"at least {K}, one of each class", n)
     errors.require(n <= len(labels), name, f"at most {len(labels)}, all examples", n)
+    for k, wanted in zip(classes, _of_each(n, K, seed), strict=True):
+        own = int((labels == k).sum())
+        need = f"at most {own} of class {k.item()}, all that there are"
+        errors.require(wanted <= own, name, need, wanted)
+    return _rows(labels, n, classes, seed)
+
+
+def draw_at_most(
+    labels: Tensor, n: int, *, classes: Tensor, seed: int, name: str = "validation labels"
+) -> Tensor:
+    """The rows of `draw`, or of all examples of a class that has fewer.
+
+    Args:
+        labels: The class of each example, whole numbers `(N,)`.
+        n: How many are told at most.
+        classes: Those that are told, ascending.
+        seed: Of the draw.
+        name: What the labels are called, for errors.
+
+    Raises:
+        BadValue: For labels that are not whole numbers, or none of these classes.
+    """
+    _refuse_other(labels, name)
+    rows = _rows(labels, n, classes, seed)
+    errors.require(len(rows) > 0, name, "of at least one class that training has", "none")
+    return rows
+
+
+def _of_each(n: int, K: int, seed: int) -> list[int]:
+    """How many of each class: as many, and one more of those that the seed chooses."""
     more = torch.randperm(K, generator=rng.generator(seed, "few labels, classes"))[: n % K]
+    return [n // K + int((more == k).any()) for k in range(K)]
+
+
+def _rows(labels: Tensor, n: int, classes: Tensor, seed: int) -> Tensor:
     rows = []
-    for k in range(K):
-        own = (number == k).nonzero()[:, 0]
-        wanted = n // K + int((more == k).any())
-        need = f"at most {len(own)} of class {classes[k].item()}, all that there are"
-        errors.require(wanted <= len(own), name, need, wanted)
+    for k, wanted in enumerate(_of_each(n, len(classes), seed)):
+        own = (labels == classes[k]).nonzero()[:, 0]
         order = torch.randperm(len(own), generator=rng.generator(seed, "few labels", k))
         rows.append(own[order[:wanted]])
     return torch.cat(rows).sort().values
+
+
+def _refuse_other(labels: Tensor, name: str) -> None:
+    """Raise `BadValue` unless these are whole numbers `(N,)`, at least one."""
+    need = "whole numbers, one an example"
+    kind = not labels.is_floating_point() and not labels.is_complex()
+    errors.require(kind, name, need, str(labels.dtype).removeprefix("torch."))
+    if labels.ndim != 1 or not len(labels):
+        raise errors.wrong_shape(name, "(N), with N at least 1", labels.shape)
 
 
 def choose(data: Split, n: int, *, seed: int, name: str = "labels") -> Split:
@@ -56,10 +98,10 @@ def classes_of(data: Split, *, name: str = "labels") -> Tensor:
 
 def refuse_absent(labels: Tensor, classes: int, *, name: str = "labels") -> None:
     """Raise `BadValue` where labels are not of classes 0 to `classes` - 1, or one is absent."""
-    counts = torch.bincount(labels.clamp(min=0), minlength=classes)
-    valid = len(counts) == classes and bool((labels >= 0).all())
+    _refuse_other(labels, name)
+    low, high = int(labels.min()), int(labels.max())
     need = f"whole numbers from 0 to {classes - 1}"
-    errors.require(valid, name, need, f"{labels.min().item()} to {labels.max().item()}")
-    missing = (counts == 0).nonzero()[:, 0].tolist()
+    errors.require(0 <= low <= high < classes, name, need, f"{low} to {high}")
+    missing = (torch.bincount(labels.long(), minlength=classes) == 0).nonzero()[:, 0].tolist()
     need = f"of all {classes} classes"
     errors.require(not missing, name, need, f"none of class {', '.join(map(str, missing))}")

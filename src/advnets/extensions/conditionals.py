@@ -23,7 +23,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from advnets.base import errors
+from advnets.base import errors, files
 from advnets.base.config import expanded
 from advnets.base.protocols import Batch, Info, Problem
 from advnets.base.rng import generator
@@ -208,7 +208,8 @@ class Conditionals(Game):
         if self._law is None:
             shape, own = mask_shape(self.event_shape), None
             if self.own_masks is not None:
-                own = read_masks(self.own_masks, self.event_shape)
+                option = "--model.own-masks"
+                own = read_masks(self.own_masks, self.event_shape, option=option)
             self._law = Masks(self.laws, shape, own)
         return self._law
 
@@ -259,19 +260,25 @@ class Conditionals(Game):
         return complete(G, self.prior, x, mask, n=n, seed=seed)
 
 
-def read_masks(path: Path, event_shape: Sequence[int]) -> Tensor:
+def read_masks(path: Path, event_shape: Sequence[int], *, option: str = "--mask") -> Tensor:
     """The user's masks in a `.npy` file: one, or many, as `(k, *mask_shape)`.
 
+    Args:
+        path: The file.
+        event_shape: Shape of one example.
+        option: What gives the file, for errors.
+
     Raises:
-        BadFile: For a file that holds no array.
+        BadFile: For a file that is missing or holds no array.
         BadValue: For another shape, or values other than 0 and 1.
     """
+    files.open_regular(path, missing=f"give a .npy file of masks with {option}").close()
     array, _ = arrays.read(path)
     shape = mask_shape(event_shape)
     errors.require(array.dtype.kind in "biuf", str(path), "an array of 0 and 1", array.dtype)
     mask = torch.from_numpy(array.astype("float32"))
     plain = shape[1:] if len(shape) == 3 else shape
-    if mask.shape in (plain, (len(mask), *plain)):
+    if mask.shape in (plain, (*mask.shape[:1], *plain)):
         mask = mask.reshape(-1, *shape)
     elif mask.shape == shape:
         mask = mask[None]

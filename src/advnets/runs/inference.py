@@ -1,6 +1,7 @@
 """Inference on a trained run: the encoder beside it, codes, and reconstructions."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -81,14 +82,26 @@ def fit(
     return E
 
 
-def load(folder: RunDir, sampler: GeneratorSampler, target: str = CODE) -> Encoder:
+def load(
+    folder: RunDir, sampler: GeneratorSampler, target: str = CODE, *, asked: Sequence[str] = ()
+) -> Encoder:
     """The encoder that was fitted to a run's G.
 
+    Args:
+        folder: The run's.
+        sampler: G and its prior.
+        target: 'z', or the module of G whose output it reads off x.
+        asked: Options that lead to this G, for the command that an error gives.
+
     Raises:
+        BadValue: For a target that G does not have.
         BadFile: Where there is none, it is damaged, or it was fitted to other weights of G.
     """
-    path, run = place(folder, target), shlex.quote(str(folder.path))
-    again = f"advnets encode {run} --fit" + ("" if target == CODE else f" --target {target}")
+    if target != CODE:
+        regression.Source(sampler.G, sampler.prior, target)  # refuses one that G does not have
+    words = ["advnets", "encode", str(folder.path), "--fit"]
+    again = shlex.join([*words, *([] if target == CODE else ["--target", target]), *asked])
+    path = place(folder, target)
     if not path.exists():
         raise errors.BadFile(f"{folder.path}: has no encoder yet; fit one with: {again}")
     saved = checkpoints.read_checkpoint(path)
@@ -154,9 +167,12 @@ def between(sampler: GeneratorSampler, found: Reconstruction, steps: int) -> Ten
     Raises:
         BadValue: For fewer than two examples, or steps.
     """
-    errors.require(
-        len(found.x) > 1, "images", "at least two, to go from one to the next", len(found.x)
-    )
+    refuse_one(found.x)
     line = interpolate(found.z_search[:-1], found.z_search[1:], steps)
     x = sampler.decode(line.flatten(0, 1))
     return x.view(*line.shape[:2], *x.shape[1:])
+
+
+def refuse_one(x: Tensor) -> None:
+    """Raise `BadValue` for fewer than two examples."""
+    errors.require(len(x) > 1, "images", "at least two, to go from one to the next", len(x))

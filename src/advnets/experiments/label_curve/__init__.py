@@ -5,12 +5,10 @@ penalty, the update to stop at) is chosen on at most as many validation labels a
 test set is looked at once, at the end.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -19,11 +17,12 @@ from advnets.base.process import subnormals_as_zero
 from advnets.data import Split, Splits, few_labels
 from advnets.evaluation.features import Say
 from advnets.experiments.label_curve import table
+from advnets.experiments.label_curve.kept import kept, measured_on
 from advnets.experiments.label_curve.methods import LONG, Classify, labels_of, methods
 from advnets.experiments.label_curve.table import LabelCurve, Point
 from advnets.extensions.semisupervised.feature_matching import SemiSupervised
 from advnets.runs.run import Run
-from advnets.storage import checkpoints, schema
+from advnets.storage import checkpoints
 from advnets.storage.environment import environment
 
 
@@ -42,9 +41,19 @@ class Plan:
     """Test examples; all by default."""
 
     def __post_init__(self) -> None:
-        errors.at_least(1, draws=self.draws, long_draws=self.long_draws, updates=self.updates)
+        errors.whole(1, draws=self.draws, long_draws=self.long_draws, updates=self.updates)
+        if self.test is not None:
+            errors.whole(1, test=self.test)
         need = "at least one number of labels"
         errors.require(len(self.labels) > 0, "labels", need, "none")
+        different = len(set(self.labels)) == len(self.labels)
+        got = ", ".join(map(str, self.labels))
+        errors.require(different, "labels", "different numbers", got)
+
+    @property
+    def most_draws(self) -> int:
+        """Draws of what is drawn most often."""
+        return max(self.draws, self.long_draws)
 
 
 @subnormals_as_zero()
@@ -52,24 +61,23 @@ def measure(run: Run, plan: Plan, *, out: Path, command: str, say: Say = print) 
     """Measure what is not kept in `out` yet.
 
     Raises:
-        BadValue: For a run that is no game, data without classes, less than one label of each
-            class, or more than there are.
+        BadValue: For a run that is no game, data without classes or of one class, less than one
+            label of each class, or more than there are.
     """
     splits = run.splits()
     own = methods(run, splits.event_shape, updates=plan.updates)
-    labels = few_labels.classes_of(splits.train)
-    for n in plan.labels:
-        few_labels.draw(labels, n, seed=0)  # refused before anything is trained
-    test = splits.test.take(slice(0, plan.test)) if plan.test else splits.test
+    _refuse(splits, plan)  # before anything is trained
+    test = splits.test.take(slice(0, plan.test))
+    on = measured_on(run, splits, test)
     points = []
     for n in plan.labels:
-        for draw in range(max(plan.draws, plan.long_draws)):
+        for draw in range(plan.most_draws):
             for method, classify in own.items():
                 if draw < (plan.long_draws if method in LONG else plan.draws):
                     say(f"{n} labels, draw {draw}, {method} ...")
-                    path = out / f"{run.update}-{n}-{draw}-{_slug(method)}-{plan.updates}.json"
+                    name = f"{run.update}-{n}-{draw}-{_slug(method)}-{plan.updates}"
                     find = partial(_point, splits, test, classify, method, n, draw)
-                    points.append(_kept(path, find))
+                    points.append(kept(out, name, on, find))
     points += _of_feature_matching(run, test)
     return LabelCurve(
         points=points,
@@ -80,13 +88,28 @@ def measure(run: Run, plan: Plan, *, out: Path, command: str, say: Say = print) 
     )
 
 
+def _refuse(splits: Splits, plan: Plan) -> None:
+    """Raise `BadValue` where a draw of the plan cannot be made."""
+    labels, validation, _ = (
+        few_labels.classes_of(s) for s in (splits.train, splits.validation, splits.test)
+    )
+    classes = torch.unique(labels)
+    errors.require(len(classes) > 1, "labels", "of at least 2 classes", len(classes))
+    for n in plan.labels:
+        for draw in range(plan.most_draws):
+            few_labels.draw(labels, n, seed=draw)
+            few_labels.draw_at_most(validation, n, classes=classes, seed=draw)
+
+
 def _point(
     splits: Splits, test: Split, classify: Classify, method: str, n: int, draw: int
 ) -> Point:
-    """Labelled examples of this draw, as many to validate, and the error on the test examples."""
+    """Labelled examples of this draw, at most as many to validate, and the error on the test's."""
     labelled = few_labels.choose(splits.train, n, seed=draw)
-    validation = few_labels.choose(splits.validation, min(n, len(splits.validation)), seed=draw)
     classes = torch.unique(labels_of(labelled))
+    known = labels_of(splits.validation)
+    rows = few_labels.draw_at_most(known, n, classes=classes, seed=draw)
+    validation = splits.validation.take(rows)
     found = classify(_numbered(labelled, classes), _numbered(validation, classes), test.x[:], draw)
     error = float((classes[found] != labels_of(test)).double().mean())
     return Point(method=method, labels=n, draw=draw, error=error)
@@ -108,18 +131,6 @@ def _of_feature_matching(run: Run, test: Split) -> list[Point]:
 
 def _slug(method: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in method.lower())
-
-
-def _kept(path: Path, find: Callable[[], Point]) -> Point:
-    """A point from its file; else it is measured, and kept."""
-    try:
-        return schema.read(path, Point)
-    except errors.BadFile:
-        point = find()
-    with errors.saving(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoints.write_atomically(path, msgspec.json.encode(asdict(point)) + b"\n")
-    return point
 
 
 def write(curve: LabelCurve, out: Path) -> list[Path]:

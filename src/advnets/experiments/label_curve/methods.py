@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from advnets.base import errors
 from advnets.data import Split
 from advnets.extensions.inference.bigan import BiGAN, BiGANConfig
+from advnets.extensions.semisupervised.classifier import features_of
 from advnets.extensions.semisupervised.feature_matching import SemiSupervised
 from advnets.extensions.semisupervised.fine_tune import FineTuneConfig, fine_tune, fresh
 from advnets.extensions.semisupervised.frozen import (
@@ -70,6 +71,7 @@ def discriminator(run: Run) -> tuple[nn.Module, DiscriminatorKind]:
     need = "one whose D judges one example, told nothing, at a time"
     right = learner.passes.pack == 1 and learner.context is None and hasattr(learner.D, "last")
     errors.require(right, "RUN", need, "packs, a conditional game, or another D")
+    features_of(learner.D)  # refuses a D without a last layer to replace
     return learner.D, kind
 
 

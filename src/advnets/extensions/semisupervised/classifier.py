@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from advnets import networks
 from advnets.base import errors, files
 from advnets.base.config import Kinds, from_dict, to_dict
+from advnets.data.splits import refuse_non_finite, refuse_other_tensors, refuse_unscaled
 from advnets.extensions.semisupervised.networks import ClassLogits
 from advnets.networks import DiscriminatorKind
 from advnets.sampling.samplers import untouched
@@ -86,11 +87,14 @@ class Classifier:
         """Class logits of examples `(n, *event_shape)`, `(n, K)`.
 
         Raises:
-            BadValue: For examples of another shape.
+            BadValue: For examples of another shape, NaN or infinity, or pixels from 0 to 255.
         """
         if tuple(x.shape[1:]) != self.event_shape:
             need = f"(n, {', '.join(map(str, self.event_shape))})"
             raise errors.wrong_shape("x", need, x.shape)
+        refuse_other_tensors("x", x)
+        refuse_non_finite("x", x)
+        refuse_unscaled("x", x)
         like = next(self.network.parameters())
         with untouched(self.network) as network:
             parts = [network(part.to(like)) for part in torch.split(x, _CHUNK)]
@@ -105,7 +109,18 @@ class Classifier:
         return self.logits(x).softmax(dim=1)
 
     def error(self, x: Tensor, y: Tensor) -> float:
-        """The share of examples whose class it does not tell."""
+        """The share of examples whose class it does not tell.
+
+        Args:
+            x: Examples, `(n, *event_shape)`, at least one.
+            y: Their classes, from 0, `(n,)`.
+
+        Raises:
+            BadValue: As `logits`, and for no examples, or another number of classes.
+        """
+        errors.require(x.ndim > 0 and len(x) > 0, "x", "at least one example", "none")
+        if y.shape != x.shape[:1]:
+            raise errors.wrong_shape("y", f"({len(x)}), as many as x has examples", y.shape)
         return float((self.predict(x).cpu() != y.cpu()).double().mean())
 
     def save(self, path: Path | str) -> None:

@@ -100,7 +100,7 @@ def fine_tune(
         config: The constants.
 
     Raises:
-        BadValue: For a class that no label is of, or more validation labels than labels.
+        BadValue: For one class, a class that no label is of, or more validation labels than labels.
     """
     config = config or FineTuneConfig()
     refuse_labels(labelled, validation, classes)
@@ -131,9 +131,10 @@ def fine_tune(
 
 
 def refuse_labels(labelled: Split, validation: Split | None, classes: int) -> None:
-    """Raise `BadValue` where a class has no label, or there are more validation labels."""
+    """Raise `BadValue` for one class, one without a label, or more validation labels."""
     if labelled.context is None:
         raise errors.no_labels()
+    errors.require(classes > 1, "classes", "at least 2", classes)
     refuse_absent(labelled.context, classes)
     if validation is not None:
         need = f"at most as many as training labels, {len(labelled)}"

@@ -18,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from advnets.base import errors
 from advnets.data.splits import Split
 from advnets.extensions.semisupervised.classifier import Classifier, Softmax, features_of
 from advnets.extensions.semisupervised.fine_tune import refuse_labels
@@ -78,7 +79,12 @@ def logistic_regression(
         y: Their classes.
         h_validation: Features to choose the penalty on; without them C is 0.1.
         y_validation: Their classes.
+
+    Raises:
+        BadValue: For classes of one kind only.
     """
+    K = len(torch.unique(y))
+    errors.require(K > 1, "y", "of at least 2 classes", K)
     scaler = StandardScaler().fit(h.double().numpy())
     best, least = None, np.inf
     for C in STRENGTHS if h_validation is not None else (0.1,):
