@@ -3,8 +3,8 @@
     python examples/own_images.py [--quick]
 
 The 1,797 digits of 8 x 8 pixels of scikit-learn, written as PNG files, stand for your images: a
-sub-folder a class. The networks are the demo's, because on so few pixels the convolutional pair of
-the recipe `images` stays below the training mean (-8.7 nats). By the command, for other pictures:
+sub-folder a class. The networks are the demo's, which are enough for so few pixels. By the command,
+for other pictures:
 
     advnets train runs/own-images/config.toml --data.path FOLDER --data.cache runs/cache
 
