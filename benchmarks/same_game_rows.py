@@ -137,6 +137,7 @@ def rows(updates: int) -> list[Row]:
         Row("images float32", "images", "colours", CONV | {"model.precision": "float32"}),
         Row("images resumed", "images", "colours", CONV, "resumed"),
         Row("images two processes", "images", "colours", CONV, "two processes"),
+        Row("images-quick", "images-quick", "colours", CONV),
         Row("images-small", "images-small", "colours", PAIR | {"batch_size": 16}),
         Row("images-conditional", "images-conditional", "colours", CONV),
         Row("images-conditional handed", "images-conditional", "colours", CONV, "handed over"),

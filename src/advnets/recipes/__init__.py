@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         cifar10_conv,
         images,
         images_conditional,
+        images_quick,
         images_small,
         tfd,
     )
@@ -65,6 +66,7 @@ __all__ = [
     "images",
     "images_conditional",
     "images_inpainting",
+    "images_quick",
     "images_small",
     "mixture",
     "mnist",
@@ -96,6 +98,7 @@ _MODULES = {
     "cifar10": "pictures",
     "cifar10-conv": "pictures",
     "images": "pictures",
+    "images-quick": "pictures",
     "images-small": "pictures",
     "images-conditional": "pictures",
     "mnist-bigan": "extensions",

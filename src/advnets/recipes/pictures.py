@@ -129,8 +129,8 @@ def images() -> RunConfig:
 
     Sub-folders are classes, or a labels.csv names them; train/ and test/ at the top are splits.
     `--data.size`, `--data.grey` and `--data.labels none` change the decoded pictures; the networks
-    follow the size: 32 is `conv32`, 64 is `conv64`. For pictures of 8 x 8 other networks are better
-    (examples/own_images.py).
+    follow the size: 32 is `conv32`, 64 is `conv64`. examples/own_images.py has other networks for
+    pictures of 8 x 8.
 
     Command: advnets train images --data.path FOLDER
     Time: 4,000 updates of 64 pictures of 3 x 32 x 32 in 15 minutes of one core (bfloat16), another
@@ -148,11 +148,26 @@ def images() -> RunConfig:
     )
 
 
+def images_quick() -> RunConfig:
+    """`images` for ten minutes of two cores without bfloat16: both learning rates anneal to 0.
+
+    Command: advnets train images-quick --data.path FOLDER
+    Time: 1,700 updates of 64 pictures of 3 x 32 x 32 in 14 CPU minutes of one thread (float32).
+    Score: after those, on 45,000 such pictures, Frechet distance 7.9 (seed 0; 5,000 raw samples,
+    validation pictures), and 0.13 of real training pictures. The samples show skies, ground and
+    foliage, and no object (docs/results/images.md).
+    """
+    rule = replace(_SMALL_CONV.G_optimizer, anneal="cosine")
+    model = replace(_SMALL_CONV, G_optimizer=rule, D_optimizer=rule)
+    trainer = replace(_LONG, steps=1_700, sample_every=425)
+    return replace(images(), recipe="images-quick", model=model, trainer=trainer)
+
+
 def images_small() -> RunConfig:
     """Your own few hundred pictures: a fully connected pair on 32 x 32, for blurred likenesses.
 
-    The pair learns in minutes what the convolutional one of `images` does not show in as many; for
-    thousands of pictures take that one. Half of the photographs are mirrored each time that D sees
+    For thousands of pictures take `images` or `images-quick`, whose convolutional pair has not been
+    measured on so few. Half of the photographs are mirrored each time that D sees
     them; for text, or anything else with a left and a right, add `--model.augment translate`. A
     tenth is held out for validation and a tenth for the test: of 300, 30 each, too few for a
     Frechet distance. Look at RUN/samples.
