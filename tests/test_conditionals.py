@@ -15,7 +15,7 @@ from torch import nn
 
 import advnets
 from advnets.base.distributed import Ranks
-from advnets.base.errors import BadValue, WrongMoment
+from advnets.base.errors import BadFile, BadValue, WrongMoment
 from advnets.base.protocols import Batch, Problem
 from advnets.cli import command
 from advnets.cli.completion import erased, sheet
@@ -233,6 +233,16 @@ def test_masks_of_another_shape_end_a_run_before_its_folder(own_run, tmp_path):
     with pytest.raises(BadValue, match=r"m\.npy' must be of shape \(n, 1, 6, 6\), got shape"):
         advnets.train(dataclasses.replace(config, model=model), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_file_of_masks_names_the_option_that_gives_it(own_run, tmp_path):
+    _, config = own_run
+    model = dataclasses.replace(config.model, own_masks=str(tmp_path / "none.npy"))
+    need = r"none\.npy: no such file; give a \.npy file of masks with --model\.own-masks\."
+    with pytest.raises(BadFile, match=need):
+        advnets.train(dataclasses.replace(config, model=model), tmp_path / "run")
+    with pytest.raises(BadValue, match=r"'mask' must be of shape \(n, 3\), got shape \(\)"):
+        shown(torch.zeros(2, 3), torch.tensor(1.0), (3,))
 
 
 def test_scores_are_those_of_nothing_seen(own_run):
@@ -463,6 +473,8 @@ def pictures(tmp_path):
     np.save(tmp_path / "wide.npy", np.ones((6, 7)))
     np.save(tmp_path / "good.npy", np.tri(6))
     np.save(tmp_path / "many.npy", np.ones((2, 6, 6)))
+    np.save(tmp_path / "point.npy", np.array(1.0))
+    np.save(tmp_path / "all.npy", np.ones((6, 6)))
     return tmp_path
 
 
@@ -512,7 +524,10 @@ def test_pictures_come_from_a_folder_a_zip_or_one_file(pictures):
         ("--images right --mask half.npy", r"'half\.npy' must be 1 where a number is seen and 0 where it is hidden, got 0\.5"),
         ("--images right --mask wide.npy", r"'wide\.npy' must be of shape \(n, 1, 6, 6\), got shape \(6, 7\)"),
         ("--images right --mask many.npy", r"'many\.npy' must be of shape \(1 or 3, 1, 6, 6\), got shape \(2, 1, 6, 6\)"),
-        ("--images right --mask no.npy", r"no\.npy: no such file"),
+        ("--images right --mask no.npy", r"no\.npy: no such file; give a \.npy file of masks with --mask\."),
+        ("--images right --mask point.npy", r"'point\.npy' must be of shape \(n, 1, 6, 6\), got shape \(\)\."),
+        ("--images right --mask all.npy", r"'all\.npy' must be 0 where a number is hidden, at least once, got 1 everywhere\."),
+        ("--images half.npy", r"'images' must have NaN where a number is missing, or give --mask, got half\.npy without NaN\."),
         ("--images wide --erase 1,1,2,2", r"wide/0\.png: must be 6 x 6 pixels, as the run's, got 7 x 7 \(height x width\)\."),
         ("--images broken --erase 1,1,2,2", r"broken/a\.png: must be a picture that can be read, got one"),
         ("--images empty --erase 1,1,2,2", r"empty: must hold pictures that can be read, got none\."),

@@ -218,6 +218,11 @@ def test_examples_that_cannot_be_encoded_are_refused(x, words, encoded):
         advnets.load(encoded).encode(x)
 
 
+def test_an_encoder_of_what_G_does_not_have_is_unknown(encoded):
+    with pytest.raises(BadValue, match=r"Unknown target 'bogus'\. .*Valid: z, "):
+        advnets.load(encoded).encode(torch.rand(2, 1, 6, 5), target="bogus")
+
+
 # The commands
 
 
@@ -234,6 +239,34 @@ def test_the_commands_write_codes_and_pictures(encoded, tmp_path, capsys):
     assert command.main(["reconstruct", run, *more, str(tmp_path / "s.npy")]) == 0
     assert np.load(tmp_path / "s.npy").shape == (3, 3)
     assert "root mean square error" in capsys.readouterr().out
+    array = [str(tmp_path / "b.npy"), "--between", "4"]
+    assert command.main(["reconstruct", run, *more, *array]) == 0
+    line, z = np.load(tmp_path / "b.npy"), torch.from_numpy(np.load(tmp_path / "s.npy"))
+    assert line.shape == (2, 4, 1, 6, 5)
+    ends = advnets.load(encoded).sampler().decode(z).numpy()
+    np.testing.assert_allclose(line[:, 0], ends[:-1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(line[:, -1], ends[1:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("words", [["reconstruct"], ["encode"], ["encode", "--target", "net"]])
+def test_the_command_that_an_error_gives_mends_it(words, encoded, tmp_path, capsys):
+    """Of the weights, the checkpoint and the module that were asked."""
+    import shlex
+    import shutil
+
+    run, x = tmp_path / "a run", str(tmp_path / "x.npy")
+    shutil.copytree(encoded, run)
+    np.save(x, np.random.default_rng(1).random((3, 6, 5), dtype=np.float32))
+    name = next(n for n, _ in advnets.load(run).sampler().G.named_modules() if n)
+    which = [name if word == "net" else word for word in words[1:]]
+    asked = ["--weights", "averaged", "--checkpoint", "last"]
+    words = [words[0], str(run), *which, *asked, "--images", x, "--out", str(tmp_path / "z.npy")]
+    assert command.main(words) == 2
+    error = capsys.readouterr().err
+    advised = shlex.split(error.partition("with: ")[2].strip().removesuffix("."))
+    assert advised == ["advnets", "encode", str(run), "--fit", *which, *asked]
+    assert command.main([*advised[1:], "--steps", "2"]) == 0
+    assert command.main(words) == 0
 
 
 @pytest.mark.parametrize(
@@ -248,6 +281,9 @@ def test_the_commands_write_codes_and_pictures(encoded, tmp_path, capsys):
         ("encode RUN --images wide.npy", r"wide\.npy' must be of shape \(N, 1, 6, 5\), as the run's examples, got shape \(3, 6, 6\)"),
         ("reconstruct RUN", r"'images' must be given: pictures, or a \.npy file, got nothing"),
         ("reconstruct RUN --images x.npy --steps -1", r"'steps' must be a number that is at least 0, got -1"),
+        ("reconstruct RUN --images x.npy --between 1", r"'between' must be 0 or at least 2, got 1\."),
+        ("reconstruct RUN --images x.npy --between -2", r"'between' must be 0 or at least 2, got -2\."),
+        ("encode RUN --images x.npy --target bogus", r"Unknown target 'bogus'\. .*Valid: z, "),
         ("reconstruct RUN --images one.npy --between 4 --steps 1", r"'images' must be at least two"),
     ],
 )  # fmt: skip

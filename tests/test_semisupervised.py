@@ -1,6 +1,7 @@
 """Few labels (Section 7.4): draws, feature matching, fine-tuning, frozen features, the curve."""
 
 import copy
+import dataclasses
 import json
 
 import numpy as np
@@ -13,9 +14,10 @@ from sklearn.preprocessing import StandardScaler
 import advnets
 from advnets.base.protocols import Batch, Problem
 from advnets.cli import command
-from advnets.data import ArrayConfig, Split, few_labels
+from advnets.data import ArrayConfig, Split, Splits, few_labels
 from advnets.evaluation import modes
 from advnets.evaluation.protocol import Kept
+from advnets.experiments import label_curve
 from advnets.extensions.inference.bigan import BiGANConfig
 from advnets.extensions.semisupervised import Classifier, SemiSupervised, SemiSupervisedConfig
 from advnets.extensions.semisupervised.feature_matching import LabelCrossEntropy
@@ -84,6 +86,41 @@ def test_a_draw_that_cannot_be_made_is_refused(n, words):
 def test_data_without_classes_has_no_few_labels():
     with pytest.raises(ValueError, match="'labels' must be of data with classes"):
         few_labels.choose(Split(torch.zeros(5, 2)), 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (torch.zeros(0, dtype=torch.long), r"'labels' must be of shape \(N\), .* got shape \(0\)"),
+        (torch.zeros(3, 1).long(), r"'labels' must be of shape \(N\), .* got shape \(3, 1\)"),
+        (torch.tensor([0.0, 1.0]), r"'labels' must be whole numbers, .* got float32\."),
+    ],
+)
+def test_what_are_no_labels_is_refused(labels, words):
+    for refusing in (
+        lambda: few_labels.draw(labels, 2, seed=0),
+        lambda: few_labels.draw_at_most(labels, 2, classes=torch.arange(2), seed=0, name="labels"),
+        lambda: few_labels.refuse_absent(labels, 2),
+    ):
+        with pytest.raises(ValueError, match=words):
+            refusing()
+
+
+def test_a_label_far_beyond_the_classes_takes_no_memory():
+    with pytest.raises(ValueError, match=r"from 0 to 2, got -1 to 4611686018427387904\."):
+        few_labels.refuse_absent(torch.tensor([0, 2**62, -1]), 3)
+
+
+def test_a_class_with_fewer_validation_examples_gives_all_of_them():
+    labels = torch.tensor([3] * 20 + [5] * 4 + [7] * 2)
+    classes = torch.tensor([3, 7])
+    rows = few_labels.draw_at_most(labels, 12, classes=classes, seed=0)
+    assert torch.bincount(labels[rows], minlength=8).tolist() == [0, 0, 0, 6, 0, 0, 0, 2]
+    enough = few_labels.draw_at_most(labels, 4, classes=classes, seed=5)
+    known = labels[labels != 5]
+    assert torch.equal(labels[enough], known[few_labels.draw(known, 4, seed=5)])
+    with pytest.raises(ValueError, match="'validation labels' must be of at least one class that"):
+        few_labels.draw_at_most(labels, 4, classes=torch.tensor([1, 2]), seed=0)
 
 
 # Weight normalisation
@@ -261,6 +298,16 @@ def test_the_update_is_chosen_on_validation_labels_and_not_on_more_than_training
         on_frozen(D, D_CONFIG, told, classes=4)
 
 
+def test_one_class_is_nothing_to_tell_apart():
+    told, D = Split(torch.zeros(4, 2), torch.zeros(4).long()), fresh(D_CONFIG, (2,), seed=0)
+    with pytest.raises(ValueError, match=r"'classes' must be at least 2, got 1\."):
+        on_frozen(D, D_CONFIG, told, classes=1)
+    with pytest.raises(ValueError, match=r"'classes' must be at least 2, got 1\."):
+        fine_tune(D, D_CONFIG, told, classes=1, seed=0)
+    with pytest.raises(ValueError, match=r"'y' must be of at least 2 classes, got 1\."):
+        logistic_regression(told.x, told.context)
+
+
 def test_logistic_regression_is_scikit_learns_on_standardised_features(rng):
     h, y = torch.randn(60, 4, generator=rng) * 5 + 2, torch.arange(60) % K
     h[:, 0] += 3 * y
@@ -315,6 +362,25 @@ def test_a_classifier_is_saved_and_loaded(tmp_path):
         Classifier.load(tmp_path / "other")
 
 
+def test_a_classifier_refuses_what_it_cannot_tell():
+    classifier, x = semi()[0].classifier(), blobs(3).x
+    with pytest.raises(ValueError, match=r"'x' must be finite everywhere, .* first in row 1\."):
+        classifier.predict(torch.tensor([[0.0, 1.0], [np.nan, 0.0]]))
+    with pytest.raises(ValueError, match=r"'x' must be a dense tensor of real numbers, got"):
+        classifier.predict(x + 0j)
+    with pytest.raises(ValueError, match=r"'y' must be of shape \(3\), .* got shape \(2\)\."):
+        classifier.error(x, torch.zeros(2))
+    with pytest.raises(ValueError, match=r"'y' must be of shape \(3\), .* got shape \(3, 1\)\."):
+        classifier.error(x, torch.zeros(3, 1))
+    with pytest.raises(ValueError, match=r"'x' must be at least one example, got none\."):
+        classifier.error(x[:0], torch.zeros(0))
+    D = fresh(D_CONFIG, (1, 4, 4), seed=0)
+    pixels = torch.arange(6 * 16).reshape(6, 1, 4, 4).float()
+    told = Split(pixels / 255, torch.arange(6) % 2)
+    with pytest.raises(ValueError, match=r"'x' must be scaled to about .* whole numbers up to 95"):
+        on_frozen(D, D_CONFIG, told, classes=2).predict(pixels)
+
+
 # Modes
 
 
@@ -356,6 +422,96 @@ def test_a_label_curve_has_all_methods_on_the_same_draws_and_goes_on(labelled, t
     assert command.main(words) == 0  # what is kept is not measured again
     assert "12.30" in (tmp_path / "labels.md").read_text()
     assert "<svg" in (tmp_path / "labels.html").read_text()
+
+
+def curve_of(run, out, **plan):
+    """How many points of a label curve, of 9 labels by default, are measured anew."""
+    plan = label_curve.Plan(**{"labels": (9,), "draws": 1, "long_draws": 1, "updates": 3, **plan})
+    before = {p: p.stat().st_mtime_ns for p in out.glob("*.json")}
+    label_curve.measure(run, plan, out=out, command="", say=lambda _: None)
+    return sum(before.get(p) != p.stat().st_mtime_ns for p in out.glob("*.json"))
+
+
+def test_points_of_another_run_or_of_other_test_examples_are_not_believed(labelled, tmp_path):
+    out, run = tmp_path / "points", advnets.load(labelled)
+    assert curve_of(run, out) == 6
+    assert curve_of(run, out) == 0
+    assert curve_of(run, out, test=7) == 6
+    assert curve_of(run, out) == 0, "what is quick takes nothing away"
+    config = dataclasses.replace(run.config, seed=1)
+    assert advnets.train(config, tmp_path / "other")
+    assert curve_of(advnets.load(tmp_path / "other"), out) == 6
+    with torch.no_grad():
+        next(run.learner.D.parameters()).add_(0.1)  # as if trained anew in the same folder
+    assert curve_of(run, out) == 6
+
+
+def test_a_point_says_what_it_was_measured_on(labelled, tmp_path):
+    run = advnets.load(labelled)
+    curve_of(run, tmp_path)
+    path = next(tmp_path.glob("*.json"))
+    point = json.loads(path.read_text())
+    assert point["measured_on"]["test"] == len(run.splits().test)
+    other = point["measured_on"] | {"crc32": point["measured_on"]["crc32"] ^ 1}
+    path.write_text(json.dumps(point | {"measured_on": other, "error": 0.123}))
+    assert curve_of(run, tmp_path) == 1
+    assert json.loads(path.read_text()) == point
+
+
+def test_a_label_curve_wants_different_numbers_of_labels(labelled, tmp_path, capsys):
+    words = ["label-curve", str(labelled), "--labels", "9", "30", "9", "--out", str(tmp_path / "a")]
+    assert command.main(words) == 2
+    said = capsys.readouterr().err
+    assert "'labels' must be different numbers, got 9, 30, 9." in said and said.count("\n") == 1
+
+
+def test_the_validation_set_may_have_fewer_labels_than_are_asked(tmp_path):
+    """Of the first class training has 80 examples and validation 10; 50 are asked of each."""
+    data = blobs(600)
+    rows = torch.cat([(data.context == k).nonzero()[: 100 * min(k + 1, 2), 0] for k in range(K)])
+    np.savez(tmp_path / "x.npz", x=data.x[rows].numpy(), y=data.context[rows].numpy())
+    config = small_run(data=ArrayConfig(path=str(tmp_path / "x.npz")), model=small_config())
+    assert advnets.train(config, tmp_path / "run")
+    words = ["label-curve", str(tmp_path / "run"), "--labels", "150", "--quick"]
+    assert command.main(words) == 0
+    text = (tmp_path / "run-labels" / "labels.md").read_text()
+    assert "at most as many validation labels as there are training labels" in text
+
+
+def test_every_draw_is_tried_before_anything_is_trained(tmp_path):
+    """Of 4 labels of 3 classes one class has two, which the seed chooses; the last has one."""
+    y = torch.tensor([0] * 20 + [1] * 20 + [2])
+    splits = Splits(*[Split(torch.zeros(41, 2), y)] * 3)
+    plan = label_curve.Plan(labels=(4,), draws=9)
+    with pytest.raises(ValueError, match=r"'labels' must be at most 1 of class 2, all that there"):
+        label_curve._refuse(splits, plan)
+
+
+def test_a_label_curve_of_one_class_is_refused_before_it_begins(tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", x=blobs(60).x.numpy(), y=np.zeros(60, dtype=int))
+    config = small_run(data=ArrayConfig(path=str(tmp_path / "x.npz")), model=small_config())
+    assert advnets.train(config, tmp_path / "run")
+    capsys.readouterr()
+    words = ["label-curve", str(tmp_path / "run"), "--labels", "9", "--quick"]
+    assert command.main(words) == 2
+    said = capsys.readouterr().err
+    assert "'labels' must be of at least 2 classes, got 1." in said and said.count("\n") == 1
+    assert not (tmp_path / "run-labels").exists()
+
+
+def test_a_label_curve_of_the_folder_one_stands_in(labelled, monkeypatch, capsys):
+    monkeypatch.chdir(labelled)
+    assert command.main(["label-curve", ".", "--labels", "9", "--quick"]) == 0
+    assert (labelled.parent / "run-labels" / "labels.md").exists()
+    monkeypatch.chdir(labelled / "checkpoints")
+    assert command.main(["label-curve", "..", "--labels", "9", "--quick"]) == 0
+    assert not (labelled / "..-labels").exists()
+
+
+@pytest.mark.parametrize("settings", [{"test": 0}, {"draws": 0}, {"updates": 1.5}])
+def test_a_plan_that_cannot_be_measured_is_refused(settings):
+    with pytest.raises(ValueError, match=f"'{next(iter(settings))}' must be a "):
+        label_curve.Plan(**settings)
 
 
 def test_the_label_curve_of_a_bigan_has_the_features_of_its_encoder(tmp_path):

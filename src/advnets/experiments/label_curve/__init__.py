@@ -67,7 +67,7 @@ def measure(run: Run, plan: Plan, *, out: Path, command: str, say: Say = print) 
     splits = run.splits()
     own = methods(run, splits.event_shape, updates=plan.updates)
     _refuse(splits, plan)  # before anything is trained
-    test = splits.test.take(slice(0, plan.test))
+    test = splits.test.take(slice(0, plan.test)) if plan.test else splits.test
     on = measured_on(run, splits, test)
     points = []
     for n in plan.labels:

@@ -87,9 +87,9 @@ def notes(curve: LabelCurve) -> list[str]:
     """How the numbers are read."""
     return [
         f"Error on {curve.test:,} test examples, +- its standard error over draws of labels. Draws "
-        "are stratified and the same for every method; penalties and stopping are chosen on at most "
-        "as many validation labels as there are training labels, the test examples are looked at "
-        "once."
+        "are stratified and the same for every method; penalties and stopping are chosen on at "
+        "most as many validation labels as there are training labels, the test examples are looked "
+        "at once."
     ]
 
 
