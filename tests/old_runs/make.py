@@ -8,6 +8,9 @@ commit computed: `decode_*` is G(z) of each sampler at `z`, and `end.*` is the l
 after that commit had gone on to the end. Samples of a seed are others on purpose since then. What a
 resume does not read is left out: curves for TensorBoard and, but in `game`, pictures and the best
 checkpoint.
+
+The end of `images` is the exception: it is that of commit 45620fa, from the same checkpoint. At
+c3d27cf Adam moved the weights of convolutions by the gradients of others.
 """
 
 import os
