@@ -73,7 +73,8 @@ class ReconstructOptions:
     starts: int = 3
     """Random starts of the search, beside E(x)."""
     between: int = 0
-    """Draw instead so many pictures along the path in z from each picture to the next one."""
+    """Draw instead so many pictures along the path in z from each picture to the next one; in a
+    .npy, these as an array `(n - 1, between, ...)`."""
     seed: int = 0
     """The seed of the random starts."""
     weights: str | None = None

@@ -188,7 +188,8 @@ class Run:
         if target == CODE and isinstance(self.learner, Encodes):
             return self.learner.encode(x)
         sampler = inference.generator_of(self.sampler(weights), self.config.model.kind)
-        return inference.encode(inference.load(self.folder, sampler, target), x)
+        asked = [] if weights is None else ["--weights", weights]
+        return inference.encode(inference.load(self.folder, sampler, target, asked=asked), x)
 
     def reconstruct(
         self,
