@@ -80,7 +80,10 @@ def plain(
 ) -> Rival:
     """The loop of PyTorch's DCGAN tutorial; `freeze` spares D's gradients in G's step."""
     layout = torch.channels_last if last else torch.contiguous_format
-    G, D = (network.to(memory_format=layout) for network in networks(side, width))
+    G, D = networks(side, width)
+    for p in (*G.parameters(), *D.parameters()):
+        if p.ndim == 4:
+            p.data = p.data.contiguous(memory_format=layout)
     G_rule, D_rule = (torch.optim.Adam(p.parameters(), LR, (0.0, 0.999)) for p in (G, D))
     x, rng = pictures(side), torch.Generator().manual_seed(0)
     ones, zeros = torch.ones(BATCH, 1), torch.zeros(BATCH, 1)
