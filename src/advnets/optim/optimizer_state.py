@@ -32,7 +32,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
     """The inverse of `optimizer_state`; it replaces the whole state."""
-    weights = [p.detach() for group in optimizer.param_groups for p in group["params"]]
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
     entries: dict[int, dict[str, Any]] = {}
     for key, tensor in state.items():
         at, name = key.split(".", 1)

@@ -202,7 +202,7 @@ class TrainState:
             if g is None or captured:
                 p.grad = None if g is None else g.to(p.dtype)
             elif g.dtype == p.dtype or p.grad is None:
-                p.grad = laid_out_as(p.detach(), g.to(p.dtype))
+                p.grad = laid_out_as(p, g.to(p.dtype))
             else:
                 p.grad.copy_(g)
         if self.schedule is not None:

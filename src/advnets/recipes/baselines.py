@@ -172,7 +172,7 @@ def dbn() -> RunConfig:
 def dbm() -> RunConfig:
     """A deep Boltzmann machine 784-500-1000: greedy pretraining, then mean field against chains.
 
-    Longer pretraining, higher rates and more updates fit better, but log Z cannot be estimated then
+    After longer pretraining, at higher rates or after more updates log Z could not be estimated
     (docs/results/related.md).
 
     Command: advnets train dbm --data.root FOLDER

@@ -167,10 +167,10 @@ def images_small() -> RunConfig:
     """Your own few hundred pictures: a fully connected pair on 32 x 32, for blurred likenesses.
 
     For thousands of pictures take `images` or `images-quick`, whose convolutional pair has not been
-    measured on so few. Half of the photographs are mirrored each time that D sees
-    them; for text, or anything else with a left and a right, add `--model.augment translate`. A
-    tenth is held out for validation and a tenth for the test: of 300, 30 each, too few for a
-    Frechet distance. Look at RUN/samples.
+    measured on so few. Half of the photographs are mirrored each time that D sees them; for text,
+    or anything else with a left and a right, add `--model.augment translate`. A tenth is held out
+    for validation and a tenth for the test: of 300, 30 each, too few for a Frechet distance. Look
+    at RUN/samples.
 
     Command: advnets train images-small --data.path FOLDER
     Time: 4,000 updates on 240 of 300 photographs (horses of CIFAR-10, enlarged) in 230 CPU seconds

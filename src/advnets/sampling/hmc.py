@@ -41,8 +41,9 @@ def gaussian_noise(G: Callable[[Tensor], Tensor], x: Tensor, sigma: float) -> Lo
 
     def log_likelihood(z: Tensor) -> Tensor:
         means = G(z.flatten(0, 1)).flatten(1)
-        need, got = (f"{t.shape[1]:,} numbers an example" for t in (means, rows))
-        errors.require(need == got, "x", f"{need}, as G's output has", got)
+        if means.shape[1] != rows.shape[1]:  # of one number an example it would broadcast
+            need = f"{means.shape[1]:,} numbers an example, as G's output has"
+            raise errors.bad_value("x", need, f"{rows.shape[1]:,} numbers an example")
         means = means.view(*z.shape[:2], -1)
         return -(rows - means).square().sum(dim=-1) / (2 * sigma**2) - norm
 

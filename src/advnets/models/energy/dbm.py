@@ -56,8 +56,8 @@ class DBMConfig(ModelConfig):
     """Hidden units of the two layers, from the data upwards."""
     updates: tuple[int, ...] = (1_000, 1_000)
     """Updates of pretraining of the lower and the upper machine; none at all trains all weights
-    together from the start. After long pretraining log Z cannot be estimated: annealed chains do
-    not reach the modes."""
+    together from the start. After long pretraining log Z could not be estimated on MNIST: annealed
+    chains did not reach the digits."""
     mean_field: int = 10
     """Updates of both layers' means at each minibatch, and where log p(x) is bounded."""
     k: int = 5
