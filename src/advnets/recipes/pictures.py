@@ -149,7 +149,7 @@ def images() -> RunConfig:
 
 
 def images_quick() -> RunConfig:
-    """`images` for ten minutes of two cores without bfloat16: both learning rates anneal to 0.
+    """`images` with 1,700 updates, for processors without bfloat16: both rates anneal to 0.
 
     Command: advnets train images-quick --data.path FOLDER
     Time: 1,700 updates of 64 pictures of 3 x 32 x 32 in 14 CPU minutes of one thread (float32).
