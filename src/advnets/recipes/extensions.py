@@ -47,9 +47,7 @@ def images_inpainting() -> RunConfig:
 
     Command: advnets train images-inpainting --data.path FOLDER
     Time: 100 updates of 64 in about 50 CPU seconds (bfloat16); the recipe has 10,000.
-    Score: after those, on 800 pictures, root mean square error in the lower half 0.295 of one
-    completion, 0.282 of the mean of 8 and 0.223 of the mean picture (100 test pictures): nothing is
-    learnt yet. The whole was not played.
+    Score: not measured (docs/results/inpainting.md).
     """
     return replace(
         images(),
