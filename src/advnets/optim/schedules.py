@@ -31,6 +31,8 @@ class OptimizerConfig:
     """... until it reaches this floor."""
     anneal: Anneal = "none"
     """'cosine' multiplies the learning rate by half a cosine that reaches 0 at the last update."""
+    anneal_from: float = 0.0
+    """Share of the run after which the cosine begins."""
     momentum: float = 0.5
     """Momentum in the first epoch."""
     final_momentum: float = 0.7
@@ -49,6 +51,7 @@ class OptimizerConfig:
         errors.at_least(1, lr_decay=self.lr_decay, saturate_epochs=self.saturate_epochs)
         errors.at_least(0, min_lr=self.min_lr)
         errors.fraction(
+            anneal_from=self.anneal_from,
             momentum=self.momentum,
             final_momentum=self.final_momentum,
             beta1=self.beta1,
@@ -91,7 +94,10 @@ class Schedule:
         c = self.config
         lr = (b.double() * -math.log(c.lr_decay)).exp_().mul_(c.lr).clamp_(min=min(c.min_lr, c.lr))
         if c.anneal == "cosine":
-            lr *= (b.double() / self.batches).clamp_(max=1).mul_(math.pi).cos_().add_(1).div_(2)
+            past = (b.double() / self.batches).clamp_(max=1)
+            if c.anneal_from:
+                past = past.sub_(c.anneal_from).clamp_(min=0).div_(1 - c.anneal_from)
+            lr *= past.mul_(math.pi).cos_().add_(1).div_(2)
         return lr
 
     def momentum(self, b: Tensor) -> Tensor:
