@@ -155,6 +155,7 @@ def test_the_configuration_builds_the_rule_it_names():
         ({"beta2": math.inf}, r"'beta2' must be at least 0 and below 1, got inf\."),
         ({"optimizer": "sgd"}, "'?optimizer'?.*sgd"),
         ({"anneal": "linear"}, "'?anneal'?.*linear"),
+        ({"anneal_from": 1.0}, r"'anneal_from' must be at least 0 and below 1, got 1\.0\."),
     ],
 )
 def test_limits_are_checked_on_construction(settings, message):
@@ -190,6 +191,13 @@ def test_cosine_annealing_ends_at_0_with_the_run():
     assert lr(s, 1000) == lr(s, 2000) == 0
     rates = [lr(s, b) for b in range(1001)]
     assert rates == sorted(rates, reverse=True)
+
+
+def test_a_late_cosine_leaves_the_rate_until_it_begins():
+    s = schedule(anneal="cosine", anneal_from=0.75, lr_decay=1.0, batches=1000)
+    assert [lr(s, b) for b in (0, 500, 750)] == [0.1] * 3
+    assert lr(s, 875) == pytest.approx(0.05)
+    assert lr(s, 1000) == lr(s, 2000) == 0
 
 
 @pytest.mark.parametrize(
