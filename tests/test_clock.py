@@ -39,6 +39,16 @@ def test_the_speed_is_that_of_recent_updates_without_the_first():
     assert run(clock, time, 10, seconds=0.1, start=450) == pytest.approx(10.0), RECENT
 
 
+def test_the_speed_is_warm_once_the_compiled_second_update_is_not_in_it():
+    time = Time()
+    clock = Clock(1_000, {}, now=time)
+    run(clock, time, 1, seconds=1.0)
+    assert run(clock, time, 1, seconds=40.0, start=1) == pytest.approx(1 / 40)
+    assert not clock.warm
+    assert run(clock, time, 9, seconds=0.1, start=2) == pytest.approx(10.0)
+    assert clock.warm
+
+
 def test_the_time_left_includes_what_happens_between_updates():
     time = Time()
     clock = Clock(100, {"score": 40, "picture": 0}, now=time)
@@ -125,6 +135,7 @@ def test_what_shortens_a_run_is_said_once_where_hours_are_left(left, monkeypatch
         learner, batches, config, generators=Generators(0), display=screen, advice="Fewer steps."
     )
     monkeypatch.setattr(Clock, "left", lambda *_: left)
+    assert not loop.clock.warm
     loop.clock.stepping = 30.0
     loop.fit()
     assert screen.said == (["About 1:00:01 left at this speed. Fewer steps."] * (left > 3_600))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 RECENT = 30.0
 """Seconds of updates over which the speed is measured."""
+_SLOW = 2
+"""The first updates, which are slow: a step is compiled in the second one."""
 
 
 class Clock:
@@ -62,8 +64,13 @@ class Clock:
         return (update - before) / max(self.stepping - at, 1e-9)
 
     def _old(self, update: int, at: float) -> bool:
-        """Whether the speed is no longer measured from here; the first update is a slow one."""
-        return update == self._first or self.stepping - at > RECENT
+        """Whether the speed is no longer measured from here."""
+        return update - self._first < _SLOW or self.stepping - at > RECENT
+
+    @property
+    def warm(self) -> bool:
+        """Whether the speed of the last mark is without the first, slow updates."""
+        return self._marks[0][0] - self._first >= _SLOW
 
     def left(self, update: int, speed: float) -> float:
         """Seconds to the end: of the updates at this speed, and of all else as often as due."""

@@ -278,7 +278,7 @@ class Trainer:
         self._pace = self.update, pace
         if self.folder is not None:
             self.folder.log({"update": self.update, **pace}, to="clock")
-        if self._advice and self.clock.stepping >= MEASURED:
+        if self._advice and self.clock.warm and self.clock.stepping >= MEASURED:
             if left >= LONG:
                 self.display.say(f"About {duration(left)} left at this speed. {self._advice}")
             self._advice = ""
