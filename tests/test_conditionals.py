@@ -434,7 +434,7 @@ def test_a_table_with_missing_numbers_is_trained_on_and_filled_in(tmp_path, caps
     assert command.main([*words, "--evaluation.samples", "20"]) == 0
     missing = np.isnan(table)
     left = missing.any(axis=1).sum()
-    assert f"{left} of 120 rows have NaN and are left out." in capsys.readouterr().err
+    assert f"{left} of 120 rows have missing values and are left out." in capsys.readouterr().err
     assert (
         command.main(
             ["complete", run, "--images", str(tmp_path / "table.npy"), "--n", "4", "--out", out]

@@ -25,7 +25,7 @@ from advnets.storage.checkpoints import read_checkpoint
 from advnets.storage.listing import listed
 from advnets.training.config import TrainerConfig
 from advnets.training.limits import Limit, seconds_of
-from conftest import ROOT, small_config, small_run
+from conftest import ROOT, small_config, small_game, small_run
 
 
 def said(capsys):
@@ -369,8 +369,6 @@ def test_a_run_that_is_being_trained_is_running(points, tmp_path):
 
 
 def test_a_folder_of_fit_is_listed_without_a_length(tmp_path):
-    from conftest import small_game
-
     x = torch.rand(64, 2, generator=torch.Generator().manual_seed(0))
     advnets.fit(small_game(), x, steps=3, folder=tmp_path / "runs" / "own")
     (own,) = listed(tmp_path / "runs")
@@ -494,17 +492,37 @@ def test_the_end_is_told_of_however_it_comes():
         def close(self):
             closed.append(True)
 
-    from conftest import small_game
-
     with pytest.raises(ZeroDivisionError):
         advnets.fit(small_game(), torch.zeros(64, 2), steps=2, callbacks=[Fails()])
     assert closed == [True]
 
 
-def test_a_callback_sees_what_those_before_it_logged(points):
-    seen = []
-    from conftest import small_game
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ({"update": 1.0}, r"'log' must be a name of a metric other than update, .*got update"),
+        ({"validation": 1.0}, r"other than .*got validation"),
+        ({"mine": "a"}, r"'mine' must be a number, or a tensor of one, got a str"),
+        ({"mine": torch.zeros(2)}, r"'mine' must be a number, or a tensor of one, got a Tensor"),
+    ],
+)
+def test_what_a_callback_cannot_log_is_refused_by_name(metrics, words):
+    game = small_game(order="alternating")
+    with pytest.raises(errors.BadValue, match=words):
+        advnets.fit(game, torch.rand(64, 2), steps=2, callbacks=[lambda at: at.log(**metrics)])
 
+
+def test_a_callback_that_cannot_be_called_is_refused_before_the_first_update():
+    game = small_game(order="alternating")
+    with pytest.raises(
+        errors.BadValue, match=r"'callbacks' must be functions.* of a Moment, got 3"
+    ):
+        advnets.fit(game, torch.rand(64, 2), steps=2, callbacks=[3])
+    assert game.updates == 0
+
+
+def test_a_callback_sees_what_those_before_it_logged():
+    seen = []
     advnets.fit(
         small_game(),
         torch.rand(64, 2),

@@ -118,3 +118,42 @@ class Stream(IterableDataset):
 def test_other_items_are_refused_in_one_line(data, words):
     with pytest.raises(BadValue, match=words):
         advnets.fit(small_game(order="alternating"), data(), steps=1)
+
+
+def test_an_item_with_nan_is_named_not_the_learning_rate():
+    data = Items(lambda i: X[i] * float("nan") if i == 37 else X[i])
+    with pytest.raises(BadValue, match=r"'data \(minibatch \d\)' must be finite everywhere"):
+        advnets.fit(small_game(order="alternating"), data, steps=3)
+
+
+def picture(pixels, mode=None):
+    image = Image.fromarray(np.asarray(pixels))
+    return image if mode is None else image.convert(mode)
+
+
+def test_pictures_of_16_bits_keep_all_of_them():
+    numbers = np.arange(16, dtype=np.uint16).reshape(4, 4) * 4_000
+    x = collate([picture(numbers)])
+    assert x.shape == (1, 1, 4, 4)
+    assert torch.equal(x[0, 0], torch.tensor(numbers.astype(np.float32) / np.float32(65_535)))
+
+
+def test_transparent_pixels_are_white():
+    rgba = np.zeros((2, 2, 4), np.uint8)
+    rgba[0] = (255, 0, 0, 255)
+    x = collate([picture(rgba)])
+    assert x[0, :, 0, 0].tolist() == [1, 0, 0]
+    assert x[0, :, 1, 1].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pictures_whose_white_is_not_known_are_refused(mode):
+    with pytest.raises(BadValue, match=rf"'data' must be pictures of 8 or 16 bits .*mode {mode}"):
+        collate([picture(np.zeros((2, 2), np.uint8), mode)])
+
+
+def test_black_and_white_is_grey():
+    assert collate([picture(np.eye(2, dtype=np.uint8) * 255, "1")])[0, 0].tolist() == [
+        [1, 0],
+        [0, 1],
+    ]

@@ -83,7 +83,51 @@ def test_empty_cells_are_missing_and_their_rows_can_be_left_out(tmp_path):
         load(config, seed=0)
     splits = load(ArrayConfig(path=config.path, missing="leave-out"), seed=0)
     assert sum(map(len, (splits.train, splits.validation, splits.test))) == N
-    assert "2 of 32 rows have NaN and are left out" in splits.reading
+    assert "2 of 32 rows have missing values and are left out" in splits.reading
+
+
+def test_the_numbers_that_pandas_gives_to_unnamed_columns_are_a_heading(tmp_path):
+    without_index = "0,1,2\n" + table(X)
+    with_index = ",0,1,2\n" + "".join(
+        f"{i},{line}\n" for i, line in enumerate(table(X).splitlines())
+    )
+    for text in (without_index, with_index):
+        assert np.array_equal(read(tmp_path / "a.csv", text).x, X)
+    other = read(tmp_path / "a.csv", "0,1,3\n" + table(X))
+    assert other.x.shape == (N + 1, D), "numbers of another order are an example"
+
+
+@pytest.mark.parametrize("gone", ["", "NA", "nan"])
+@pytest.mark.parametrize("labels", [NAMES, np.arange(N) % 2])
+def test_a_row_without_a_label_is_refused_or_left_out(tmp_path, gone, labels):
+    cells = [gone, *map(str, labels[1:])]
+    text = table(X, heading="abc", labels=cells)
+    (tmp_path / "a.csv").write_text(text)
+    config = ArrayConfig(path=str(tmp_path / "a.csv"))
+    with pytest.raises(BadValue, match=r"'labels' must be .* row 0"):
+        load(config, seed=0)
+    splits = load(ArrayConfig(path=config.path, missing="leave-out"), seed=0)
+    assert "1 of 30 rows have missing values and are left out." in splits.reading
+    assert len({int(c) for c in splits.train.context}) == len({*labels.tolist()})
+    assert not splits.train.context.is_floating_point()
+
+
+def test_none_is_a_name_of_a_class(tmp_path):
+    cells = ["none", "some"] * (N // 2)
+    assert read(tmp_path / "a.csv", table(X, labels=cells)).labels.tolist() == cells
+
+
+def test_underscores_in_numbers_are_refused_whatever_stands_beside_them(tmp_path):
+    for rows in ([["1_000", 2]] * 3, [["1_000", "NA"]] * 3):
+        with pytest.raises(BadFile, match=r"numbers in column '1'.*got '1_000' in line 1"):
+            read(tmp_path / "a.csv", table(rows))
+
+
+def test_a_column_of_labels_whose_name_others_share_is_asked_for_by_number(tmp_path):
+    text = table([[1, "x", 2], [3, "y", 4]], heading=("a", "a", "b"))
+    with pytest.raises(BadValue, match=r"number of a column of .*, 1, 2, got a, a name of several"):
+        read(tmp_path / "a.csv", text, label_column="a")
+    assert read(tmp_path / "a.csv", text, label_column="2").labels.tolist() == ["x", "y"]
 
 
 def test_a_csv_an_npz_and_two_npy_files_give_the_same_splits_and_class_names(tmp_path):
@@ -154,7 +198,8 @@ def test_labels_are_the_column_that_is_named_or_the_only_one_of_words(tmp_path):
         ("a;b\n1,234;5\n6,789;7\n", {}, r"no thousands separators, got '1,234', which may be thousands"),
         ("a;b\n1,25;5\n6.5;7\n", {}, r"with one decimal sign .*got '1,25' and '6\.5'"),
         ("a;b\n1.234,5;5\n6;7\n", {}, r"numbers in column 'a' .*got '1\.234,5' in line 2"),
-        ("a,b\n1,2\n1,2,3\n", {}, r"as many cells in each line, 2, got 3 in line 3\."),
+        ("a,b\n1,2\n1,2,3\n", {}, r"as many cells in each line as in the first, 2, got 3 in line 3\."),
+        ("My table\nx,y,label\n1,2,a\n", {}, r"as in the first, 1, got 3 in line 2\."),
         ("a,b\n1,2\n1,x\n", {}, r"numbers in column 'b' .*got 'x' in line 3"),
         ("1,2\n", {}, r"a table of at least 2 lines, got 1"),
         ("", {}, r"a table of at least 2 lines, got 0"),

@@ -82,7 +82,7 @@ class ArrayConfig(DataConfig):
     of each minibatch. By default an array that would fill a quarter of the memory is
     memory-mapped."""
     missing: Missing = "refuse"
-    """Rows with NaN: 'refuse' ends the run, 'leave-out' trains on the others."""
+    """Rows with NaN or without a label: 'refuse' ends the run, 'leave-out' trains on the others."""
 
     def __post_init__(self) -> None:
         errors.one_of(get_args(Missing), missing=self.missing)
@@ -152,13 +152,24 @@ def _labels_beside(path: Path) -> Array:
 
 
 def whole_rows(x: Array, labels: Array | None) -> tuple[tuple[Array, Array | None], str]:
-    """The rows without NaN, with their labels, and a line on those that are left out."""
-    if x.dtype.kind != "f" or x.ndim < 2 or (labels is not None and len(labels) != len(x)):
-        return (x, labels), ""  # refused by `from_arrays`, or without NaN
-    whole = ~np.isnan(x.reshape(len(x), -1)).any(axis=1)
-    left = int((~whole).sum())
-    reading = f"{left:,} of {len(x):,} rows have NaN and are left out." if left else ""
+    """The rows without NaN and with a label, and a line on those that are left out."""
+    if x.ndim < 2 or (labels is not None and (labels.ndim == 0 or len(labels) != len(x))):
+        return (x, labels), ""  # refused by `from_arrays`
+    incomplete = _missing(x) if labels is None else _missing(x) | _missing(labels)
+    left, whole = int(incomplete.sum()), ~incomplete
+    reading = f"{left:,} of {len(x):,} rows have missing values and are left out." if left else ""
     return (x[whole], None if labels is None else labels[whole]), reading
+
+
+def _missing(rows: Array) -> Array:
+    """Which rows have NaN or an empty name, `(n,)`."""
+    flat = rows.reshape(len(rows), -1)
+    found: Array = np.zeros(flat.shape, bool)
+    if rows.dtype.kind == "f":
+        found = np.isnan(flat)
+    elif class_names.of_words(rows):
+        found = flat == (b"" if rows.dtype.kind == "S" else "")
+    return found.any(axis=1)
 
 
 def map_array(path: Path, resident: bool | None) -> Split | None:

@@ -164,6 +164,7 @@ class Loaded:
         x = x[0] if isinstance(x, tuple | list) and len(x) == 1 else x
         if isinstance(x, Tensor):
             refuse_other_tensors("data", x)
+            refuse_non_finite(f"data (minibatch {i})", x)
             refuse_unscaled("data", x)
         if not isinstance(x, Tensor) or not (context is None or isinstance(context, Tensor)):
             raise _not_minibatches(x)

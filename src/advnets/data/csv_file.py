@@ -1,14 +1,15 @@
 """A table of numbers in a CSV file, with or without headings and a column of labels.
 
 - Cells are separated by tabs, semicolons or commas (`delimited`).
-- The first line is a heading where a column of numbers does not begin with one, or where a cell is
-  the usual name of a column of labels.
+- The first line is a heading where a column of numbers does not begin with one, where a cell is the
+  usual name of a column of labels, or where the cells are 0, 1, 2, ..., as pandas numbers columns.
 - The labels are the column that is named, or has a usual name, or is the only one of words.
 - A column called `id` or without a name, as pandas writes its index, is left out.
 - A number may have a decimal comma, unless commas separate the cells, or may separate thousands.
-- An empty cell, `NA`, `NaN` and `null` are missing: NaN.
+- An empty cell, `NA`, `NaN` and `null` are missing: NaN, and a label without a name.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -27,7 +28,10 @@ LABELS = ("class", "label", "labels", "category", "target", "class_name", "speci
 """Usual names of a column of labels, in lower case."""
 NO_NUMBER = ("", "id", "index", "unnamed: 0")
 """Names of a column that numbers the rows."""
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-nan"))
+NO_LABEL = frozenset(("", "na", "n/a", "nan", "null", "-nan"))
+"""Cells that are missing, in lower case."""
+MISSING = NO_LABEL | {"none"}
+"""The same in a column of numbers."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _WORD = re.compile(r"[^\W\d_]")
@@ -76,20 +80,25 @@ def read(path: Path, label_column: str = "") -> Contents:
     first = list(islice(table.rows, 2))
     if len(first) < 2:
         raise errors.BadFile(f"{path}: must hold a table of at least 2 lines, got {len(first)}.")
+    _refuse_other_lengths(path, first, len(first[0][1]))
     columns, headed = _columns(path, [row for _, row in first], table.delimiter, label_column)
     rows = chain(first[headed:], table.rows)
     commas = _Commas(path, table.delimiter)
     parts, labels = [], []
     while block := list(islice(rows, _BLOCK)):
-        for line, row in block:
-            if len(row) != len(columns.heading):
-                need = f"as many cells in each line, {len(columns.heading)}"
-                raise errors.BadFile(f"{path}: must hold {need}, got {len(row)} in line {line}.")
+        _refuse_other_lengths(path, block, len(columns.heading))
         parts.append(_numbers(path, block, columns, commas))
         labels += [row[columns.label] for _, row in block] if columns.label is not None else []
     commas.refuse_unclear()
     x = np.concatenate(parts)
     return Contents(x, _labels(labels, commas) if labels else None, _reading(path, columns, x))
+
+
+def _refuse_other_lengths(path: Path, rows: Sequence[tuple[int, list[str]]], cells: int) -> None:
+    for line, row in rows:
+        if len(row) != cells:
+            need = f"as many cells in each line as in the first, {cells}"
+            raise errors.BadFile(f"{path}: must hold {need}, got {len(row)} in line {line}.")
 
 
 def _columns(
@@ -101,7 +110,7 @@ def _columns(
     names = [cell.lower() for cell in first]
     above = zip(first, numeric, strict=False)
     headed = any(n and not _is_number(cell, delimiter) for cell, n in above)
-    headed |= any(name in LABELS or name == "id" for name in names)
+    headed |= any(name in LABELS or name == "id" for name in names) or _counts_columns(first)
     heading = first if headed else [str(i + 1) for i in range(len(first))]
     label = _label(path, heading, second, label_column, headed=headed)
     left_out = [i for i, name in enumerate(names) if headed and name in NO_NUMBER and i != label]
@@ -111,12 +120,23 @@ def _columns(
     return _Columns(heading, kept, label, left_out), headed
 
 
+def _counts_columns(first: list[str]) -> bool:
+    """Whether a line is 0, 1, 2, ..., alone or behind the empty cell above an index."""
+    cells = first[1:] if first[0] == "" else first
+    counted = cells == [str(i) for i in range(len(cells))]
+    return counted and (len(cells) > 1 or (len(cells) == 1 and cells != first))
+
+
 def _label(
     path: Path, heading: list[str], second: list[str], named: str, *, headed: bool
 ) -> int | None:
     """The column of labels."""
     if named:
         found = [i for i, name in enumerate(heading) if name == named]
+        if len(found) > 1:
+            numbers = ", ".join(str(i + 1) for i in found)
+            need = f"the number of a column of {path}, {numbers}"
+            raise errors.bad_value("data.label_column", need, f"{named}, a name of several")
         found = found or [i for i in range(len(heading)) if str(i + 1) == named]
         need = f"one of {errors.short(', '.join(map(printable, heading)))}, the columns of {path}"
         errors.require(len(found) == 1, "data.label_column", need, named)
@@ -187,10 +207,9 @@ def _numbers(
     path: Path, block: list[tuple[int, list[str]]], columns: _Columns, commas: _Commas
 ) -> Array:
     """The numbers of some rows, `(rows, d)`."""
-    try:
-        return _at_once(block, columns, commas)
-    except ValueError:
-        pass  # one by one
+    if all("_" not in row[i] for _, row in block for i in columns.numbers):  # numpy takes 1_000
+        with contextlib.suppress(ValueError):
+            return _at_once(block, columns, commas)
     return np.array([list(_one_by_one(path, line, row, columns, commas)) for line, row in block])
 
 
@@ -217,13 +236,18 @@ def _one_by_one(
 
 
 def _labels(cells: list[str], commas: _Commas) -> Array:
-    """Labels as numbers where all are, else as names."""
-    if any(cell.lower() in MISSING for cell in cells):
-        return np.array(cells)
+    """Labels as numbers where all are, else as names; a missing one is NaN or an empty name."""
+    missing = [cell.lower() in NO_LABEL for cell in cells]
+    names = ["" if gone else cell for cell, gone in zip(cells, missing, strict=True)]
+    told = [name for name in names if name]
+    if any(name.lower() in MISSING for name in told):  # 'none' is a name
+        return np.array(names)
     try:
-        numbers = np.array([commas.number(cell) for cell in cells])
+        numbers = np.array([commas.number(name) for name in names])
     except ValueError:
-        return np.array(cells)
+        return np.array(names)
+    if any(missing):
+        return numbers
     whole = bool((numbers == numbers.round()).all()) and np.abs(numbers).max() < 2**53
     return numbers.astype(np.int64) if whole else numbers
 

@@ -1,8 +1,9 @@
 """Items of a map-style data set (`torch.utils.data.Dataset`), read as they are needed.
 
 An item is x; `(x,)`; `(x, label)`; or a dictionary of them, as Hugging Face's `datasets` have. x is
-a tensor, a numpy array, a number, or a picture of Pillow, which becomes `(C, H, W)` in [0, 1]. A
-label is a number or a vector.
+a tensor, a numpy array, a number, or a picture of Pillow, which becomes `(C, H, W)` in [0, 1]: grey
+of 8 or 16 bits, or RGB, where transparent pixels are blended with white. A label is a number or a
+vector.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from advnets.base import errors
+from advnets.data.images import decoding
 
 X = ("x", "image", "img", "pixel_values", "data", "input")
 """Keys of x in a dictionary."""
@@ -62,14 +64,25 @@ def _tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, Image.Image):
-        pixels = np.asarray(value if value.mode == "L" else value.convert("RGB"))
-        planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-        return torch.from_numpy(planes / np.float32(255))
+        return _of_picture(name, value)
     try:
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError):
         need = "numbers, arrays, tensors or pictures in each item"
         raise errors.bad_value(name, need, f"a {type(value).__name__}") from None
+
+
+def _of_picture(name: str, image: Image.Image) -> Tensor:
+    if decoding.is_deep(image):
+        deep = np.asarray(image).astype(np.float32) / np.float32(2**16 - 1)
+        return torch.from_numpy(deep[None])
+    try:
+        pixels = np.asarray(decoding.opaque(image, depth=8))
+    except errors.Unusable:
+        need = "pictures of 8 or 16 bits (tensors of other numbers)"
+        raise errors.bad_value(name, need, f"a picture of mode {image.mode}") from None
+    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return torch.from_numpy(planes / np.float32(255))
 
 
 def _stacked(name: str, tensors: list[Tensor]) -> Tensor:

@@ -17,12 +17,17 @@ The contract:
 - Of several processes, each calls its own callbacks; `Start.first` is True in one of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
+
+from advnets.base import errors
+
+RESERVED = ("update", "validation", "warning", "sentence")
+"""Names in a line of metrics that are the library's."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,16 @@ class Moment:
     """The picture of samples drawn at this update, if any: a PNG in the run folder."""
 
     def log(self, **metrics: float | Tensor) -> None:
-        """Log further metrics at this update. Raises `Diverged` for one that is not finite."""
-        self._log({name: float(value) for name, value in metrics.items()})
+        """Log further metrics at this update.
+
+        Raises:
+            BadValue: For a value that is no number, and for a name in `RESERVED`.
+            Diverged: For a value that is not finite.
+        """
+        for name in metrics:
+            need = f"a name of a metric other than {', '.join(RESERVED)}"
+            errors.require(name not in RESERVED, "log", need, name)
+        self._log({name: _number(name, value) for name, value in metrics.items()})
 
     def stop(self) -> None:
         """End the training after this update; several processes agree on it every 10 updates."""
@@ -88,3 +101,19 @@ class HasClose(Protocol):
     def close(self) -> None:
         """End."""
         ...
+
+
+def refuse_others(callbacks: Iterable[Any]) -> None:
+    """Raise `BadValue` where one of them cannot be called."""
+    for one in callbacks:
+        need = "functions, or objects that can be called, of a Moment"
+        errors.require(callable(one), "callbacks", need, errors.kind_of(one))
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        if not isinstance(value, str | bytes):
+            return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        pass  # refused below
+    raise errors.bad_value(name, "a number, or a tensor of one", errors.kind_of(value))

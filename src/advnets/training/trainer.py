@@ -35,7 +35,7 @@ from advnets.storage.checkpoints import (
 from advnets.storage.run_folder import RunDir, flat
 from advnets.training import schedulers as torch_schedulers
 from advnets.training import trackers
-from advnets.training.callbacks import Callback, HasClose, HasStart, Moment, Start
+from advnets.training.callbacks import Callback, HasClose, HasStart, Moment, Start, refuse_others
 from advnets.training.clock import Clock
 from advnets.training.config import TrainerConfig
 from advnets.training.history import History
@@ -107,6 +107,7 @@ class Trainer:
         ranks: Ranks = ALONE,
     ) -> None:
         trackers.refuse(config.track)
+        refuse_others(callbacks)
         if isinstance(learner, Choosy) and isinstance(batches, Batches):
             learner.refuse_sizes(batches.sizes)
         self.learner, self.batches, self.config = learner, batches, config

@@ -162,8 +162,8 @@ def _to_look(image: Image.Image, look: Look, depth: int) -> Decoded:
         image.draft(None, (2 * width, 2 * height))
     image.load()
     turn = _turn(image)
-    deepest = int(np.asarray(image).max()) if _is_deep(image) else None
-    flat = _eight_bit(image, depth)
+    deepest = int(np.asarray(image).max()) if is_deep(image) else None
+    flat = opaque(image, depth)
     flat = _cropped(flat if turn is None else flat.transpose(turn), *look.sides)
     if flat.mode != ("L" if look.grey else "RGB"):
         flat = flat.convert("L" if look.grey else "RGB")
@@ -194,16 +194,24 @@ def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
     return part if part.size == (width, height) else part.resize((width, height), LANCZOS)
 
 
-def _is_deep(image: Image.Image) -> bool:
+def is_deep(image: Image.Image) -> bool:
     """Whether a picture is 16-bit grey."""
     return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
 
 
-def _eight_bit(image: Image.Image, depth: int) -> Image.Image:
-    """The picture as opaque 8-bit grey or RGB."""
+def opaque(image: Image.Image, depth: int) -> Image.Image:
+    """The picture as opaque 8-bit grey or RGB.
+
+    Args:
+        image: Of any mode.
+        depth: Bits that its numbers use, where it is 16-bit grey.
+
+    Raises:
+        Unusable: For numbers of 32 bits, which have no white.
+    """
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
-    if _is_deep(image):  # by hand, because Pillow's conversion cuts off instead
+    if is_deep(image):  # by hand, because Pillow's conversion cuts off instead
         upper = np.asarray(image) >> (depth - 8)
         return Image.fromarray(upper.clip(0, 255).astype(np.uint8))
     if image.mode in ("I", "F"):
