@@ -7,7 +7,8 @@
     malformed  300 malformed files, folders and options: one line and exit code 2, a warning, or
                the result of another valid input
     writes     every write of a command fails in turn: with ENOSPC all later ones too, with EIO once
-    growth     50,000 updates, during which memory, threads and descriptors do not grow
+    growth     50,000 updates, during which threads and descriptors do not grow, and memory by
+               at most 4 MiB
     sharing    two commands at the same time in one folder, or with one cache
 
 Commands run in children that are forked from this process after it has imported torch, so that

@@ -1,7 +1,7 @@
 """Measure memory, threads and file descriptors during a long training of a tiny game in float32.
 
 The run logs at every 20th update, draws samples, scores and saves. What is measured after the
-warm-up must not grow.
+warm-up must not grow, memory by at most `ROOM`.
 """
 
 import dataclasses

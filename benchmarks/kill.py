@@ -362,7 +362,11 @@ def play(top: Path, *, kills: int, seed: int, until: float, kinds: tuple[str, ..
         until: The time (monotonic) after which no command begins.
         kinds: The kinds of commands; all by default.
     """
-    found = {kind: ones for kind, ones in commands(top).items() if not kinds or kind in kinds}
+    known = commands(top)
+    unknown = sorted({*kinds} - known.keys())
+    if unknown:
+        raise SystemExit(f"--kinds must be of {', '.join(known)}, got {', '.join(unknown)}")
+    found = {kind: ones for kind, ones in known.items() if not kinds or kind in kinds}
     whole: dict[str, tuple[dict[str, bytes], float]] = {}
     tally = Tally({kind: Counter() for kind in found})
     wanted = {kind: kills * SHARES[kind] / sum(SHARES[k] for k in found) for kind in found}

@@ -256,6 +256,9 @@ def test_bash_completes_with_the_script(capsys, tmp_path):
     assert completed("advnets", "train", "images-small", "--data.s") == sizes
     assert completed("advnets", "train", "demo", "--ste") == ["--steps"]
     assert completed("advnets", "completion", "z") == ["zsh"]
+    assert completed("advnets", "table", "2", "--se") == ["--seeds", "--seconds"]
+    assert completed("advnets", "table", "1", "--m") == ["--mnist", "--models"]
+    assert completed("advnets", "export", "--checkpoint", "") == ["best", "last"]
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")

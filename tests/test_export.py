@@ -220,6 +220,10 @@ MISTAKES = [
     ("--to hub-folder --out run/checkpoints", r"'out' must be another file than those .*"),
     ("--to safetensors --weights ema", r"Unknown weights 'ema'\. Valid: raw, averaged\."),
     ("--to safetensors --license ''", r"'license' must be a name such as cc-by-4\.0, got \."),
+    (
+        "--average 9 11 --checkpoint last",
+        r"'checkpoint' must be left out with --average, .*got last\.",
+    ),
     ("--average best", r"'average' must be at least two checkpoints, got 1\."),
     ("--average best 3", r"'checkpoint' must be an update .* is kept \(9, 11\), got 3\."),
     ("--average best best", r"'average' must be different checkpoints, got updates 7, 7\."),
@@ -238,6 +242,24 @@ def test_a_mistake_at_the_command_is_one_line(words, message, tmp_path, monkeypa
     (line,) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(f"advnets: {message}", line), line
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_generator_in_one_file_is_drawn_from_and_exported_beside_itself(tmp_path, capsys):
+    game(tmp_path)
+    (tmp_path / "own").mkdir()
+    file = str(tmp_path / "own" / "g.safetensors")
+    words = ["export", str(tmp_path / "run"), "--to", "safetensors", "--out", file]
+    assert main(words) == main(["sample", file, "--n", "2"]) == 0
+    assert main(["export", file, "--to", "hub-folder"]) == 0
+    assert {p.name for p in (tmp_path / "own").iterdir()} == {"g.safetensors", "samples.png", "hub"}
+
+
+def test_an_address_of_the_hub_is_refused_as_it_was_typed(capsys):
+    assert main(["sample", "hf://user/name"]) == 2
+    assert capsys.readouterr().err == (
+        "advnets: 'run' must be a folder or a file here; advnets.load reads addresses of the Hub, "
+        "got hf://user/name.\n"
+    )
 
 
 def test_the_command_says_what_it_wrote(tmp_path, capsys):

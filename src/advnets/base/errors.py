@@ -172,7 +172,7 @@ def unknown(what: str, name: str, valid: Iterable[str], *, instead: str = "") ->
     while len(" or ".join(near)) > LONGEST - len(head) - len(instead) - 20 and len(near) > 1:
         near.pop()
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    whole = f"{head}{hint} Valid: {', '.join(names)}."
+    whole = f"{head}{hint} Valid: {', '.join(names) or 'none'}."
     if len(whole) <= LONGEST or not instead:
         return BadValue(whole)
     return BadValue(f"{head}{hint} {instead}")

@@ -42,7 +42,8 @@ def sample(options: SampleOptions) -> int:
     """The command `advnets sample`."""
     n = options.n if options.n is not None else 10 if len(options.class_) > 1 else 64
     errors.at_least(1, n=n)
-    out = options.out or options.run / "samples.png"
+    folder = options.run.parent if options.run.is_file() else options.run
+    out = options.out or folder / "samples.png"
     files.output(out, (*images.FORMATS, ".npy", ""))
     loaded = trained.load(options.run, checkpoint=options.checkpoint)
     if options.class_:

@@ -64,10 +64,12 @@ def _command(name: str) -> Spec:
 
 
 def _in_one_line(spec: Spec) -> None:
-    """Shorten all descriptions, and add familiar names of options."""
+    """Shorten all descriptions, add familiar names of options, and offer no None."""
     spec["description"] = _short(spec.get("description", ""))
     for option in spec["options"]:
         option["description"] = _short(option["description"])
+        if "choices" in option:
+            option["choices"] = [word for word in option["choices"] if word != "None"]
         option["flags"] += [FAMILIAR[flag] for flag in option["flags"] if flag in FAMILIAR]
     for below in spec["subcommands"].values():
         _in_one_line(below)

@@ -15,9 +15,11 @@ def export(options: ExportOptions) -> int:
     """The command `advnets export`."""
     output(options.run, options.to, options.out)  # refused before anything is loaded
     if options.average:
+        need = "left out with --average, which names the checkpoints"
+        errors.require(options.checkpoint is None, "checkpoint", need, options.checkpoint)
         run = load_average(options.run, options.average, options.weights)
     else:
-        run = loaded.load(options.run, checkpoint=options.checkpoint)
+        run = loaded.load(options.run, checkpoint=options.checkpoint or "best")
     done = export_run(
         run, options.out, to=options.to, weights=options.weights, license=options.license
     )

@@ -202,8 +202,8 @@ class ExportOptions:
     default."""
     weights: str | None = None
     """The sampler, by default the model's first: 'raw' or 'averaged' weights of a GAN."""
-    checkpoint: Which = "best"
-    """The checkpoint with the best validation score, or the last."""
+    checkpoint: Which | None = None
+    """The checkpoint with the best validation score (the default), or the last."""
     average: tuple[str, ...] = ()
     """Export the mean of the weights of these checkpoints instead: 'best', 'last', or numbers of
     updates that the run keeps."""

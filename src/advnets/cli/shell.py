@@ -35,13 +35,6 @@ class FigureCommand(options.FigureOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TableCommand(options.TableOptions):
-    """A table of the paper."""
-
-    number: tyro.conf.Positional[Literal["1"]] = "1"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class RecipesCommand:
     """The named configurations."""
 
@@ -55,7 +48,6 @@ OTHERS: dict[str, Any] = {
     "reconstruct": extension_options.ReconstructOptions,
     "evaluate": options.EvaluateOptions,
     "figure": FigureCommand,
-    "table": TableCommand,
     "coordination": extension_options.CoordinationOptions,
     "label-curve": extension_options.LabelCurveOptions,
     "report": options.ReportOptions,
@@ -72,7 +64,6 @@ OTHERS: dict[str, Any] = {
 """The commands beside `train`, by name."""
 ARGUMENTS = {
     "figure": ("1", "2", "3"),
-    "table": ("1", "2"),
     "recipes": tuple(recipes.RECIPES),
     "completion": SHELLS,
 }
@@ -107,7 +98,10 @@ def script(shell: str) -> str:
 
 def _commands() -> Any:
     """All commands, as a union of which tyro makes subcommands."""
-    kinds = [Annotated[_train(), tyro.conf.subcommand("train")]]
+    kinds = [
+        Annotated[_train(), tyro.conf.subcommand("train")],
+        Annotated[_table(), tyro.conf.subcommand("table")],
+    ]
     kinds += [Annotated[cls, tyro.conf.subcommand(name)] for name, cls in OTHERS.items()]
     return functools.reduce(operator.or_, kinds)
 
@@ -121,3 +115,11 @@ def _train() -> Any:
     ]
     recipe: Any = Annotated[functools.reduce(operator.or_, kinds), tyro.conf.arg(name="")]
     return dataclasses.make_dataclass("Train", [("config", recipe)])
+
+
+def _table() -> Any:
+    """The command `table`, with its number as a subcommand: each has options of its own."""
+    one = Annotated[options.TableOptions, tyro.conf.subcommand("1")]
+    two = Annotated[options.Table2Options, tyro.conf.subcommand("2")]
+    number: Any = Annotated[one | two, tyro.conf.arg(name="")]
+    return dataclasses.make_dataclass("Table", [("number", number)])

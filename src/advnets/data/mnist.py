@@ -93,6 +93,9 @@ def load(config: MnistConfig, *, seed: int) -> Splits:
             above 9; for a download that fails.
     """
     if config.name != "mnist":
+        packed = config.root is not None and expanded(config.root).suffix == ".npz"
+        need = f"the folder of the IDX files of {config.name}; a .npz is read for mnist alone"
+        errors.require(not packed, "data.root", need, config.root)
         found = like_mnist.load(config.name, config.root)
         labels = torch.cat([found.train.context, found.validation.context])  # type: ignore[list-item]
         if _content(labels.to(torch.uint8).numpy()) == CONTENT["train-labels"]:

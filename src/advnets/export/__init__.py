@@ -57,7 +57,7 @@ def export(
     Args:
         run: A trained run, or a shared generator (`advnets.load`).
         out: The file, or for 'hub-folder' a new folder. `generator.onnx` or the like in the run's
-            folder by default, or there `hub`.
+            folder by default, or there `hub`; beside a shared generator in one file.
         to: 'onnx', 'safetensors', 'torch-export' or 'hub-folder'.
         weights: Which of the model's samplers: 'raw' or 'averaged'; by default the first.
         license: The licence of the weights, such as 'cc-by-4.0'; 'unknown' by default.
@@ -98,6 +98,7 @@ def made(
 def output(folder: Path, to: str, out: Path | str | None = None) -> Path:
     """Where a format is written. Raises `BadValue` where that would destroy something."""
     suffix = formats.get(to).suffix
+    folder = folder.parent if folder.is_file() else folder  # a shared generator in one file
     default = folder / (f"generator{suffix}" if suffix else "hub")
     return files.output(default if out is None else Path(out), (suffix,))
 

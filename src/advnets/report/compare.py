@@ -144,7 +144,8 @@ def _which(member: Member) -> str:
 
 def _how(member: Member) -> str:
     """How a run gets a test score."""
-    return f"not scored: advnets evaluate {shlex.quote(str(member.run.folder.path))}"
+    which = "" if _which(member) else " --checkpoint last"
+    return f"not scored: advnets evaluate {shlex.quote(str(member.run.folder.path))}{which}"
 
 
 def _test(line: ScoreRow) -> str:

@@ -1,5 +1,6 @@
 """A trained run: `advnets.load("runs/mnist").sample(64, seed=0)`."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import TypeVar, overload
@@ -23,6 +24,7 @@ from advnets.training.trainer import Fitted
 
 HUB = "hf://"
 """What the address of a generator on the Hugging Face Hub begins with."""
+_HUB_AS_PATH = str(Path(HUB)) + os.sep
 Trained = TypeVar("Trained", bound=Learner)
 
 
@@ -69,6 +71,10 @@ def load(
         for name in (name for name, at in given.items() if at is not None):
             raise errors.bad_value(name, "left out for a shared generator, without data", "a path")
         return _shared(folder)
+    if str(folder).startswith(_HUB_AS_PATH):
+        need = "a folder or a file here; advnets.load reads addresses of the Hub"
+        address = str(folder).replace(_HUB_AS_PATH, HUB)
+        raise errors.bad_value("run", need, address)
     run_folder = RunDir(folder)
     if into is not None:
         return _into(into, run_folder, checkpoint or "last")
