@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from scipy import stats
 from torch import nn
 
 import advnets
+from advnets import data
 from advnets.base import errors
 from advnets.base.conditioning import Context
 from advnets.base.protocols import Batch, Problem
 from advnets.experiments import coordination
+from advnets.experiments.coordination import on_digits
 from advnets.experiments.coordination.on_digits import SETTINGS
 from advnets.extensions.coordination import (
     AdaptiveK,
@@ -612,3 +615,29 @@ def test_a_comparison_is_refused_before_anything_is_played(tmp_path):
     with pytest.raises(errors.BadFile, match="nowhere"):
         coordination.measure(plan, command="", say=said.append)
     assert not said
+
+
+def test_the_scores_on_digits_are_kept_for_the_same_processor(tmp_path):
+    digits = data.load(data.Mnist5kConfig(), seed=0)
+    few = replace(digits, train=digits.train.take(slice(0, 300)))
+
+    def played(machine):
+        said = []
+        scores = on_digits.measure(
+            tmp_path,
+            few,
+            seconds=0.2,
+            folder=tmp_path / "digits",
+            facts={"machine": machine, "commit": "c"},
+            only=("late annealing", "alternating"),
+            samples=50,
+            say=said.append,
+        )
+        return scores, [line for line in said if line.startswith("digits, ")]
+
+    first, said = played("a")
+    assert said == ["digits, late annealing ...", "digits, alternating ..."]
+    assert [score.title for score in first] == ["late annealing", "alternating"]
+    assert all(score.updates > 0 and math.isfinite(score.nats) for score in first)
+    assert played("a") == (first, [])
+    assert len(played("b")[1]) == 2, "its updates took another time"

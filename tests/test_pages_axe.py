@@ -76,7 +76,7 @@ def of_coordination():
         data: {m: [Cell(data=data, method=m, seed=s, **facts) for s in (0, 1)] for m in METHODS}
         for data in ("ring", "grid")
     }
-    digits = Score(title="plain", updates=10, seconds=1.0, nats=-1.0, standard_error=0.1, precision=0.5, recall=0.5)  # fmt: skip
+    digits = Score(title="plain", updates=10, seconds=1.0, nats=-1.0, standard_error=0.1, precision=0.5, recall=0.5, machine="m", commit="c")  # fmt: skip
     found = coordination.Results(
         cells=cells, digits=[digits], protocol="short", epochs=1.0, samples=100,
         command="advnets coordination --quick --out x", machine=environment(), quick=True,

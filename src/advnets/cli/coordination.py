@@ -21,6 +21,7 @@ def compare(words: list[str]) -> int:
         protocol=options.protocol,
         epochs=options.epochs,
         mnist=options.mnist,
+        mnist_only=options.mnist_only,
         seconds=options.seconds,
         processes=options.processes,
     )

@@ -129,6 +129,8 @@ class CoordinationOptions:
     """Epochs of 1,000 updates, in place of the protocol's own: 400, or 12 for 'short'."""
     mnist: Path | None = None
     """Folder of MNIST: the paper's pair too, each method for the same CPU time."""
+    mnist_only: tuple[str, ...] = ()
+    """Methods to play on MNIST ('mnist-best', 'late annealing', ...); all by default."""
     seconds: float = 600.0
     """CPU seconds of each method on MNIST."""
     processes: int = 1

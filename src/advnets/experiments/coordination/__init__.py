@@ -40,6 +40,8 @@ class Plan:
     samples: int = SAMPLES
     mnist: Path | None = None
     """Folder of MNIST, for the paper's pair."""
+    mnist_only: tuple[str, ...] = ()
+    """Methods of that pair; all of them by default."""
     seconds: float = 600.0
     """CPU seconds of each method on MNIST."""
     processes: int = 1
@@ -55,6 +57,7 @@ class Plan:
         for option, valid, asked, what in (
             ("only", METHODS, self.only, "method"),
             ("data", DATA, self.data, "data"),
+            ("mnist_only", on_digits.SETTINGS, self.mnist_only, "method"),
         ):
             for name in asked:
                 if name not in valid:
@@ -80,6 +83,7 @@ def quick(plan: Plan) -> Plan:
         epochs=0.006,
         samples=100,
         mnist=plan.mnist,
+        mnist_only=plan.mnist_only,
         seconds=1.0,
         processes=plan.processes,
         quick=True,
@@ -113,7 +117,16 @@ def measure(plan: Plan, *, command: str, say: Say = print) -> Results:
     digits = []
     if plan.mnist is not None and splits is not None:
         few = 200 if plan.quick else 10_000
-        digits = on_digits.measure(plan.mnist, splits, seconds=plan.seconds, samples=few, say=say)
+        digits = on_digits.measure(
+            plan.mnist,
+            splits,
+            seconds=plan.seconds,
+            folder=plan.out / "digits",
+            facts=facts,
+            only=plan.mnist_only,
+            samples=few,
+            say=say,
+        )
     return Results(
         cells=found,
         digits=digits,

@@ -1,17 +1,23 @@
 """The paper's pair on MNIST with each method, at equal CPU time.
 
 The number of updates that a method has time for is measured first, and its learning rate anneals
-over exactly so many. Scores are on validation images; the test set is not used.
+over exactly so many. Scores are on validation images; the test set is not used. Each score is a
+JSON file in the folder `digits`, so that a command that was killed resumes with the next method; on
+another processor all are played again.
 """
 
 import math
+import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from advnets import data
+from advnets.base import errors
 from advnets.base.distributed import ALONE
 from advnets.base.rng import generator
 from advnets.data import MnistConfig, Splits
@@ -25,11 +31,13 @@ from advnets.optim.schedules import OptimizerConfig
 from advnets.runs import train
 from advnets.runs.run_config import RunConfig
 from advnets.sampling.samplers import draw
+from advnets.storage import checkpoints, schema
 from advnets.training.config import TrainerConfig
 
 _G_RULE = OptimizerConfig(lr=0.3, anneal="cosine")
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "mnist-best": {},
+    "late annealing": {"G_optimizer": replace(_G_RULE, anneal_from=2 / 3)},
     "alternating": {"order": "alternating"},
     "two time scales": {
         "G_optimizer": replace(_G_RULE, lr=0.1),
@@ -60,6 +68,8 @@ class Score:
     standard_error: float
     precision: float
     recall: float
+    machine: str
+    commit: str
 
 
 def load(root: Path, *, seed: int = 0) -> Splits:
@@ -72,33 +82,55 @@ def measure(
     splits: Splits,
     *,
     seconds: float,
+    folder: Path,
+    facts: Mapping[str, str],
+    only: Sequence[str] = (),
     seed: int = 0,
     samples: int = 10_000,
     say: Say,
 ) -> list[Score]:
-    """Play every method for so many seconds of CPU."""
-    space = features.learn(splits, say=say)
-    judge = _judge(splits, space, samples, seed)
-    found = []
-    for title in SETTINGS:
-        say(f"digits, {title} ...")
-        config = _config(root, title, steps=_TRIED, seed=seed)
-        took = _played(config, splits)[1] / _TRIED
-        config = _config(root, title, steps=max(1, round(seconds / took)), seed=seed)
-        game, spent = _played(config, splits)
-        nats, error, precision, recall = judge(game)
-        found.append(
-            Score(
-                title=title,
-                updates=game.updates,
-                seconds=spent,
-                nats=nats,
-                standard_error=error,
-                precision=precision,
-                recall=recall,
-            )
-        )
+    """Play every method for so many seconds of CPU, or read its score.
+
+    Args:
+        root: Folder of the digits.
+        splits: The digits.
+        seconds: CPU time of the updates of a method.
+        folder: Where the scores are kept.
+        facts: `machine` and `commit`.
+        only: Methods; all by default.
+        seed: Of weights, minibatches and samples.
+        samples: Samples that are scored.
+        say: Told what is played.
+    """
+    found: list[Score] = []
+    judge: Callable[[Game], Mapping[str, float]] | None = None
+    for title in only or SETTINGS:
+        word = "-".join(re.findall(r"\w+", title))
+        path = folder / f"{word}-{seconds:g}-{samples}-{seed}.json"
+        kept = _kept(path, facts["machine"])
+        if kept is None:
+            judge = judge or _judge(splits, features.learn(splits, say=say), samples, seed)
+            say(f"digits, {title} ...")
+            took = _played(_config(root, title, steps=_TRIED, seed=seed), splits)[1] / _TRIED
+            steps = max(1, round(seconds / took))
+            game, spent = _played(_config(root, title, steps=steps, seed=seed), splits)
+            judged = judge(game)
+            kept = Score(title=title, updates=game.updates, seconds=spent, **judged, **facts)
+            with errors.saving(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            text = msgspec.json.format(msgspec.json.encode(asdict(kept)), indent=1)
+            checkpoints.write_atomically(path, text + b"\n")
+        found.append(kept)
     return found
+
+
+def _kept(path: Path, machine: str) -> Score | None:
+    """Read a score; None where it is missing, damaged, or of another processor's time."""
+    try:
+        found = schema.read(path, Score)
+    except errors.BadFile:
+        return None
+    return found if found.machine == machine else None
 
 
 def _config(root: Path, title: str, *, steps: int, seed: int) -> RunConfig:
@@ -127,10 +159,10 @@ def _played(config: RunConfig, splits: Splits) -> tuple[Game, float]:
 
 def _judge(
     splits: Splits, space: features.FeatureSpace, samples: int, seed: int
-) -> Callable[[Game], tuple[float, float, float, float]]:
+) -> Callable[[Game], Mapping[str, float]]:
     """Validation nats with their standard error, precision and recall of a game's raw weights."""
 
-    def judged(game: Game) -> tuple[float, float, float, float]:
+    def judged(game: Game) -> Mapping[str, float]:
         sampler = game.samplers()["raw"]
         protocol = EvaluationConfig(samples=samples)
         score = validation_score(sampler, splits, protocol, seed=seed)
@@ -140,6 +172,6 @@ def _judge(
         of = {
             name: getattr(values.get(name), "value", math.nan) for name in ("precision", "recall")
         }
-        return score.mean, score.standard_error, of["precision"], of["recall"]
+        return {"nats": score.mean, "standard_error": score.standard_error, **of}
 
     return judged
