@@ -95,6 +95,8 @@ def test_the_numbers_that_pandas_gives_to_unnamed_columns_are_a_heading(tmp_path
         assert np.array_equal(read(tmp_path / "a.csv", text).x, X)
     other = read(tmp_path / "a.csv", "0,1,3\n" + table(X))
     assert other.x.shape == (N + 1, D), "numbers of another order are an example"
+    bits = read(tmp_path / "a.csv", "0,1\n1,0\n1,1\n")
+    assert bits.x.tolist() == [[0, 1], [1, 0], [1, 1]], "few whole numbers are an example"
 
 
 @pytest.mark.parametrize("gone", ["", "NA", "nan"])

@@ -2,7 +2,7 @@
 
 - Cells are separated by tabs, semicolons or commas (`delimited`).
 - The first line is a heading where a column of numbers does not begin with one, where a cell is the
-  usual name of a column of labels, or where the cells are 0, 1, 2, ..., as pandas numbers columns.
+  usual name of a column of labels, or where it is 0, 1, 2, ..., as pandas numbers columns (`_counts_columns`).
 - The labels are the column that is named, or has a usual name, or is the only one of words.
 - A column called `id` or without a name, as pandas writes its index, is left out.
 - A number may have a decimal comma, unless commas separate the cells, or may separate thousands.
@@ -35,6 +35,8 @@ MISSING = NO_LABEL | {"none"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _WORD = re.compile(r"[^\W\d_]")
+_FEW = 3
+"""Columns of which a first line 0, 1, 2 may be an example of whole numbers."""
 _BLOCK = 500
 """Rows that are converted at a time."""
 
@@ -110,7 +112,9 @@ def _columns(
     names = [cell.lower() for cell in first]
     above = zip(first, numeric, strict=False)
     headed = any(n and not _is_number(cell, delimiter) for cell, n in above)
-    headed |= any(name in LABELS or name == "id" for name in names) or _counts_columns(first)
+    headed |= any(name in LABELS or name == "id" for name in names) or _counts_columns(
+        first, second
+    )
     heading = first if headed else [str(i + 1) for i in range(len(first))]
     label = _label(path, heading, second, label_column, headed=headed)
     left_out = [i for i, name in enumerate(names) if headed and name in NO_NUMBER and i != label]
@@ -120,11 +124,13 @@ def _columns(
     return _Columns(heading, kept, label, left_out), headed
 
 
-def _counts_columns(first: list[str]) -> bool:
-    """Whether a line is 0, 1, 2, ..., alone or behind the empty cell above an index."""
-    cells = first[1:] if first[0] == "" else first
+def _counts_columns(first: list[str], second: list[str]) -> bool:
+    """Whether a line is 0, 1, 2, ..., and not an example: above an index, of fractions, or long."""
+    above_index = first[0] == ""
+    cells = first[1:] if above_index else first
     counted = cells == [str(i) for i in range(len(cells))]
-    return counted and (len(cells) > 1 or (len(cells) == 1 and cells != first))
+    fractions = not all(cell.isdecimal() for cell in second)
+    return counted and (above_index or len(cells) > (1 if fractions else _FEW))
 
 
 def _label(
