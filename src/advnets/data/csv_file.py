@@ -2,7 +2,8 @@
 
 - Cells are separated by tabs, semicolons or commas (`delimited`).
 - The first line is a heading where a column of numbers does not begin with one, where a cell is the
-  usual name of a column of labels, or where it is 0, 1, 2, ..., as pandas numbers columns (`_counts_columns`).
+  usual name of a column of labels, or where it is 0, 1, 2, ..., as pandas numbers columns, and no
+  example of two or three whole numbers.
 - The labels are the column that is named, or has a usual name, or is the only one of words.
 - A column called `id` or without a name, as pandas writes its index, is left out.
 - A number may have a decimal comma, unless commas separate the cells, or may separate thousands.
