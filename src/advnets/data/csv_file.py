@@ -113,9 +113,8 @@ def _columns(
     names = [cell.lower() for cell in first]
     above = zip(first, numeric, strict=False)
     headed = any(n and not _is_number(cell, delimiter) for cell, n in above)
-    headed |= any(name in LABELS or name == "id" for name in names) or _counts_columns(
-        first, second
-    )
+    headed |= any(name in LABELS or name == "id" for name in names)
+    headed |= _counts_columns(first, second)
     heading = first if headed else [str(i + 1) for i in range(len(first))]
     label = _label(path, heading, second, label_column, headed=headed)
     left_out = [i for i, name in enumerate(names) if headed and name in NO_NUMBER and i != label]
