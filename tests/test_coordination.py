@@ -641,3 +641,18 @@ def test_the_scores_on_digits_are_kept_for_the_same_processor(tmp_path):
     assert all(score.updates > 0 and math.isfinite(score.nats) for score in first)
     assert played("a") == (first, [])
     assert len(played("b")[1]) == 2, "its updates took another time"
+
+
+def test_a_D_that_accepts_too_few_has_found_nothing_and_ends_no_comparison(monkeypatch, tmp_path):
+    def starved(*_):
+        raise errors.BadValue("'most' must be enough proposals, got 3.")
+
+    monkeypatch.setattr(advnets.sampling.accept.Rejection, "sample", starved)
+    plan = coordination.Plan(
+        out=tmp_path, seeds=1, only=("plain", "rejection"), data=("ring",), protocol="short",
+        epochs=0.004, samples=50,
+    )  # fmt: skip
+    cells = coordination.measure(plan, command="").cells["ring"]
+    assert cells["plain"][0].last.update == 4
+    end = cells["rejection"][0].last
+    assert (end.found, end.quality, end.KL) == (0, 0.0, math.log(8))

@@ -10,7 +10,6 @@ Reference: Azadi et al. (2019), Discriminator rejection sampling; Turner et al. 
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -24,6 +23,10 @@ from advnets.sampling.samplers import untouched
 LogRatio = Callable[..., Tensor]
 """From x, or x and its context, to the logit of D, `(n,)`."""
 _WARM = 1_000
+_FIRST, _LARGEST = 4, 64
+"""Proposals of a sample that are looked at together: at first, and at most."""
+_AT_ONCE = 1_024
+"""Proposals of all samples that are computed together."""
 
 
 class _ByD:
@@ -44,14 +47,20 @@ class _ByD:
         return given
 
     def _proposed(
-        self, rows: Sequence[int], seed: int, j: int, c: Tensor | None
+        self, rows: Sequence[int], seed: int, first: int, n: int, c: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Proposal number j for each of these samples: x, its logit, the log of a uniform u."""
-        at = rng.derive(seed, "proposal", j)
-        z = torch.cat([self.base.latents(n, seed=at, start=i) for i, n in _runs(rows)])
+        """Proposals number `first` to `first + n - 1` for each of these samples.
+
+        Returns:
+            x, `(rows, n, *event_shape)`; its logit, and the log of a uniform u, `(rows, n)`.
+        """
+        own = [rng.derive(seed, "proposals", i) for i in rows]
+        z = torch.cat([self.base.latents(n, seed=at, start=first) for at in own])
+        u = [torch.rand(n, generator=rng.for_samples(at, "acceptance", first)) for at in own]
+        c = None if c is None else c.repeat_interleave(n, dim=0)
         x = self.base.decode(z, context=c)
-        u = [torch.rand((), generator=rng.for_samples(at, "acceptance", i)) for i in rows]
-        return x, self._logit(x, c), torch.stack(u).log()
+        a = self._logit(x, c)
+        return x.unflatten(0, (-1, n)), a.unflatten(0, (-1, n)), torch.stack(u).log()
 
     def _logit(self, x: Tensor, c: Tensor | None) -> Tensor:
         a = self.log_ratio(x) if c is None else self.log_ratio(x, c)
@@ -99,14 +108,18 @@ class Rejection(_ByD):
         errors.at_least(0, start=start)
         c = self._contexts(range(start, start + n), seed, context)
         found: dict[int, Tensor] = {}
-        for j in range(self.most):
+        first, size = 0, _FIRST
+        while len(found) < n and first < self.most:
+            size = min(size, self.most - first)
             left = [i for i in range(n) if i not in found]
-            if not left:
-                break
-            rows = [start + i for i in left]
-            x, a, log_u = self._proposed(rows, seed, j, None if c is None else c[left])
-            accepted = log_u <= self.log_probability(a)
-            found |= {left[i]: x[i] for i in accepted.nonzero()[:, 0].tolist()}
+            for some in _groups(left, size):
+                rows = [start + i for i in some]
+                part = None if c is None else c[some]
+                x, a, log_u = self._proposed(rows, seed, first, size, part)
+                accepted = log_u <= self.log_probability(a)
+                for row in accepted.any(dim=1).nonzero()[:, 0].tolist():
+                    found[some[row]] = x[row, int(accepted[row].int().argmax())]
+            first, size = first + size, min(2 * size, _LARGEST)
         if len(found) < n:
             need = f"enough proposals for each of {n} samples to be accepted by D"
             raise errors.bad_value("most", need, self.most)
@@ -147,12 +160,17 @@ class MetropolisHastings(_ByD):
         errors.at_least(0, start=start)
         rows = range(start, start + n)
         c = self._contexts(rows, seed, context)
-        x, a, _ = self._proposed(rows, seed, 0, c)
-        for j in range(1, self.moves + 1):
-            x_new, a_new, log_u = self._proposed(rows, seed, j, c)
-            taken = log_u <= a_new - a
-            x[taken], a[taken] = x_new[taken], a_new[taken]
-        return x
+        ends = []
+        for some in _groups(range(n), self.moves + 1):
+            own = [rows[i] for i in some]
+            part = None if c is None else c[list(some)]
+            x, a, log_u = self._proposed(own, seed, 0, self.moves + 1, part)
+            at, now = torch.zeros(len(own), dtype=torch.int64), a[:, 0].clone()
+            for j in range(1, self.moves + 1):
+                taken = log_u[:, j] <= a[:, j] - now
+                at[taken], now[taken] = j, a[taken, j]
+            ends.append(x[torch.arange(len(own)), at])
+        return torch.cat(ends)
 
 
 BY_D: dict[str, Callable[[LatentSampler, LogRatio], Rejection | MetropolisHastings]] = {
@@ -201,8 +219,8 @@ def calibrated(log_ratio: LogRatio, x: Tensor, x_g: Tensor) -> LogRatio:
     return lambda x, *c: slope * log_ratio(x, *c) + offset
 
 
-def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Numbers in ascending order as runs: the first of each, and how many."""
-    breaks = [0, *(i for i, (a, b) in enumerate(pairwise(rows), 1) if b != a + 1), len(rows)]
-    for first, last in pairwise(breaks):
-        yield rows[first], last - first
+def _groups(rows: Sequence[int], proposals: int) -> Iterator[Sequence[int]]:
+    """Samples in groups of which all proposals are computed at once."""
+    size = max(1, _AT_ONCE // proposals)
+    for first in range(0, len(rows), size):
+        yield rows[first : first + size]

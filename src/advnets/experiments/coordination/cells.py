@@ -5,6 +5,7 @@ and seed. A command that was killed resumes with the next cell. After a change o
 cells are still used: choose another folder.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -82,9 +83,18 @@ def played(
     cells = {name: Cell(method=name, looks=looks, **same)}  # type: ignore[arg-type]
     for other, drawing in METHODS.items():
         if drawing.trained_as == name:
-            end = [protocol.look(data, drawn(game, drawing, samples), updates)]
+            end = [_look_by_D(data, game, drawing, samples, updates)]
             cells[other] = Cell(method=other, looks=end, **same)  # type: ignore[arg-type]
     return cells
+
+
+def _look_by_D(data: str, game: Game, drawing: Method, samples: int, update: int) -> Look:
+    """Judge the samples that D accepts: nothing is found where it accepts too few to be drawn."""
+    try:
+        return protocol.look(data, drawn(game, drawing, samples), update)
+    except errors.BadValue:
+        K = len(protocol.DATA[data].means())
+        return Look(update=update, found=0, quality=0.0, KL=math.log(K))
 
 
 def drawn(game: Game, method: Method, n: int) -> Tensor:

@@ -25,7 +25,8 @@ MEANING = (
     "the run. Sustained: the fewest at any measurement in its last quarter (at its end, for a "
     "method that only draws differently). High quality: the share of samples so near to a mode; "
     "98.9% for the data itself, and more for a G that is too narrow. Reverse KL: how uneven the "
-    "modes are among these, in nats; about {floors} for the data. CPU: seconds of one thread for "
+    "modes are among these, in nats (log K where D accepts fewer than one proposal in 10,000, and "
+    "nothing is drawn); about {floors} for the data. CPU: seconds of one thread for "
     "the updates. +- is the standard error over seeds."
 )
 OPEN = (
