@@ -644,7 +644,7 @@ def test_the_scores_on_digits_are_kept_for_the_same_processor(tmp_path):
 
 
 def test_a_D_that_accepts_too_few_has_found_nothing_and_ends_no_comparison(monkeypatch, tmp_path):
-    def starved(*_, **settings):  # noqa: ARG001
+    def starved(*_, **settings):
         raise errors.BadValue("'most' must be enough proposals, got 3.")
 
     monkeypatch.setattr(advnets.sampling.accept.Rejection, "sample", starved)
