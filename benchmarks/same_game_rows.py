@@ -124,6 +124,7 @@ def rows(updates: int) -> list[Row]:
         Row("mnist-algorithm1", "mnist-algorithm1", "digits", PAIR),
         Row("mnist-algorithm1 two", "mnist-algorithm1", "digits", PAIR | ODD, "two processes"),
         Row("mnist-best", "mnist-best", "digits", PAIR),
+        Row("mnist-coordinated", "mnist-coordinated", "digits", PAIR),
         Row("mnist-conditional", "mnist-conditional", "digits", PAIR),
         Row("mnist-conditional handed", "mnist-conditional", "digits", PAIR, "handed over"),
         Row("demo", "demo", "digits", PAIR),

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
         stacked_cae,
         vae,
     )
-    from advnets.recipes.digits import demo, mnist, mnist_algorithm1, mnist_best, mnist_conditional
+    from advnets.recipes.digits import (
+        demo,
+        mnist,
+        mnist_algorithm1,
+        mnist_best,
+        mnist_conditional,
+        mnist_coordinated,
+    )
     from advnets.recipes.extensions import (
         images_inpainting,
         mnist_bigan,
@@ -75,6 +82,7 @@ __all__ = [
     "mnist_best",
     "mnist_bigan",
     "mnist_conditional",
+    "mnist_coordinated",
     "mnist_inpainting",
     "mp_dbm",
     "rbm",
@@ -91,6 +99,7 @@ _MODULES = {
     "demo": "digits",
     "mnist": "digits",
     "mnist-best": "digits",
+    "mnist-coordinated": "digits",
     "mnist-conditional": "digits",
     "mnist-algorithm1": "digits",
     "mnist-100-labels": "labels",

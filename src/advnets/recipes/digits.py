@@ -74,6 +74,27 @@ def mnist_best() -> RunConfig:
     )
 
 
+def mnist_coordinated() -> RunConfig:
+    """`mnist-best` in a third of its updates: G's rate is held for two thirds, and then anneals.
+
+    Of the settings of `advnets coordination --mnist FOLDER` it has the highest validation score.
+
+    Command: advnets train mnist-coordinated --data.root FOLDER
+    Time: 40,000 updates (80 epochs) in 48 minutes of one thread of an AVX2 processor, compiled,
+    another training beside it.
+    Score: 187.8 +- 2.4 nats raw, 187.9 +- 2.4 averaged (10,000 samples, sigma 0.1668, 10,000 tests;
+    seed 0); 10,000 real training examples: 242.5 +- 2.1. Precision 0.75, recall 0.80 and Frechet
+    distance 0.65, against 0.85, 0.88 and 0.13 of real ones.
+    Measured with --model.compile True.
+    """
+    return replace(
+        mnist_best(),
+        recipe="mnist-coordinated",
+        model=GameConfig(G_optimizer=OptimizerConfig(lr=0.3, anneal="cosine", anneal_from=0.6667)),
+        trainer=TrainerConfig(steps=40_000, score_every=10_000, sample_every=10_000),
+    )
+
+
 def mnist_conditional() -> RunConfig:
     """A class-conditional GAN, the paper's extension 1: G(z | c) and D(x | c) receive the digit.
 
