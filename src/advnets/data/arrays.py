@@ -168,8 +168,9 @@ def _missing(rows: Array) -> Array:
     if rows.dtype.kind == "f":
         found = np.isnan(flat)
     elif class_names.of_words(rows):
-        found = flat == (b"" if rows.dtype.kind == "S" else "")
-    return found.any(axis=1)
+        found = np.asarray(flat == (b"" if rows.dtype.kind == "S" else ""))
+    missing: Array = np.asarray(found.any(axis=1))
+    return missing
 
 
 def map_array(path: Path, resident: bool | None) -> Split | None:

@@ -60,7 +60,7 @@ class _ByD:
         c = None if c is None else c.repeat_interleave(n, dim=0)
         x = self.base.decode(z, context=c)
         a = self._logit(x, c)
-        return x.unflatten(0, (-1, n)), a.unflatten(0, (-1, n)), torch.stack(u).log()
+        return x.reshape(-1, n, *x.shape[1:]), a.reshape(-1, n), torch.stack(u).log()
 
     def _logit(self, x: Tensor, c: Tensor | None) -> Tensor:
         a = self.log_ratio(x) if c is None else self.log_ratio(x, c)

@@ -114,8 +114,8 @@ def measure(
             took = _played(_config(root, title, steps=_TRIED, seed=seed), splits)[1] / _TRIED
             steps = max(1, round(seconds / took))
             game, spent = _played(_config(root, title, steps=steps, seed=seed), splits)
-            judged = judge(game)
-            kept = Score(title=title, updates=game.updates, seconds=spent, **judged, **facts)
+            known: Any = {**judge(game), **facts}
+            kept = Score(title=title, updates=game.updates, seconds=spent, **known)
             with errors.saving(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             text = msgspec.json.format(msgspec.json.encode(asdict(kept)), indent=1)
