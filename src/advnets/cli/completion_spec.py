@@ -69,7 +69,7 @@ def _in_one_line(spec: Spec) -> None:
     for option in spec["options"]:
         option["description"] = _short(option["description"])
         if "choices" in option:
-            option["choices"] = [word for word in option["choices"] if word != "None"]
+            option["choices"] = sorted({*option["choices"]} - {"None"})  # tyro's order is a set's
         option["flags"] += [FAMILIAR[flag] for flag in option["flags"] if flag in FAMILIAR]
     for below in spec["subcommands"].values():
         _in_one_line(below)
