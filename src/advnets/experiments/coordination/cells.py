@@ -7,9 +7,10 @@ cells are still used: choose another folder.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from torch import Tensor
@@ -116,12 +117,17 @@ def kept(
         return found
     say(f"playing {name}-{key} ...")
     cells = play()
-    with errors.saving(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     for other, cell in cells.items():
-        text = msgspec.json.format(msgspec.json.encode(asdict(cell)), indent=1)
-        checkpoints.write_atomically(folder / f"{other}-{key}.json", text + b"\n")
+        save(folder / f"{other}-{key}.json", asdict(cell))
     return cells[name]
+
+
+def save(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record as a JSON file, and its folder where there is none."""
+    with errors.saving(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    checkpoints.write_atomically(path, text + b"\n")
 
 
 def _read(path: Path) -> Cell | None:

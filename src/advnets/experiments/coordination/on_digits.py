@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from advnets import data
 from advnets.base import errors
 from advnets.base.distributed import ALONE
@@ -24,6 +22,7 @@ from advnets.data import MnistConfig, Splits
 from advnets.evaluation import features, metrics
 from advnets.evaluation.features import Say
 from advnets.evaluation.protocol import EvaluationConfig, validation_score
+from advnets.experiments.coordination import cells
 from advnets.extensions.coordination.config import CoordinatedConfig
 from advnets.game import Game
 from advnets.networks import DiscriminatorConfig
@@ -31,7 +30,7 @@ from advnets.optim.schedules import OptimizerConfig
 from advnets.runs import train
 from advnets.runs.run_config import RunConfig
 from advnets.sampling.samplers import draw
-from advnets.storage import checkpoints, schema
+from advnets.storage import schema
 from advnets.training.config import TrainerConfig
 
 _G_RULE = OptimizerConfig(lr=0.3, anneal="cosine")
@@ -116,10 +115,7 @@ def measure(
             game, spent = _played(_config(root, title, steps=steps, seed=seed), splits)
             known: Any = {**judge(game), **facts}
             kept = Score(title=title, updates=game.updates, seconds=spent, **known)
-            with errors.saving(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-            text = msgspec.json.format(msgspec.json.encode(asdict(kept)), indent=1)
-            checkpoints.write_atomically(path, text + b"\n")
+            cells.save(path, asdict(kept))
         found.append(kept)
     return found
 
