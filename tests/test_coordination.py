@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -644,10 +645,8 @@ def test_the_scores_on_digits_are_kept_for_the_same_processor(tmp_path):
 
 
 def test_a_D_that_accepts_too_few_has_found_nothing_and_ends_no_comparison(monkeypatch, tmp_path):
-    def starved(*_, **settings):
-        raise errors.BadValue("'most' must be enough proposals, got 3.")
-
-    monkeypatch.setattr(advnets.sampling.accept.Rejection, "sample", starved)
+    starved = partial(Rejection, largest=60.0, most=3)
+    monkeypatch.setattr(coordination.cells, "Rejection", starved)
     plan = coordination.Plan(
         out=tmp_path, seeds=1, only=("plain", "rejection"), data=("ring",), protocol="short",
         epochs=0.004, samples=50,
@@ -656,3 +655,16 @@ def test_a_D_that_accepts_too_few_has_found_nothing_and_ends_no_comparison(monke
     assert cells["plain"][0].last.update == 4
     end = cells["rejection"][0].last
     assert (end.found, end.quality, end.KL) == (0, 0.0, math.log(8))
+
+
+def test_another_refusal_while_samples_are_accepted_is_not_hidden(monkeypatch, tmp_path):
+    def refused(*_, **settings):
+        raise errors.BadValue("'n' must be at least 1, got 0.")
+
+    monkeypatch.setattr(advnets.sampling.accept.Rejection, "sample", refused)
+    plan = coordination.Plan(
+        out=tmp_path, seeds=1, only=("plain", "rejection"), data=("ring",), protocol="short",
+        epochs=0.004, samples=50,
+    )  # fmt: skip
+    with pytest.raises(errors.BadValue, match="'n'"):
+        coordination.measure(plan, command="")
