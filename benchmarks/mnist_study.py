@@ -43,6 +43,7 @@ def both(option: str, value: object) -> str:
     return " ".join(f"--model.{player}_optimizer.{option} {value}" for player in "GD")
 
 
+MOMENTUM = both("optimizer", "momentum")
 BASE = " ".join(
     (both("optimizer", "adam"), both("beta2", 0.99), both("lr", 5e-4), both("anneal", "cosine"))
 )
@@ -53,8 +54,14 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "z400": ("z of 400", "--model.z_dim 400"),
     "alternating": ("alternating", "--model.order alternating"),
     "k2": ("k = 2", "--model.k 2"),
-    "published": ("the paper's momentum, rate .1", f"{both('rule', 'momentum')} {both('lr', 0.1)}"),
-    "momentum3": ("the paper's momentum, rate .3", f"{both('rule', 'momentum')} {both('lr', 0.3)}"),
+    "published": (
+        "the paper's momentum, rate .1",
+        f"{MOMENTUM} {both('lr', 0.1)}",
+    ),
+    "momentum3": (
+        "the paper's momentum, rate .3",
+        f"{MOMENTUM} {both('lr', 0.3)}",
+    ),
     "beta0": ("no momentum (beta1 0)", both("beta1", 0.0)),
     "beta8": ("momentum .8 (beta1)", both("beta1", 0.8)),
     "lr2": ("rate 2e-4", both("lr", 2e-4)),
@@ -101,10 +108,16 @@ def play(name: str, seed: int, root: Path, runs: Path, also: str = "") -> None:
     folder = runs / f"{name}-{seed}"
     if folder.exists():
         if finished(folder) is None:
-            cli.main(["train", "--resume", str(folder)])
+            command(["train", "--resume", str(folder)])
         return
     where = ["--data.root", str(root), "--seed", str(seed), "--folder", str(folder)]
-    cli.main(["train", "mnist", *words_of(name, also), *where])
+    command(["train", "mnist", *words_of(name, also), *where])
+
+
+def command(words: list[str]) -> None:
+    """Run a command of the library, and end where it fails."""
+    if cli.main(words) != 0:
+        raise SystemExit(1)
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
@@ -209,7 +222,9 @@ QUICK = (
 
 
 def quick(root: Path) -> None:
-    """Every step of the study, on two small games that come to nothing."""
+    """Every step of the study on two small games, and whether all options exist."""
+    for name in SETTINGS:
+        command(["train", "mnist", *words_of(name), "--data.root", str(root), "--dry-run"])
     with tempfile.TemporaryDirectory() as scratch:
         runs = Path(scratch)
         for name in ("base", "noise"):

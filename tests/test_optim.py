@@ -156,6 +156,8 @@ def test_the_configuration_builds_the_rule_it_names():
         ({"optimizer": "sgd"}, "'?optimizer'?.*sgd"),
         ({"anneal": "linear"}, "'?anneal'?.*linear"),
         ({"anneal_from": 1.0}, r"'anneal_from' must be at least 0 and below 1, got 1\.0\."),
+        ({"warmup": -1}, "'warmup' must be .*at least 0, got -1"),
+        ({"warmup": 0.5}, "'warmup' must be .*, got 0.5"),
     ],
 )
 def test_limits_are_checked_on_construction(settings, message):
@@ -198,6 +200,13 @@ def test_a_late_cosine_leaves_the_rate_until_it_begins():
     assert [lr(s, b) for b in (0, 500, 750)] == [0.1] * 3
     assert lr(s, 875) == pytest.approx(0.05)
     assert lr(s, 1000) == lr(s, 2000) == 0
+
+
+def test_warmup_raises_the_rate_linearly_and_then_changes_nothing():
+    warm, plain = schedule(warmup=100), schedule()
+    assert lr(warm, 0) == pytest.approx(0.1 / 100)
+    assert lr(warm, 49) == pytest.approx(lr(plain, 49) / 2)
+    assert [lr(warm, b) for b in (99, 100, 5000)] == [lr(plain, b) for b in (99, 100, 5000)]
 
 
 @pytest.mark.parametrize(

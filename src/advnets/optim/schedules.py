@@ -33,6 +33,8 @@ class OptimizerConfig:
     """'cosine' multiplies the learning rate by half a cosine that reaches 0 at the last update."""
     anneal_from: float = 0.0
     """Share of the run after which the cosine begins."""
+    warmup: int = 0
+    """Minibatches over which the learning rate rises linearly at the start."""
     momentum: float = 0.5
     """Momentum in the first epoch."""
     final_momentum: float = 0.7
@@ -50,6 +52,7 @@ class OptimizerConfig:
         errors.one_of(get_args(Anneal), anneal=self.anneal)
         errors.at_least(1, lr_decay=self.lr_decay, saturate_epochs=self.saturate_epochs)
         errors.at_least(0, min_lr=self.min_lr)
+        errors.whole(0, warmup=self.warmup)
         errors.fraction(
             anneal_from=self.anneal_from,
             momentum=self.momentum,
@@ -71,10 +74,11 @@ class OptimizerConfig:
 class Schedule:
     r"""Learning rate and momentum as pure functions of the minibatch number b = 0, 1, ...
 
-    .. math:: \eta_b = \max(\eta_0 / decay^b, \eta_{min}) \cdot anneal(b), \qquad
+    .. math:: \eta_b = \max(\eta_0 / decay^b, \eta_{min}) \cdot anneal(b) \cdot
+              \min(1, (b + 1) / W), \qquad
               m_e = m_1 + (m_2 - m_1) \min(1, (e - 1) / (E - 1))
 
-    in epoch e = 1, 2, ..., with E = `saturate_epochs`.
+    in epoch e = 1, 2, ..., with E = `saturate_epochs` and W = `warmup`.
 
     Reference: pylearn2, `ExponentialDecay` and `MomentumAdjustor` (whose counter already stands at
         1 in epoch 1).
@@ -98,6 +102,8 @@ class Schedule:
             if c.anneal_from:
                 past = past.sub_(c.anneal_from).clamp_(min=0).div_(1 - c.anneal_from)
             lr *= past.mul_(math.pi).cos_().add_(1).div_(2)
+        if c.warmup:
+            lr *= (b.double() + 1).div_(c.warmup).clamp_(max=1)
         return lr
 
     def momentum(self, b: Tensor) -> Tensor:
