@@ -618,7 +618,8 @@ def test_a_comparison_is_refused_before_anything_is_played(tmp_path):
     assert not said
 
 
-def test_the_scores_on_digits_are_kept_for_the_same_processor(tmp_path):
+@pytest.mark.parametrize("samples", [3, 50])
+def test_the_scores_on_digits_are_kept_for_the_same_processor(tmp_path, samples):
     digits = data.load(data.Mnist5kConfig(), seed=0)
     few = replace(digits, train=digits.train.take(slice(0, 300)))
 
@@ -631,7 +632,7 @@ def test_the_scores_on_digits_are_kept_for_the_same_processor(tmp_path):
             folder=tmp_path / "digits",
             facts={"machine": machine, "commit": "c"},
             only=("late annealing", "alternating"),
-            samples=50,
+            samples=samples,
             say=said.append,
         )
         return scores, [line for line in said if line.startswith("digits, ")]

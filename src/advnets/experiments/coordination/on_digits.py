@@ -6,7 +6,6 @@ JSON file in the folder `digits`, so that a command that was killed resumes with
 another processor all are played again.
 """
 
-import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -53,6 +52,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 """The rates are those of `mnist-best`; each line is what differs."""
 _TRIED = 40
 """Updates whose time is measured first."""
+Judge = Callable[[Game], Mapping[str, float | None]]
+"""The nats, standard error, precision and recall of a game."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,9 @@ class Score:
     """Of CPU, for the updates alone."""
     nats: float
     standard_error: float
-    precision: float
-    recall: float
+    precision: float | None
+    recall: float | None
+    """None where the samples are too few."""
     machine: str
     commit: str
 
@@ -102,7 +104,7 @@ def measure(
         say: Told what is played.
     """
     found: list[Score] = []
-    judge: Callable[[Game], Mapping[str, float]] | None = None
+    judge: Judge | None = None
     for title in only or SETTINGS:
         word = "-".join(re.findall(r"\w+", title))
         path = folder / f"{word}-{seconds:g}-{samples}-{seed}.json"
@@ -153,21 +155,17 @@ def _played(config: RunConfig, splits: Splits) -> tuple[Game, float]:
     return game, seconds
 
 
-def _judge(
-    splits: Splits, space: features.FeatureSpace, samples: int, seed: int
-) -> Callable[[Game], Mapping[str, float]]:
+def _judge(splits: Splits, space: features.FeatureSpace, samples: int, seed: int) -> Judge:
     """Validation nats with their standard error, precision and recall of a game's raw weights."""
 
-    def judged(game: Game) -> Mapping[str, float]:
+    def judged(game: Game) -> Mapping[str, float | None]:
         sampler = game.samplers()["raw"]
         protocol = EvaluationConfig(samples=samples)
         score = validation_score(sampler, splits, protocol, seed=seed)
         x = {"raw": draw(sampler, samples, seed=seed)}
         quality = metrics.measure(x, splits, space, seed=seed, against="validation")
         values = {row.name: row.values for row in quality.rows}["raw"]
-        of = {
-            name: getattr(values.get(name), "value", math.nan) for name in ("precision", "recall")
-        }
+        of = {name: getattr(values.get(name), "value", None) for name in ("precision", "recall")}
         return {"nats": score.mean, "standard_error": score.standard_error, **of}
 
     return judged

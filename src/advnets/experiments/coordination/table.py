@@ -145,8 +145,7 @@ def digits_rows(results: Results) -> tuple[list[str], list[list[str]]]:
             f"{one.updates:,}",
             f"{one.seconds:.0f}",
             f"{one.nats:.1f} +- {one.standard_error:.1f}",
-            f"{one.precision:.2f}",
-            f"{one.recall:.2f}",
+            *("-" if share is None else f"{share:.2f}" for share in (one.precision, one.recall)),
         ]
         for one in results.digits
     ]
