@@ -78,7 +78,7 @@ class Schedule:
               \min(1, (b + 1) / W), \qquad
               m_e = m_1 + (m_2 - m_1) \min(1, (e - 1) / (E - 1))
 
-    in epoch e = 1, 2, ..., with E = `saturate_epochs` and W = `warmup`.
+    in epoch e = 1, 2, ..., with E = `saturate_epochs` and W = `warmup` (0: no such factor).
 
     Reference: pylearn2, `ExponentialDecay` and `MomentumAdjustor` (whose counter already stands at
         1 in epoch 1).
