@@ -17,7 +17,7 @@ from advnets.runs import registry
 
 HUGE = 10**12
 NO_SIZE = {  # whole numbers that say when, how often or where, and not how much
-    "k", "r1_every", "ema_every", "saturate_epochs", "first", "updates", "burn_in", "thin",
+    "k", "r1_every", "ema_every", "saturate_epochs", "warmup", "first", "updates", "burn_in", "thin",
     "padding", "stride", "size", "sizes", "pools", "pool_strides", "unroll", "instance_noise_batches",
     "labels", "draw", "mean_field",
 }  # fmt: skip

@@ -22,6 +22,10 @@ class BadValue(UserError, ValueError):
     """A value, name or array outside what is allowed."""
 
 
+class TooFewAccepted(BadValue):
+    """D accepted too few proposals for the samples that were asked for."""
+
+
 class BadFile(UserError, ValueError):
     """A file or folder that is missing, damaged or of another kind."""
 
@@ -380,7 +384,6 @@ def not_kept(refused: CannotWrite) -> str:
 
 
 # The game
-
 
 FAR = 10.0
 """Absolute value above which the scale of the data is named as a possible cause of divergence."""

@@ -29,10 +29,6 @@ _AT_ONCE = 1_024
 """Proposals of all samples that are computed together."""
 
 
-class TooFewAccepted(errors.BadValue):
-    """D accepted too few proposals for the samples that were asked for."""
-
-
 class _ByD:
     """Proposals of a sampler, and what D says of them."""
 
@@ -126,7 +122,7 @@ class Rejection(_ByD):
             first, size = first + size, min(2 * size, _LARGEST)
         if len(found) < n:
             need = f"enough proposals for each of {n} samples to be accepted by D"
-            raise TooFewAccepted(str(errors.bad_value("most", need, self.most)))
+            raise errors.TooFewAccepted(str(errors.bad_value("most", need, self.most)))
         return torch.stack([found[i] for i in range(n)])
 
     def log_probability(self, a: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from advnets.experiments.coordination import methods, protocol
 from advnets.experiments.coordination.methods import METHODS, Method
 from advnets.experiments.coordination.protocol import Look, Protocol
 from advnets.game import Game
-from advnets.sampling.accept import MetropolisHastings, Rejection, TooFewAccepted, logit_of
+from advnets.sampling.accept import MetropolisHastings, Rejection, logit_of
 from advnets.sampling.samplers import draw
 from advnets.storage import checkpoints, schema
 
@@ -93,7 +93,7 @@ def _look_by_D(data: str, game: Game, drawing: Method, samples: int, update: int
     """Judge the samples that D accepts: nothing is found where it accepts too few to be drawn."""
     try:
         return protocol.look(data, drawn(game, drawing, samples), update)
-    except TooFewAccepted:
+    except errors.TooFewAccepted:
         K = len(protocol.DATA[data].means())
         return Look(update=update, found=0, quality=0.0, KL=math.log(K))
 
