@@ -54,14 +54,8 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "z400": ("z of 400", "--model.z_dim 400"),
     "alternating": ("alternating", "--model.order alternating"),
     "k2": ("k = 2", "--model.k 2"),
-    "published": (
-        "the paper's momentum, rate .1",
-        f"{MOMENTUM} {both('lr', 0.1)}",
-    ),
-    "momentum3": (
-        "the paper's momentum, rate .3",
-        f"{MOMENTUM} {both('lr', 0.3)}",
-    ),
+    "published": ("the paper's momentum, rate .1", f"{MOMENTUM} {both('lr', 0.1)}"),
+    "momentum3": ("the paper's momentum, rate .3", f"{MOMENTUM} {both('lr', 0.3)}"),
     "beta0": ("no momentum (beta1 0)", both("beta1", 0.0)),
     "beta8": ("momentum .8 (beta1)", both("beta1", 0.8)),
     "lr2": ("rate 2e-4", both("lr", 2e-4)),

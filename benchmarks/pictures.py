@@ -7,7 +7,8 @@ Every game has the networks, rates and minibatches of the recipe `images`, and o
 differs. It is played until its updates have taken `--seconds` of CPU. Then its raw samples are
 compared with validation pictures: the Frechet distance, precision and recall in the features that
 `advnets evaluate` learns. The test set is not used. Each score is a JSON file in `--out`, so that
-a command that was killed goes on; scores of another processor are measured again.
+a command that was killed goes on; scores of another processor, or of other pictures, are measured
+again.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from advnets.game import Game, GameConfig
 from advnets.runs import train
 from advnets.runs.run_config import RunConfig
 from advnets.sampling.samplers import draw
+from advnets.storage import checkpoints
 from advnets.storage.environment import environment
 
 _IMAGES = recipes.images().model
@@ -62,6 +64,7 @@ class Score:
     precision: float
     recall: float
     machine: str
+    pictures: str
 
 
 def main() -> None:
@@ -117,19 +120,20 @@ def found(
     """A score that was kept, or a game played and judged."""
     word = "-".join(name.replace(",", "").split())
     kept = options.out / f"{word}-{options.seconds:g}-{options.samples}-{seed}.json"
-    machine = environment()["processor"]
+    facts = {"machine": environment()["processor"], "pictures": str(Path(options.path).resolve())}
     if kept.exists():
-        score = Score(**json.loads(kept.read_text()))
-        if score.machine == machine:
-            return score
+        known = json.loads(kept.read_text())
+        if facts.items() <= known.items():
+            return Score(**known)
     print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
     model = CoordinatedConfig(**{**vars(_IMAGES), **METHODS[name]})
     run = replace(recipes.images(), data=config, model=model, seed=seed)
     game, seconds = played(run, splits, options.seconds)
     x = draw(game.samplers()["raw"], options.samples, seed=0)
-    score = Score(game.updates, seconds, **judged(x, splits, space), machine=machine)
+    measured: Any = {**judged(x, splits, space), **facts}
+    score = Score(game.updates, seconds, **measured)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(asdict(score)))
+    checkpoints.write_atomically(kept, json.dumps(asdict(score)).encode())
     return score
 
 

@@ -30,6 +30,7 @@ from advnets.networks import DiscriminatorConfig
 from advnets.optim.schedules import OptimizerConfig
 from advnets.runs import train
 from advnets.runs.run_config import RunConfig
+from advnets.storage import checkpoints
 from advnets.storage.environment import Precision, environment
 from advnets.training.monitor import FOOLED, SURE
 
@@ -44,9 +45,10 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "D_optimizer": OptimizerConfig(warmup=1_000),
     },
 }
-"""What differs from the published game. The rate of `mnist-best` has not moved yet here."""
+"""What differs from the published game."""
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 LENGTH, EVERY = 120_000, 20
+"""Updates of the run that is begun, over which a rate anneals; and between two looks at D."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("mnist"))
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--updates", type=int, default=2_000)
-    parser.add_argument("--only", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument(
+        "--only", nargs="+", default=list(SETTINGS), choices=SETTINGS, metavar="NAME"
+    )
     parser.add_argument("--precision", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--out", type=Path, default=Path("starts.jsonl"))
     parser.add_argument("--quick", action="store_true")
@@ -124,8 +128,8 @@ def start(
     config = replace(recipes.mnist(), data=where, model=model, seed=seed)
     D_x, D_Gz = played(config, splits, options.updates)
     found = Start(setting, precision, seed, options.updates, D_x, D_Gz, machine)
-    with options.out.open("a") as file:
-        file.write(json.dumps(asdict(found)) + "\n")
+    lines = "\n".join([*known, json.dumps(asdict(found))])
+    checkpoints.write_atomically(options.out, f"{lines}\n".encode())
     return found
 
 
