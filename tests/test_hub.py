@@ -85,13 +85,17 @@ class Answers(BaseHTTPRequestHandler):
                 raw = base64.b64decode(told["value"]["content"])
                 hub.repositories[name]["files"][told["value"]["path"]] = raw
         return self._send(
-            {"commitUrl": f"{hub.address}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
+            {"commitUrl": f"https://huggingface.co/{name}/commit/{COMMIT}", "commitOid": COMMIT}
         )
 
     def do_HEAD(self):
         self._file()
 
     def do_GET(self):
+        kind, _, *rest = self.path.split("?")[0].strip("/").split("/")
+        if kind == "api" and (name := "/".join(rest[:2])) in self.server.repositories:
+            # versions before 1.5 ask how the repository keeps large files
+            return self._send({"id": name, "xetEnabled": False})
         self._file()
 
     def _file(self):
