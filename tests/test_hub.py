@@ -96,7 +96,7 @@ class Answers(BaseHTTPRequestHandler):
         if kind == "api" and (name := "/".join(rest[:2])) in self.server.repositories:
             # versions before 1.5 ask how the repository keeps large files
             return self._send({"id": name, "xetEnabled": False})
-        self._file()
+        return self._file()
 
     def _file(self):
         user, own, *_, name = self.path.strip("/").split("?")[0].split("/")
