@@ -94,7 +94,7 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self):
         kind, _, *rest = self.path.split("?")[0].strip("/").split("/")
         if kind == "api" and (name := "/".join(rest[:2])) in self.server.repositories:
-            # versions before 1.5 ask how the repository keeps large files
+            # version 1.3 and earlier ask how the repository keeps large files
             return self._send({"id": name, "xetEnabled": False})
         return self._file()
 
